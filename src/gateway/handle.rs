@@ -1,0 +1,190 @@
+//! What the rest of the daemon may ask of the gateway.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::UnixMillis;
+use crate::protocol::LockAction;
+use crate::protocol::beacon::{Family, NukiId};
+use crate::protocol::state::KeyturnerStates;
+
+/// What is known of a lock, from memory: no radio is used to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockSnapshot {
+    /// Its number.
+    pub nuki_id: NukiId,
+    /// Name given by the owner; the advertised one until the configuration was read.
+    pub name: String,
+    /// Type as the Bridge API numbers it: 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and later.
+    pub device_type: u8,
+    /// `3.9.5`; `None` until the configuration was read.
+    pub firmware_version: Option<String>,
+    /// The last state and when it was read; `None` until then.
+    pub state: Option<(KeyturnerStates, UnixMillis)>,
+    /// Whether a keypad is paired, as far as known.
+    pub has_keypad: bool,
+    /// Signal strength of the last advertisement, dBm.
+    pub rssi: Option<i16>,
+    /// When the last advertisement came.
+    pub last_seen: Option<UnixMillis>,
+}
+
+/// A Nuki device heard on the air, paired or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanResult {
+    /// Its number.
+    pub nuki_id: NukiId,
+    /// Lock or Opener.
+    pub family: Family,
+    /// Signal strength, dBm.
+    pub rssi: Option<i16>,
+    /// When it was heard last.
+    pub last_seen: UnixMillis,
+}
+
+/// How an action that a client asked for ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActionOutcome {
+    /// The lock accepted it (only with [`WaitFor::Accepted`]).
+    Accepted,
+    /// The lock said complete, or state and log prove it.
+    Done,
+    /// The lock refused or failed, or state and log prove that it did not happen.
+    NotDone(NotDone),
+    /// It left the gateway, and whether it happened cannot be told.
+    Unknown,
+}
+
+/// Why an action was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotDone {
+    /// The lock said so.
+    Refused(crate::protocol::ErrorCode),
+    /// The action ended with this status.
+    Failed(crate::protocol::CompletionStatus),
+    /// It never left the gateway: no connection in time.
+    NotSent,
+    /// The link broke after it left, and state and log show that nothing moved.
+    ProvenByLog,
+}
+
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitFor {
+    /// That the lock accepted it.
+    Accepted,
+    /// That the lock is done.
+    Completed,
+}
+
+/// Why the gateway cannot answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// No lock with this number is paired.
+    #[error("no lock {0:08X} is paired")]
+    UnknownLock(NukiId),
+    /// The lock could not be reached in time.
+    #[error("the lock cannot be reached: {0}")]
+    Unreachable(String),
+    /// Too many requests wait already.
+    #[error("too many requests are waiting for this lock")]
+    QueueFull,
+    /// The intent could not be stored, so nothing was sent.
+    #[error("the event log cannot be written, so nothing was sent: {0}")]
+    Storage(String),
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+/// A request to one lock's actor.
+#[derive(Debug)]
+pub(super) enum Request {
+    ReadState {
+        reply: oneshot::Sender<Result<KeyturnerStates, GatewayError>>,
+    },
+    Act {
+        action: LockAction,
+        requester: String,
+        wait: WaitFor,
+        reply: oneshot::Sender<Result<ActionOutcome, GatewayError>>,
+    },
+}
+
+/// State shared between actors and handles; every lock on it is held for a copy only.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) locks: BTreeMap<NukiId, LockSnapshot>,
+    pub(super) heard: BTreeMap<NukiId, ScanResult>,
+}
+
+/// The gateway, to be cloned freely.
+#[derive(Debug, Clone)]
+pub struct GatewayHandle {
+    pub(super) shared: Arc<Mutex<Shared>>,
+    pub(super) actors: Arc<BTreeMap<NukiId, mpsc::Sender<Request>>>,
+}
+
+impl GatewayHandle {
+    /// Every paired lock, by number.
+    #[must_use]
+    pub fn locks(&self) -> Vec<LockSnapshot> {
+        self.lock_shared().locks.values().cloned().collect()
+    }
+
+    /// One paired lock.
+    #[must_use]
+    pub fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
+        self.lock_shared().locks.get(&nuki_id).cloned()
+    }
+
+    /// Every Nuki device heard on the air.
+    #[must_use]
+    pub fn scan_results(&self) -> Vec<ScanResult> {
+        self.lock_shared().heard.values().cloned().collect()
+    }
+
+    /// Reads the state from the lock itself.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the lock is unknown or cannot be reached.
+    pub async fn read_state(&self, nuki_id: NukiId) -> Result<KeyturnerStates, GatewayError> {
+        self.ask(nuki_id, |reply| Request::ReadState { reply }).await
+    }
+
+    /// Has the lock do something, once at most. The intent is on disk before the first byte leaves.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when nothing was sent.
+    pub async fn act(
+        &self,
+        nuki_id: NukiId,
+        action: LockAction,
+        requester: &str,
+        wait: WaitFor,
+    ) -> Result<ActionOutcome, GatewayError> {
+        let requester = requester.to_owned();
+        self.ask(nuki_id, |reply| Request::Act { action, requester, wait, reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        nuki_id: NukiId,
+        request: impl FnOnce(oneshot::Sender<Result<T, GatewayError>>) -> Request,
+    ) -> Result<T, GatewayError> {
+        let actor = self.actors.get(&nuki_id).ok_or(GatewayError::UnknownLock(nuki_id))?;
+        let (reply, answer) = oneshot::channel();
+        actor.try_send(request(reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => GatewayError::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => GatewayError::Stopping,
+        })?;
+        answer.await.map_err(|_| GatewayError::Stopping)?
+    }
+
+    pub(super) fn lock_shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+        // A panic while holding it cannot leave a half-written map: only whole values are replaced.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

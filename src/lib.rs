@@ -1,0 +1,36 @@
+//! Keyturner: a gateway for Nuki smart locks that says who opened the door.
+//!
+//! Radio in, truth on disk, then tell. The rooms and their directions:
+//!
+//! ```text
+//! protocol  <-  session  <-  gateway  ->  transport (bluez | sim)
+//!    ^             ^            |
+//!    |         attribution  <---+--->  store  <-  delivery
+//!    |                                   ^
+//! simlock                               http
+//! ```
+//!
+//! `protocol`, `session`, `attribution` and `simlock` are pure: time comes in
+//! as an argument, bytes go in and out as values. Everything else needs the
+//! feature `daemon`.
+
+pub mod protocol;
+
+pub mod attribution;
+pub mod session;
+pub mod simlock;
+
+#[cfg(feature = "daemon")]
+pub mod clock;
+#[cfg(feature = "daemon")]
+pub mod delivery;
+#[cfg(feature = "daemon")]
+pub mod gateway;
+#[cfg(feature = "daemon")]
+pub mod http;
+#[cfg(feature = "daemon")]
+pub mod secrets;
+#[cfg(feature = "daemon")]
+pub mod store;
+#[cfg(feature = "daemon")]
+pub mod transport;

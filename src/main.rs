@@ -1,0 +1,3 @@
+//! The `keyturner` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keys, PINs and tokens: one file, readable by its owner alone.

@@ -1,0 +1,1 @@
+//! The real radio: BlueZ over D-Bus.
