@@ -25,7 +25,9 @@ const MAX_SEALED: usize = 512;
 const MAX_PLAIN: usize = 256;
 
 /// A command with its payload, after decryption and without checksum.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Printing it prints the payload's length only: PINs, keypad digits and names are in there.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// What it is.
     pub command: Command,
@@ -44,6 +46,12 @@ impl Message {
     #[must_use]
     pub fn request(wanted: Command) -> Self {
         Self::new(Command::RequestData, wanted.id().to_le_bytes())
+    }
+}
+
+impl core::fmt::Debug for Message {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Message({}, {} bytes)", self.command, self.payload.len())
     }
 }
 
