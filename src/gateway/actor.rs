@@ -13,6 +13,7 @@ use super::arbiter::Adapter;
 use super::handle::{ActionOutcome, GatewayError, LockSnapshot, Request, Shared, WaitFor};
 use super::{PairedLock, Tools};
 use crate::attribution::{self, Directory, Draft, Journal, JournalConfig, Pending, UnknownReason};
+use crate::clock::UnixMillis;
 use crate::protocol::LockAction;
 use crate::protocol::beacon::Advertisement;
 use crate::protocol::config::Config;
@@ -83,10 +84,9 @@ impl<'a> Actor<'a> {
         let cursor = store.cursor(lock.nuki_id).await?;
         let directory = store.directory(lock.nuki_id).await?;
         let states = store.last_observation(lock.nuki_id).await?;
-        let pending = store.pending_event(lock.nuki_id).await?.map(|pending| Pending {
-            change: pending.change,
-            states: KeyturnerStates::decode(&pending.raw).ok(),
-            not_before: None,
+        let pending = store.pending_event(lock.nuki_id).await?.and_then(|pending| {
+            let states = KeyturnerStates::decode(&pending.raw).ok();
+            Some(Pending { change: pending.change?, states, not_before: None })
         });
         if let Some(stored) = &states {
             update(&wiring.shared, lock, |snapshot| snapshot.state = Some((stored.states, stored.observed_at)));
@@ -350,7 +350,7 @@ impl<'a> Actor<'a> {
             snapshot.has_keypad = has_keypad;
             snapshot.device_type = device_type;
         });
-        self.tools.store.register_lock(&lock_row(&self.snapshot(), self.address)).await
+        self.tools.store.register_lock(&lock_row(&self.snapshot(), self.tools.clock.wall())).await
     }
 
     async fn on_request(&mut self, request: Request) {
@@ -361,8 +361,7 @@ impl<'a> Actor<'a> {
                 self.session.handle(Input::ReadState, self.now());
             }
             Request::Act { action, requester, wait, reply } => {
-                let intent =
-                    NewIntent { nuki_id: self.lock.nuki_id, action, requester, requested_at: self.tools.clock.wall() };
+                let intent = NewIntent { nuki_id: self.lock.nuki_id, action, requester, at: self.tools.clock.wall() };
                 match self.tools.store.begin_intent(&intent).await {
                     Ok(intent_id) => {
                         self.actions.insert(intent_id, ActionWaiter { action, wait, reply: Some(reply) });
@@ -487,13 +486,13 @@ const fn bridge_device_type(generation: Generation, device_type: Option<u8>) -> 
     }
 }
 
-pub(super) fn lock_row(snapshot: &LockSnapshot, address: Address) -> LockRow {
+pub(super) fn lock_row(snapshot: &LockSnapshot, now: UnixMillis) -> LockRow {
     LockRow {
         nuki_id: snapshot.nuki_id,
-        address: address.to_string(),
         name: snapshot.name.clone(),
         device_type: snapshot.device_type,
         firmware_version: snapshot.firmware_version.clone(),
         has_keypad: snapshot.has_keypad,
+        paired_at: now,
     }
 }

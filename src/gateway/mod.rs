@@ -120,7 +120,7 @@ impl Gateway {
     ) -> Result<Self, StoreError> {
         for intent in tools.store.expire_open_intents(tools.clock.wall()).await? {
             info!(
-                intent_id = intent.intent_id,
+                intent_id = intent.id,
                 "an action of an earlier run was never finished; it is closed and not done again"
             );
         }
@@ -138,7 +138,7 @@ impl Gateway {
                 snapshot.firmware_version.clone_from(&row.firmware_version);
                 snapshot.has_keypad = row.has_keypad;
             }
-            tools.store.register_lock(&lock_row(&snapshot, lock.address)).await?;
+            tools.store.register_lock(&lock_row(&snapshot, tools.clock.wall())).await?;
             GatewayHandle { shared: shared.clone(), actors: Arc::default() }
                 .lock_shared()
                 .locks

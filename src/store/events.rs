@@ -57,6 +57,8 @@ pub struct PendingEvent {
     pub completion_status: Option<CompletionStatus>,
     /// The change that was seen.
     pub change: Option<StateChange>,
+    /// The payload it was decoded from.
+    pub raw: Vec<u8>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -69,6 +71,7 @@ struct RawPending {
     completion_code: Option<u8>,
     state_before_code: Option<u8>,
     state_after_code: Option<u8>,
+    raw: Vec<u8>,
 }
 
 impl Store {
@@ -127,7 +130,7 @@ impl Store {
         let _held = self.hold_time();
         let row: Option<RawPending> = sqlx::query_as(
             "select e.id, e.observed_at, e.device_time, e.action_code, e.trigger_code, e.completion_code,
-                    e.state_before_code, e.state_after_code
+                    e.state_before_code, e.state_after_code, e.raw
              from unanswered u join events e on e.id = u.event_id
              where u.nuki_id = ? order by u.event_id desc limit 1",
         )
@@ -146,6 +149,7 @@ impl Store {
                     before: row.state_before_code.map(LockState::from_code),
                     after: LockState::from_code(after),
                 }),
+                raw: row.raw,
             })
         })
         .transpose()
@@ -157,10 +161,7 @@ impl Store {
 /// The indexes `events_once` and `events_unnumbered` name the same kinds.
 pub(super) const fn is_numbered(event: &Event) -> bool {
     event.log_index.is_some()
-        && !matches!(
-            event.kind,
-            EventKind::StateChange | EventKind::IntentFailed | EventKind::Gap | EventKind::Reset
-        )
+        && !matches!(event.kind, EventKind::StateChange | EventKind::IntentFailed | EventKind::Gap | EventKind::Reset)
 }
 
 /// The running transaction of one batch.
@@ -226,12 +227,11 @@ impl<'a> Writer<'a> {
             return Ok((id, false));
         }
         if event.kind == EventKind::Reset {
-            self.epoch = sqlx::query_scalar(
-                "update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch",
-            )
-            .bind(self.batch.nuki_id)
-            .fetch_one(&mut **self.tx)
-            .await?;
+            self.epoch =
+                sqlx::query_scalar("update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch")
+                    .bind(self.batch.nuki_id)
+                    .fetch_one(&mut **self.tx)
+                    .await?;
         }
         let answered = if event.answers_pending { self.answered(event).await? } else { None };
         let place = Place { batch: self.batch, epoch: self.epoch, answered };

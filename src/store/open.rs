@@ -36,8 +36,11 @@ impl Store {
             .create_if_missing(false)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writing =
-            options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).pragma("recursive_triggers", "on");
+        let writing = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("recursive_triggers", "on");
         let writer = pool(1).connect_with(writing).await.map_err(|e| failed(path, e))?;
         MIGRATIONS.run(&writer).await.map_err(|source| match source {
             MigrateError::Execute(error) => failed(path, error),
