@@ -1,0 +1,88 @@
+//! `keyturner run`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use tracing::{info, warn};
+
+use super::{DataArgs, fresh_seed, stop_signal};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::daemon::{Daemon, Parts};
+use crate::gateway::PairedLock;
+use crate::http::{BridgeIdentity, Token};
+use crate::secrets::Secrets;
+use crate::store::Store;
+use crate::transport::bluez::BluezTransport;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Configuration file (TOML); without it the defaults apply
+    #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port of the HTTP API; overrides the configuration
+    #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Bluetooth adapter such as hci0; overrides the configuration
+    #[arg(long, value_name = "NAME", env = "KEYTURNER_ADAPTER")]
+    adapter: Option<String>,
+}
+
+pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    config.adapter = args.adapter.or(config.adapter);
+    let secrets = Secrets::load_or_create(&args.data.data)?;
+    let locks: Vec<PairedLock> = secrets.paired_locks();
+    if locks.is_empty() {
+        warn!("no lock is paired yet; run `keyturner pair`, then start again");
+    }
+    let seed = fresh_seed_source()?;
+    let daemon = Daemon::start(Parts {
+        listen: config.listen,
+        locks,
+        transport: Arc::new(BluezTransport::new(config.adapter)),
+        store: Store::open(&args.data.database()).await?,
+        tokens: vec![Token::new("bridge", secrets.bridge_token())?],
+        identity: BridgeIdentity::new(secrets.hardware_id(), secrets.server_id()),
+        clock: Clock::system(),
+        seed,
+    })
+    .await?;
+    info!(address = %daemon.address(), "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+    let mut signal_error = None;
+    daemon
+        .run_until(async {
+            signal_error = stop_signal().await.err();
+            notify(&[sd_notify::NotifyState::Stopping]);
+        })
+        .await?;
+    info!("stopped");
+    signal_error.map_or(Ok(()), |error| Err(error).context("cannot wait for signals"))
+}
+
+/// Seeds for sessions. The first is drawn here, so that a system without randomness is noticed at the start.
+fn fresh_seed_source() -> anyhow::Result<Arc<dyn Fn() -> [u8; 32] + Send + Sync>> {
+    use rand_core::{RngCore, SeedableRng};
+    let rng = std::sync::Mutex::new(rand_chacha::ChaCha20Rng::from_seed(fresh_seed()?));
+    Ok(Arc::new(move || {
+        let mut seed = [0; 32];
+        rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(&mut seed);
+        seed
+    }))
+}
+
+/// Tells systemd, if it is there.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd cannot be told");
+    }
+}
