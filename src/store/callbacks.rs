@@ -37,8 +37,7 @@ impl Store {
     pub async fn add_callback(&self, url: &str, at: UnixMillis) -> Result<AddCallback, StoreError> {
         let _held = self.hold_time();
         let mut tx = self.begin().await?;
-        let taken: Vec<(u8, String)> =
-            sqlx::query_as("select id, url from callbacks").fetch_all(&mut *tx).await?;
+        let taken: Vec<(u8, String)> = sqlx::query_as("select id, url from callbacks").fetch_all(&mut *tx).await?;
         if taken.iter().any(|(_, known)| known == url) {
             return Ok(AddCallback::AlreadyAdded);
         }

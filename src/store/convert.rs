@@ -7,10 +7,8 @@ use super::StoreError;
 
 /// A lock's time as [`DeviceTime`] prints it; a lock may send moments that do not exist, so no calendar is asked.
 pub(super) fn device_time(text: Option<&str>, column: &'static str) -> Result<Option<DeviceTime>, StoreError> {
-    text.map(|text| {
-        parse_device_time(text).ok_or_else(|| StoreError::Content { column, value: text.to_owned() })
-    })
-    .transpose()
+    text.map(|text| parse_device_time(text).ok_or_else(|| StoreError::Content { column, value: text.to_owned() }))
+        .transpose()
 }
 
 fn parse_device_time(text: &str) -> Option<DeviceTime> {

@@ -157,10 +157,7 @@ impl Store {
 /// The indexes `events_once` and `events_unnumbered` name the same kinds.
 pub(super) const fn is_numbered(event: &Event) -> bool {
     event.log_index.is_some()
-        && !matches!(
-            event.kind,
-            EventKind::StateChange | EventKind::IntentFailed | EventKind::Gap | EventKind::Reset
-        )
+        && !matches!(event.kind, EventKind::StateChange | EventKind::IntentFailed | EventKind::Gap | EventKind::Reset)
 }
 
 /// The running transaction of one batch.
@@ -219,32 +216,31 @@ impl<'a> Writer<'a> {
 
     /// The event's number, and `true` if it was not stored yet.
     async fn event(&mut self, event: &Event) -> Result<(i64, bool), StoreError> {
-        if !is_numbered(event)
-            && let Some((id, epoch)) = self.find_unnumbered(event).await?
-        {
+        // Looked up first: a conflict while inserting would use up a number, and a hole in an audit log looks like a deletion.
+        let known = if is_numbered(event) {
+            self.find_numbered(event).await?.map(|id| (id, self.epoch))
+        } else {
+            self.find_unnumbered(event).await?
+        };
+        if let Some((id, epoch)) = known {
             self.epoch = epoch;
             return Ok((id, false));
         }
         if event.kind == EventKind::Reset {
-            self.epoch = sqlx::query_scalar(
-                "update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch",
-            )
-            .bind(self.batch.nuki_id)
-            .fetch_one(&mut **self.tx)
-            .await?;
+            self.epoch =
+                sqlx::query_scalar("update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch")
+                    .bind(self.batch.nuki_id)
+                    .fetch_one(&mut **self.tx)
+                    .await?;
         }
         let answered = if event.answers_pending { self.answered(event).await? } else { None };
         let place = Place { batch: self.batch, epoch: self.epoch, answered };
-        match insert_event(self.tx, &place, event).await? {
-            Some(id) => {
-                self.note_open_question(id, event, answered.map(|a| a.id)).await?;
-                Ok((id, true))
-            }
-            None => Ok((self.find_numbered(event).await?, false)),
-        }
+        let id = insert_event(self.tx, &place, event).await?;
+        self.note_open_question(id, event, answered.map(|a| a.id)).await?;
+        Ok((id, true))
     }
 
-    async fn find_numbered(&mut self, event: &Event) -> Result<i64, StoreError> {
+    async fn find_numbered(&mut self, event: &Event) -> Result<Option<i64>, StoreError> {
         let id = sqlx::query_scalar(
             "select id from events where nuki_id = ? and log_epoch = ? and log_index = ?
              and kind not in ('state_change', 'intent_failed', 'gap', 'reset')",
@@ -252,7 +248,7 @@ impl<'a> Writer<'a> {
         .bind(self.batch.nuki_id)
         .bind(self.epoch)
         .bind(event.log_index)
-        .fetch_one(&mut **self.tx)
+        .fetch_optional(&mut **self.tx)
         .await?;
         Ok(id)
     }

@@ -98,15 +98,14 @@ impl Store {
         at: UnixMillis,
     ) -> Result<(), StoreError> {
         let _held = self.hold_time();
-        let done = sqlx::query(
-            "update intents set state = ?, detail = ?, finished_at = ? where id = ? and state = 'open'",
-        )
-        .bind(state.name())
-        .bind(detail)
-        .bind(at.0)
-        .bind(intent_id)
-        .execute(&self.writer)
-        .await?;
+        let done =
+            sqlx::query("update intents set state = ?, detail = ?, finished_at = ? where id = ? and state = 'open'")
+                .bind(state.name())
+                .bind(detail)
+                .bind(at.0)
+                .bind(intent_id)
+                .execute(&self.writer)
+                .await?;
         if done.rows_affected() == 0 { Err(StoreError::IntentNotOpen(intent_id)) } else { Ok(()) }
     }
 

@@ -259,8 +259,7 @@ impl Store {
         tx.commit().await?;
         let users = users.into_iter().map(|raw| {
             let id_type = IdType::from_code(raw.id_type_code);
-            let kind =
-                UserKind::Authorization { auth_id: raw.auth_id, id_type, remote_allowed: raw.remote_allowed };
+            let kind = UserKind::Authorization { auth_id: raw.auth_id, id_type, remote_allowed: raw.remote_allowed };
             raw.common.row(kind)
         });
         let codes = codes.into_iter().map(|raw| raw.common.row(UserKind::KeypadCode { code_id: raw.code_id }));
@@ -271,7 +270,11 @@ impl Store {
     }
 }
 
-async fn use_user(tx: &mut Transaction<'static, Sqlite>, id: i64, entry: &AuthorizationEntry) -> Result<(), StoreError> {
+async fn use_user(
+    tx: &mut Transaction<'static, Sqlite>,
+    id: i64,
+    entry: &AuthorizationEntry,
+) -> Result<(), StoreError> {
     sqlx::query(
         "update authorizations set created = ?1, last_active = ?2, lock_count = ?3
          where id = ?4 and (created is not ?1 or last_active is not ?2 or lock_count <> ?3)",

@@ -1,2 +1,17 @@
 //! One test binary; a module per behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[cfg(feature = "daemon")]
+mod store;
+#[cfg(feature = "daemon")]
+mod store_audit;
+#[cfg(feature = "daemon")]
+mod store_commit;
+#[cfg(feature = "daemon")]
+mod store_history;
+#[cfg(feature = "daemon")]
+mod store_open;
+#[cfg(feature = "daemon")]
+mod store_outbox;
+#[cfg(feature = "daemon")]
+mod store_users;
