@@ -55,6 +55,16 @@ struct HeldTime {
     _release: mpsc::Sender<()>,
 }
 
+impl HeldTime {
+    /// tokio's clock does not advance by itself while a blocking task runs.
+    fn begin() -> Self {
+        let (release, released) = mpsc::channel();
+        // It ends when the sender is dropped; there is nothing to wait for.
+        drop(tokio::task::spawn_blocking(move || released.recv()));
+        Self { _release: release }
+    }
+}
+
 impl Store {
     /// Makes a paused tokio clock wait for the disk.
     ///
@@ -75,14 +85,8 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// tokio's clock does not advance by itself while a blocking task runs.
     fn hold_time(&self) -> Option<HeldTime> {
-        self.holds_virtual_time.then(|| {
-            let (release, released) = mpsc::channel();
-            // It ends when the sender is dropped; it neither fails nor returns anything.
-            drop(tokio::task::spawn_blocking(move || released.recv()));
-            HeldTime { _release: release }
-        })
+        self.holds_virtual_time.then(HeldTime::begin)
     }
 
     /// A transaction that holds the write lock from its beginning, so that it cannot fail in the middle

@@ -5,3 +5,17 @@ mod hostile_bytes;
 mod known_answers;
 mod purity;
 mod reassembly;
+#[cfg(feature = "daemon")]
+mod store;
+#[cfg(feature = "daemon")]
+mod store_audit;
+#[cfg(feature = "daemon")]
+mod store_commit;
+#[cfg(feature = "daemon")]
+mod store_history;
+#[cfg(feature = "daemon")]
+mod store_open;
+#[cfg(feature = "daemon")]
+mod store_outbox;
+#[cfg(feature = "daemon")]
+mod store_users;
