@@ -1,2 +1,6 @@
 //! One test binary; a module per behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod sim_radio;
+mod simlock_pairing;
+mod support;
