@@ -9,6 +9,7 @@ use crate::clock::UnixMillis;
 use crate::protocol::LockAction;
 use crate::protocol::beacon::{Family, NukiId};
 use crate::protocol::state::KeyturnerStates;
+pub use crate::session::NotDone;
 
 /// What is known of a lock, from memory: no radio is used to answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,19 +56,6 @@ pub enum ActionOutcome {
     NotDone(NotDone),
     /// It left the gateway, and whether it happened cannot be told.
     Unknown,
-}
-
-/// Why an action was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotDone {
-    /// The lock said so.
-    Refused(crate::protocol::ErrorCode),
-    /// The action ended with this status.
-    Failed(crate::protocol::CompletionStatus),
-    /// It never left the gateway: no connection in time.
-    NotSent,
-    /// The link broke after it left, and state and log show that nothing moved.
-    ProvenByLog,
 }
 
 /// What an answer waits for.

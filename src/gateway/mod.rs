@@ -1,5 +1,191 @@
 //! Where session and transport meet: an actor per lock, an arbiter per adapter.
 
+mod actor;
+mod arbiter;
 mod handle;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+use crate::attribution::Event;
+use crate::clock::Clock;
+use crate::protocol::IdType;
+use crate::protocol::beacon::{Family, NukiId, device_name};
+use crate::protocol::crypto::{Pin, SharedKey};
+use crate::protocol::frame::AuthId;
+use crate::protocol::gatt::Generation;
+use crate::protocol::state::KeyturnerStates;
+use crate::store::{Store, StoreError};
+use crate::transport::{Address, Transport};
+use actor::{Actor, Wiring, lock_row};
+use arbiter::Adapter;
+use handle::Shared;
+
 pub use handle::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
+
+/// So many requests may wait for one lock; more are refused at once.
+const REQUEST_QUEUE: usize = 16;
+/// Beacons repeat, so a short queue is enough.
+const SIGHTING_QUEUE: usize = 16;
+/// Pause before an actor starts again after the store failed.
+const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// A lock that this gateway is authorized at.
+#[derive(Debug, Clone)]
+pub struct PairedLock {
+    /// Its number.
+    pub nuki_id: NukiId,
+    /// Where it was paired; beacons tell if that changes.
+    pub address: Address,
+    /// Name given by its owner, as far as known.
+    pub name: String,
+    /// Device family.
+    pub generation: Generation,
+    /// The authorization.
+    pub auth_id: AuthId,
+    /// Its role.
+    pub id_type: IdType,
+    /// Its key.
+    pub key: SharedKey,
+    /// The number given at pairing.
+    pub app_id: u32,
+    /// The administrator's PIN.
+    pub pin: Option<Pin>,
+}
+
+impl PairedLock {
+    /// How the log names it.
+    fn label(&self) -> String {
+        format!("{:08X}", self.nuki_id)
+    }
+
+    /// What is known before anything was read.
+    fn snapshot(&self) -> LockSnapshot {
+        let family = if self.generation == Generation::Opener { Family::Opener } else { Family::Lock };
+        let name = if self.name.is_empty() { device_name(family, self.nuki_id) } else { self.name.clone() };
+        LockSnapshot {
+            nuki_id: self.nuki_id,
+            name,
+            device_type: if family == Family::Opener { 2 } else { 4 },
+            firmware_version: None,
+            state: None,
+            has_keypad: false,
+            rssi: None,
+            last_seen: None,
+        }
+    }
+}
+
+/// Builds the body of a Bridge callback; `delivery` owns the wire form, the daemon hands it in.
+pub type CallbackBody = fn(&LockSnapshot, &KeyturnerStates, Option<&Event>) -> String;
+
+/// What every actor uses.
+#[derive(Clone)]
+pub struct Tools {
+    /// Where truth is kept.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// Fresh randomness of the operating system, or a test's seeds.
+    pub seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
+    /// The wire form of callbacks.
+    pub callback_body: CallbackBody,
+    /// Woken after each commit, for whoever delivers.
+    pub told: Arc<Notify>,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    /// To ask it things.
+    pub handle: GatewayHandle,
+    stop: watch::Sender<bool>,
+    actors: JoinSet<()>,
+    scanner: JoinSet<()>,
+}
+
+impl Gateway {
+    /// Starts an actor per lock and the scanner. Open intents of an earlier run are closed, never executed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read or written.
+    pub async fn start(
+        locks: Vec<PairedLock>,
+        transport: Arc<dyn Transport>,
+        tools: Tools,
+    ) -> Result<Self, StoreError> {
+        for intent in tools.store.expire_open_intents(tools.clock.wall()).await? {
+            info!(
+                intent_id = intent.id,
+                "an action of an earlier run was never finished; it is closed and not done again"
+            );
+        }
+        let known: BTreeMap<NukiId, _> = tools.store.locks().await?.into_iter().map(|row| (row.nuki_id, row)).collect();
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let adapter = Adapter::new(transport.clone());
+        let (stop, stopped) = watch::channel(false);
+        let (mut requests, mut sightings) = (BTreeMap::new(), BTreeMap::new());
+        let mut actors = JoinSet::new();
+        for lock in locks {
+            let mut snapshot = lock.snapshot();
+            if let Some(row) = known.get(&lock.nuki_id) {
+                snapshot.name.clone_from(&row.name);
+                snapshot.device_type = row.device_type;
+                snapshot.firmware_version.clone_from(&row.firmware_version);
+                snapshot.has_keypad = row.has_keypad;
+            }
+            tools.store.register_lock(&lock_row(&snapshot, tools.clock.wall())).await?;
+            GatewayHandle { shared: shared.clone(), actors: Arc::default() }
+                .lock_shared()
+                .locks
+                .insert(lock.nuki_id, snapshot);
+            let (request_sender, request_receiver) = mpsc::channel(REQUEST_QUEUE);
+            let (sighting_sender, sighting_receiver) = mpsc::channel(SIGHTING_QUEUE);
+            requests.insert(lock.nuki_id, request_sender);
+            sightings.insert(lock.nuki_id, sighting_sender);
+            let wiring = Wiring {
+                requests: request_receiver,
+                sightings: sighting_receiver,
+                adapter: adapter.clone(),
+                shared: shared.clone(),
+                stop: stopped.clone(),
+            };
+            actors.spawn(supervise(lock, tools.clone(), wiring));
+        }
+        let mut scanner = JoinSet::new();
+        scanner.spawn(arbiter::scan(transport, sightings, shared.clone(), tools.clock));
+        Ok(Self { handle: GatewayHandle { shared, actors: Arc::new(requests) }, stop, actors, scanner })
+    }
+
+    /// Stops: links are ended, nothing half done is left behind.
+    pub async fn stop(mut self) {
+        // Without a receiver every actor has stopped already.
+        self.stop.send(true).ok();
+        while self.actors.join_next().await.is_some() {}
+        self.scanner.shutdown().await;
+    }
+}
+
+/// Runs one lock's actor, again from what is stored whenever the store failed.
+async fn supervise(lock: PairedLock, tools: Tools, mut wiring: Wiring) {
+    loop {
+        let result = match Actor::start(&lock, &tools, &mut wiring).await {
+            Ok(actor) => actor.run().await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => return,
+            Err(error) => {
+                error!(lock = %lock.label(), %error, "the event log failed; starting again from what is stored");
+                let stop = wiring.stop.wait_for(|stop| *stop);
+                if tokio::time::timeout(RESTART_PAUSE, stop).await.is_ok() {
+                    return;
+                }
+            }
+        }
+    }
+}

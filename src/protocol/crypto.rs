@@ -61,9 +61,12 @@ impl SharedKey {
     /// Key agreement between the own private and the peer's public key.
     #[must_use]
     pub fn agree(own: &SecretKey, peer: &PublicKey) -> Self {
+        // Clamped, not reduced: `to_scalar` differs from X25519 for points off the prime-order group.
         let point = curve25519_dalek::MontgomeryPoint(peer.0);
-        let mut shared = (point * own.0.to_scalar()).to_bytes();
+        let mut scalar = own.0.to_bytes();
+        let mut shared = point.mul_clamped(scalar).to_bytes();
         let key = salsa20::hsalsa::<U10>(&shared.into(), &[0u8; 16].into());
+        scalar.zeroize();
         shared.zeroize();
         Self(key.into())
     }

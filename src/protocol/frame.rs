@@ -17,13 +17,17 @@ pub type AuthId = u32;
 const HEADER_LEN: usize = NONCE_LEN + 4 + 2;
 /// Sealed bytes of the shortest message: tag, authorization id, command, CRC.
 const MIN_SEALED: usize = TAG_LEN + 4 + 2 + 2;
+/// Bytes of a plain error report.
+const ERROR_REPORT_LEN: usize = 7;
 /// No message of any generation is longer; a larger length field is garbage.
 const MAX_SEALED: usize = 512;
 /// The longest plain message is Authorization Data with 105 bytes; the rest is reserve.
 const MAX_PLAIN: usize = 256;
 
 /// A command with its payload, after decryption and without checksum.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Printing it prints the payload's length only: PINs, keypad digits and names are in there.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// What it is.
     pub command: Command,
@@ -42,6 +46,12 @@ impl Message {
     #[must_use]
     pub fn request(wanted: Command) -> Self {
         Self::new(Command::RequestData, wanted.id().to_le_bytes())
+    }
+}
+
+impl core::fmt::Debug for Message {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Message({}, {} bytes)", self.command, self.payload.len())
     }
 }
 
@@ -212,6 +222,9 @@ pub enum Framing {
     Plain,
     /// Encrypted frames: the user-specific characteristic.
     Encrypted,
+    /// Encrypted frames, and plain error reports (`12 00` in front, 7 bytes, valid checksum): the
+    /// pairing characteristic of the 5th generation after the encrypted request.
+    EncryptedOrError,
 }
 
 impl Reassembler {
@@ -245,6 +258,8 @@ impl Reassembler {
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
         let length = match self.framing {
             Framing::Encrypted => self.encrypted_length(),
+            Framing::EncryptedOrError if self.is_plain_error() => Ok(Some(ERROR_REPORT_LEN)),
+            Framing::EncryptedOrError => self.encrypted_length(),
             Framing::Plain => self.plain_length(),
         };
         match length {
@@ -258,6 +273,13 @@ impl Reassembler {
                 Err(error)
             }
         }
+    }
+
+    fn is_plain_error(&self) -> bool {
+        self.buffer
+            .get(..ERROR_REPORT_LEN)
+            .and_then(|bytes| decode_plain(bytes).ok())
+            .is_some_and(|message| message.command == Command::ErrorReport)
     }
 
     fn encrypted_length(&self) -> Result<Option<usize>, FrameError> {
@@ -274,7 +296,7 @@ impl Reassembler {
             Command::PublicKey | Command::Challenge => Some(36),
             Command::AuthorizationId => Some(88),
             Command::Status | Command::AuthorizationInfo => Some(5),
-            Command::ErrorReport => Some(7),
+            Command::ErrorReport => Some(ERROR_REPORT_LEN),
             _ => None,
         };
         match fixed {

@@ -102,9 +102,9 @@ impl LogEntryCount {
     pub fn encode(&self) -> Vec<u8> {
         let [c0, c1] = self.count.to_le_bytes();
         let mut out = vec![u8::from(self.logging_enabled), c0, c1];
-        if let (Some(sensor), Some(logging)) = (self.door_sensor_enabled, self.door_sensor_logging_enabled) {
-            out.extend_from_slice(&[u8::from(sensor), u8::from(logging)]);
-        }
+        let Some(sensor) = self.door_sensor_enabled else { return out };
+        out.push(u8::from(sensor));
+        out.extend(self.door_sensor_logging_enabled.map(u8::from));
         out
     }
 }

@@ -60,7 +60,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Decodes by command; `is_opener` decides what log type 6 means.
+    /// Decodes by command; `is_opener` decides what log type 6 and a configuration mean.
     ///
     /// # Errors
     /// [`TooShort`] when a known message lacks fields that every firmware sends.
@@ -78,7 +78,8 @@ impl Reply {
                 let [code, low, high] = payload.first_chunk().ok_or(short("Error Report", 3))?;
                 Self::Error(ErrorReport { code: (*code).into(), command: u16::from_le_bytes([*low, *high]) })
             }
-            Command::Config => Self::Config(Box::new(Config::decode(payload)?)),
+            // An Opener's configuration has another layout, which this version does not read.
+            Command::Config if !is_opener => Self::Config(Box::new(Config::decode(payload)?)),
             Command::BatteryReport => Self::Battery(BatteryReport::decode(payload)?),
             Command::LogEntryCount => Self::LogEntryCount(LogEntryCount::decode(payload)?),
             Command::LogEntry => Self::LogEntry(LogEntry::decode(payload, is_opener)?),

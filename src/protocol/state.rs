@@ -233,8 +233,10 @@ impl KeyturnerStates {
         out.extend_from_slice(&[last.action.code(), last.trigger.code(), last.completion_status.code()]);
         let Some(door) = self.door_sensor else { return out };
         out.push(door.code());
-        let (Some(night_mode), Some(accessory)) = (self.night_mode, self.accessory_battery) else { return out };
-        out.extend_from_slice(&[u8::from(night_mode), accessory.0]);
+        let Some(night_mode) = self.night_mode else { return out };
+        out.push(u8::from(night_mode));
+        let Some(accessory) = self.accessory_battery else { return out };
+        out.push(accessory.0);
         let Some(net) = self.network else { return out };
         let [ble] = net.ble_rssi.to_le_bytes();
         let [wifi] = net.wifi_rssi.to_le_bytes();

@@ -49,10 +49,13 @@ open_enum! {
 }
 
 impl LockState {
-    /// Whether the motor runs, so that another state follows by itself.
+    /// Whether another state follows by itself: the motor runs, or holds the latch for a moment.
     #[must_use]
     pub const fn is_transitional(self) -> bool {
-        matches!(self, Self::Unlocking | Self::Locking | Self::Unlatching | Self::Calibration | Self::BootRun)
+        matches!(
+            self,
+            Self::Unlocking | Self::Locking | Self::Unlatching | Self::Unlatched | Self::Calibration | Self::BootRun
+        )
     }
 }
 

@@ -12,7 +12,8 @@ pub struct TooShort {
     pub actual: usize,
 }
 
-/// A cursor over received bytes. Every method answers `None` past the end.
+/// A cursor over received bytes. Every method answers `None` past the end, and
+/// keeps doing so: half a field must not be read as the field behind it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -36,7 +37,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, tail) = self.rest.split_first_chunk::<N>()?;
+        let Some((head, tail)) = self.rest.split_first_chunk::<N>() else {
+            self.rest = &[];
+            return None;
+        };
         self.rest = tail;
         Some(*head)
     }
@@ -112,10 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn reading_past_the_end_is_none_and_changes_nothing() {
+    fn nothing_is_read_behind_half_a_field() {
         let mut reader = Reader::new(&[1, 2, 3]);
-        assert_eq!(reader.u32(), None);
         assert_eq!(reader.u16(), Some(0x0201));
-        assert_eq!(reader.rest(), &[3]);
+        assert_eq!(reader.u16(), None);
+        assert_eq!(reader.u8(), None);
+        assert_eq!(reader.rest(), &[] as &[u8]);
     }
 }

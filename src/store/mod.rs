@@ -1,1 +1,102 @@
-//! store
+//! The truth on disk: one SQLite file, and the only place with SQL.
+//!
+//! | file | what it keeps |
+//! |---|---|
+//! | `open` | opening, checking and migrating the file |
+//! | `locks` | locks and the last state seen of each |
+//! | `users` | authorizations and keypad codes, with validity in time |
+//! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
+//! | `history` | reading the log, late answers joined in |
+//! | `intents` | what clients asked for |
+//! | `callbacks`, `outbox` | receivers, and what each must still be told |
+//!
+//! One connection writes, two read. A write returns after it is on disk
+//! (`synchronous = FULL`), so whatever a caller was told stands after a power cut.
+//!
+//! Tables and views for people with `sqlite3` are described in `migrations/`.
+
+mod callbacks;
+mod convert;
+mod error;
+mod events;
+mod history;
+mod insert;
+mod intents;
+mod locks;
+mod open;
+mod outbox;
+mod users;
+
+use std::sync::mpsc;
+
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use crate::protocol::beacon::NukiId;
+
+pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
+pub use error::StoreError;
+pub use events::{Batch, Observation, PendingEvent};
+pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};
+pub use intents::{IntentState, NewIntent, OpenIntent};
+pub use locks::{LockRow, StoredObservation};
+pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
+pub use users::{UserKind, UserRow};
+
+/// The database, to be cloned freely.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    holds_virtual_time: bool,
+}
+
+/// While it lives, a paused tokio clock stands still.
+struct HeldTime {
+    _release: mpsc::Sender<()>,
+}
+
+impl Store {
+    /// Makes a paused tokio clock wait for the disk.
+    ///
+    /// SQLite works on threads of its own, which tokio does not see: with
+    /// `tokio::time::pause` it would take the wait for an idle moment and jump
+    /// to the next timer. Simulations in virtual time need this; it costs a
+    /// thread hop per call, so the daemon does without.
+    #[must_use]
+    pub const fn with_virtual_time(mut self) -> Self {
+        self.holds_virtual_time = true;
+        self
+    }
+
+    /// Closes the file after the running calls; what is in the write-ahead log goes into the main file.
+    pub async fn close(&self) {
+        let _held = self.hold_time();
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// tokio's clock does not advance by itself while a blocking task runs.
+    fn hold_time(&self) -> Option<HeldTime> {
+        self.holds_virtual_time.then(|| {
+            let (release, released) = mpsc::channel();
+            // It ends when the sender is dropped; it neither fails nor returns anything.
+            drop(tokio::task::spawn_blocking(move || released.recv()));
+            HeldTime { _release: release }
+        })
+    }
+
+    /// A transaction that holds the write lock from its beginning, so that it cannot fail in the middle
+    /// because another program writes.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.writer.begin_with("begin immediate").await?)
+    }
+}
+
+/// The epoch of a registered lock's log.
+async fn log_epoch(tx: &mut Transaction<'static, Sqlite>, nuki_id: NukiId) -> Result<i64, StoreError> {
+    sqlx::query_scalar("select log_epoch from locks where nuki_id = ?")
+        .bind(nuki_id)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(StoreError::UnknownLock(nuki_id))
+}

@@ -1,6 +1,10 @@
 //! One test binary; a module per behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod hostile_bytes;
+mod known_answers;
+mod purity;
+mod reassembly;
 mod sim_radio;
 mod simlock_pairing;
 mod support;

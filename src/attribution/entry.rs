@@ -1,0 +1,191 @@
+//! From a log entry to an event.
+
+use super::directory::Directory;
+use super::event::{Attribution, Event, EventKind, Method, UnknownReason, Who, is_keypad};
+use crate::protocol::frame::AuthId;
+use crate::protocol::log::{KeypadEntry, LogEntry, LogEntryKind, LoggedAction};
+use crate::protocol::request::FLAG_AUTO_UNLOCK;
+use crate::protocol::{CompletionStatus, IdType, KeypadSource, LockAction, Trigger};
+
+/// The event that a log entry tells of.
+///
+/// The entry's own name counts, because it is the name as of then; the
+/// directory adds what the entry lacks: the kind of the authorization and the
+/// name of the keypad code. `own_auth_id` is the gateway's authorization, whose
+/// names carry the number of the intent (`docs/protocol.md`, "Exchanges").
+#[must_use]
+pub fn event_of(entry: &LogEntry, directory: &Directory, own_auth_id: AuthId) -> Event {
+    let user = directory.user(entry.auth_id);
+    let auth_type = user.map(|user| user.id_type);
+    let (auth_name, intent_id) = split_suffix(&entry.name, entry.auth_id == own_auth_id);
+    let auth_name = Some(auth_name).filter(|name| !name.is_empty()).or_else(|| user.map(|user| user.name.clone()));
+    let has_identity = entry.auth_id != 0;
+    let who = Who {
+        auth_id: has_identity.then_some(entry.auth_id),
+        auth_type: auth_type.filter(|_| has_identity),
+        auth_name: auth_name.filter(|_| has_identity),
+        ..Who::default()
+    };
+    let blank = Event {
+        kind: EventKind::UnknownEntry(entry.kind.code()),
+        log_index: Some(entry.index),
+        device_time: entry.timestamp,
+        action: None,
+        trigger: None,
+        completion_status: None,
+        change: None,
+        attribution: if has_identity { Attribution::Matched } else { Attribution::Nobody },
+        who,
+        method: Method::Device,
+        auto_unlock: false,
+        presses: 0,
+        backfilled: false,
+        answers_pending: false,
+        intent_id,
+        detail: None,
+        raw: entry.encode(),
+    };
+    match &entry.kind {
+        LogEntryKind::LockAction(logged) => action_event(blank, EventKind::LockAction, *logged),
+        LogEntryKind::Calibration(logged) => action_event(blank, EventKind::Calibration, *logged),
+        LogEntryKind::Initialisation(logged) => action_event(blank, EventKind::Initialisation, *logged),
+        LogEntryKind::Keypad(keypad) => keypad_event(blank, *keypad, directory),
+        LogEntryKind::Door(door) => Event { kind: EventKind::Door(*door), method: Method::DoorSensor, ..blank },
+        LogEntryKind::Ring(ring) => Event {
+            kind: EventKind::Ring,
+            completion_status: Some(ring.completion_status),
+            trigger: Some(Trigger::Manual),
+            method: Method::Manual,
+            ..blank
+        },
+        LogEntryKind::Logging(on) => Event { kind: EventKind::Logging(*on), method: how(&blank, None), ..blank },
+        LogEntryKind::DoorSensorLogging(on) => {
+            Event { kind: EventKind::DoorSensorLogging(*on), method: how(&blank, None), ..blank }
+        }
+        LogEntryKind::FirmwareUpdate([major, minor, patch]) => Event {
+            kind: EventKind::FirmwareUpdate,
+            detail: Some(format!("firmware {major}.{minor}.{patch}")),
+            ..blank
+        },
+        LogEntryKind::Unknown { .. } => Event {
+            attribution: if has_identity {
+                Attribution::Matched
+            } else {
+                Attribution::Unknown(UnknownReason::NotUnderstood)
+            },
+            method: Method::Unknown,
+            ..blank
+        },
+    }
+}
+
+/// Cuts `#` and 8 hex digits off our own authorization's name.
+fn split_suffix(name: &str, is_own: bool) -> (String, Option<i64>) {
+    if is_own
+        && let Some((front, digits)) = name.rsplit_once('#')
+        && digits.len() == 8
+        && let Ok(intent_id) = i64::from_str_radix(digits, 16)
+    {
+        return (front.trim_end().to_owned(), Some(intent_id));
+    }
+    (name.to_owned(), None)
+}
+
+fn action_event(blank: Event, kind: EventKind, logged: LoggedAction) -> Event {
+    let method = how(&blank, Some(logged.trigger));
+    let counts_presses = matches!(method, Method::Button | Method::Fob);
+    Event {
+        kind,
+        action: Some(logged.action),
+        trigger: Some(logged.trigger),
+        completion_status: Some(logged.completion_status),
+        method,
+        auto_unlock: method == Method::App && logged.flags & FLAG_AUTO_UNLOCK != 0,
+        presses: if counts_presses { logged.flags } else { 0 },
+        ..blank
+    }
+}
+
+fn how(event: &Event, trigger: Option<Trigger>) -> Method {
+    match trigger {
+        Some(Trigger::Manual) => Method::Manual,
+        Some(Trigger::Button) => Method::Button,
+        Some(Trigger::Automatic) => Method::TimeControl,
+        Some(Trigger::AutoLock) => Method::AutoLock,
+        Some(Trigger::HomeKit) => Method::HomeKit,
+        Some(Trigger::Mqtt) => Method::Mqtt,
+        Some(Trigger::Unknown(_)) => Method::Unknown,
+        Some(Trigger::System) | None => match event.who.auth_type {
+            Some(IdType::App) => Method::App,
+            Some(IdType::Bridge) => Method::Bridge,
+            Some(IdType::Fob) => Method::Fob,
+            Some(IdType::Keypad | IdType::Keypad2) => Method::Code,
+            Some(IdType::DoorSensor) => Method::DoorSensor,
+            Some(IdType::Unknown(_)) => Method::Unknown,
+            None if event.who.auth_id.is_none() => Method::Device,
+            None => Method::Unknown,
+        },
+    }
+}
+
+fn keypad_event(blank: Event, keypad: KeypadEntry, directory: &Directory) -> Event {
+    // Code id 0 stands for the arrow key and for codes that nobody has.
+    let code_id = (keypad.code_id != 0).then_some(keypad.code_id);
+    let who = Who {
+        auth_type: blank.who.auth_type.filter(|t| is_keypad(*t)).or(Some(IdType::Keypad)),
+        code_id,
+        code_name: code_id.and_then(|id| directory.code_name(id)).map(str::to_owned),
+        ..blank.who
+    };
+    Event {
+        kind: EventKind::KeypadAction,
+        action: Some(keypad.action),
+        // A keypad speaks Bluetooth like a phone does.
+        trigger: Some(Trigger::System),
+        completion_status: Some(keypad.completion_status),
+        method: match keypad.source {
+            KeypadSource::ArrowKey => Method::ArrowKey,
+            KeypadSource::Code => Method::Code,
+            KeypadSource::Fingerprint => Method::Fingerprint,
+            KeypadSource::Unknown(_) => Method::Unknown,
+        },
+        attribution: if code_id.is_some() { Attribution::Matched } else { Attribution::Nobody },
+        who,
+        ..blank
+    }
+}
+
+/// Whether an attempt was turned away: the bolt did not move for it, and it never names who opened.
+#[must_use]
+pub const fn is_refusal(status: CompletionStatus) -> bool {
+    matches!(
+        status,
+        CompletionStatus::InvalidCode
+            | CompletionStatus::InvalidFingerprint
+            | CompletionStatus::Rejected
+            | CompletionStatus::RejectedNightMode
+            | CompletionStatus::TooRecent
+            | CompletionStatus::Busy
+            | CompletionStatus::HandleNotLifted
+    )
+}
+
+/// What the log says of a motion: action, trigger, result; `None` for entries that never move the bolt.
+pub(super) fn motion(entry: &LogEntry) -> Option<(LockAction, Trigger, CompletionStatus)> {
+    match &entry.kind {
+        LogEntryKind::LockAction(logged) => Some((logged.action, logged.trigger, logged.completion_status)),
+        LogEntryKind::Keypad(keypad) => Some((keypad.action, Trigger::System, keypad.completion_status)),
+        _ => None,
+    }
+    .filter(|(action, _, status)| {
+        !is_refusal(*status) && !matches!(action, LockAction::FobNoAction | LockAction::ButtonNoAction)
+    })
+}
+
+impl Event {
+    /// Whether this is an attempt that the lock turned away.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.completion_status.is_some_and(is_refusal)
+    }
+}

@@ -1,0 +1,126 @@
+//! When to connect: beacons, retries, and a budget that protects the lock's battery.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Beacons may cause so many connections in [`BUDGET_WINDOW`], however often they say "changed".
+const BUDGET: usize = 6;
+const BUDGET_WINDOW: Duration = Duration::from_secs(60);
+/// A bit that is still set right after a read is either a new change or stuck: ask again after this, then less and less often.
+const STUCK_FIRST: Duration = Duration::from_secs(2);
+const STUCK_MAX: Duration = Duration::from_secs(30);
+/// A failed connection is tried again after this, then after twice as long, up to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Decides whether a beacon is worth a connection.
+#[derive(Debug, Default)]
+pub(super) struct BeaconPolicy {
+    /// Connections that beacons caused, oldest first.
+    spent: VecDeque<Duration>,
+    last_read: Option<Duration>,
+    clear_since_read: bool,
+    stuck_wait: Option<Duration>,
+}
+
+impl BeaconPolicy {
+    /// Whether to connect for this beacon.
+    pub(super) fn should_connect(&mut self, state_changed: bool, now: Duration) -> bool {
+        if !state_changed {
+            self.clear_since_read = true;
+            self.stuck_wait = None;
+            return false;
+        }
+        while self.spent.front().is_some_and(|at| now.saturating_sub(*at) >= BUDGET_WINDOW) {
+            self.spent.pop_front();
+        }
+        if self.spent.len() >= BUDGET {
+            return false;
+        }
+        if let (Some(read), false) = (self.last_read, self.clear_since_read) {
+            let wait = self.stuck_wait.unwrap_or(STUCK_FIRST);
+            if now.saturating_sub(read) < wait {
+                return false;
+            }
+            self.stuck_wait = Some((wait * 2).min(STUCK_MAX));
+        }
+        self.spent.push_back(now);
+        true
+    }
+
+    /// The state was read, which clears the bit for a bridge.
+    pub(super) fn state_read(&mut self, now: Duration) {
+        self.last_read = Some(now);
+        self.clear_since_read = false;
+    }
+}
+
+/// Growing waits between failed connections.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    pub(super) fn next_wait(&mut self) -> Duration {
+        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(RETRY_MAX);
+        self.failures = self.failures.saturating_add(1);
+        wait
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_edge_connects_at_once_even_right_after_a_read() {
+        let mut policy = BeaconPolicy::default();
+        assert!(policy.should_connect(true, s(0)));
+        policy.state_read(s(1));
+        assert!(!policy.should_connect(false, s(1)));
+        assert!(policy.should_connect(true, s(1)));
+    }
+
+    #[test]
+    fn a_stuck_bit_is_asked_less_and_less_often() {
+        let mut policy = BeaconPolicy::default();
+        let mut reads = Vec::new();
+        for t in 0..300 {
+            if policy.should_connect(true, s(t)) {
+                reads.push(t);
+                policy.state_read(s(t));
+            }
+        }
+        assert_eq!(reads, [0, 2, 6, 14, 30, 60, 90, 120, 150, 180, 210, 240, 270]);
+    }
+
+    #[test]
+    fn a_forged_blinking_beacon_gets_six_connections_a_minute() {
+        let mut policy = BeaconPolicy::default();
+        let mut connections = 0;
+        for tenth in 0..6_000 {
+            let now = Duration::from_millis(tenth * 100);
+            if policy.should_connect(tenth % 2 == 0, now) {
+                connections += 1;
+                policy.state_read(now);
+            }
+        }
+        assert_eq!(connections, 60, "ten minutes at six a minute");
+    }
+
+    #[test]
+    fn retries_grow_to_a_minute() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<u64> = (0..8).map(|_| backoff.next_wait().as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+}

@@ -1,0 +1,123 @@
+//! What can go wrong with a file, in words that say what to do.
+
+use std::path::PathBuf;
+
+use crate::protocol::beacon::NukiId;
+
+/// Why the database did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file could not be made or read.
+    #[error("cannot use the database {}: {source}; check that its folder exists and belongs to the user who runs keyturner", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A newer keyturner made the file.
+    #[error(
+        "the database {} has schema version {found}, this keyturner knows up to {known}: \
+         it was written by a newer version; install that one, or name another file. Nothing was changed", path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Newest version of this program.
+        known: i64,
+    },
+    /// Another program has it.
+    #[error(
+        "the database {} is locked by another program; stop that one (`fuser {}` names it) and start again",
+        path.display(), path.display()
+    )]
+    Locked {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is no database, or a broken one.
+    #[error(
+        "the database {} is damaged or no database ({reason}); nothing was changed. \
+         Move it away or put a backup in its place, then start again", path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// SQLite's reason.
+        reason: String,
+    },
+    /// Opening failed for another reason.
+    #[error("cannot open the database {}: {source}", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// The reason.
+        source: sqlx::Error,
+    },
+    /// The schema could not be brought up to date; the failed step was rolled back.
+    #[error("cannot bring the database {} up to date: {source}", path.display())]
+    Migration {
+        /// Which file.
+        path: PathBuf,
+        /// The reason.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The lock was never registered.
+    #[error("lock {0:08X} is not in the database")]
+    UnknownLock(NukiId),
+    /// The intent does not exist or has ended already.
+    #[error("intent {0} is not open")]
+    IntentNotOpen(i64),
+    /// A value in the database is none that this program writes.
+    #[error("the database holds {value} as {column}, which this keyturner cannot have written")]
+    Content {
+        /// Where it stands.
+        column: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// No space left for it.
+    #[error("the disk is full, nothing was stored; make room and try again")]
+    Full,
+    /// Another program held the file for too long.
+    #[error("another program holds the database, nothing was stored")]
+    Busy,
+    /// Anything else.
+    #[error("the database refused: {0}")]
+    Sql(sqlx::Error),
+}
+
+/// What SQLite's result code means for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Busy,
+    Full,
+    Damaged,
+    Other,
+}
+
+/// SQLite's primary result codes are the lowest byte of the extended ones.
+pub(super) fn classify(error: &sqlx::Error) -> Class {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return Class::Busy;
+    }
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<u32>().ok());
+    match code.map(|code| code & 0xFF) {
+        Some(5 | 6) => Class::Busy,
+        Some(13) => Class::Full,
+        Some(11 | 26) => Class::Damaged,
+        _ => Class::Other,
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match classify(&error) {
+            Class::Busy => Self::Busy,
+            Class::Full => Self::Full,
+            Class::Damaged | Class::Other => Self::Sql(error),
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! One transaction per batch: what was seen, what happened, up to where the log is read, and what must be told.
+
+use sqlx::{Sqlite, Transaction};
+
+use crate::attribution::{Attribution, Event, EventKind, StateChange};
+use crate::clock::UnixMillis;
+use crate::protocol::beacon::NukiId;
+use crate::protocol::datetime::DeviceTime;
+use crate::protocol::log::LogIndex;
+use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{CompletionStatus, LockAction, LockState, Trigger};
+
+use super::convert::device_time;
+use super::insert::{Place, insert_event, insert_observation};
+use super::{Store, StoreError, log_epoch, outbox};
+
+/// What one look at a lock brought; stored whole or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Of which lock.
+    pub nuki_id: NukiId,
+    /// When, by the host's clock.
+    pub observed_at: UnixMillis,
+    /// States, oldest first.
+    pub observations: Vec<Observation>,
+    /// Events, oldest first.
+    pub events: Vec<Event>,
+    /// Up to which entry the lock's log is read now; `None` leaves it.
+    pub cursor: Option<LogIndex>,
+    /// Bodies that every registered callback must be sent, oldest first.
+    pub callback_bodies: Vec<String>,
+}
+
+/// A state that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// The state.
+    pub states: KeyturnerStates,
+    /// State before; `None` if none was known.
+    pub before: Option<LockState>,
+}
+
+/// An event that waits for its log entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEvent {
+    /// Number of the event.
+    pub id: i64,
+    /// When it was seen.
+    pub observed_at: UnixMillis,
+    /// The lock's clock at that moment.
+    pub device_time: Option<DeviceTime>,
+    /// What was done, as the state said.
+    pub action: Option<LockAction>,
+    /// By what, as the state said.
+    pub trigger: Option<Trigger>,
+    /// With which result, as the state said.
+    pub completion_status: Option<CompletionStatus>,
+    /// The change that was seen.
+    pub change: Option<StateChange>,
+    /// The payload it was decoded from.
+    pub raw: Vec<u8>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawPending {
+    id: i64,
+    observed_at: i64,
+    device_time: Option<String>,
+    action_code: Option<u8>,
+    trigger_code: Option<u8>,
+    completion_code: Option<u8>,
+    state_before_code: Option<u8>,
+    state_after_code: Option<u8>,
+    raw: Vec<u8>,
+}
+
+impl Store {
+    /// Stores a batch in one transaction and gives the numbers of its events, in their order.
+    ///
+    /// Committing a batch again changes nothing and tells nobody: an event
+    /// that is stored already is skipped and its number is given. A log entry
+    /// is known by lock, epoch and index; other rows and states are known by
+    /// their moment and content. Bodies are queued if anything in the batch is
+    /// new, or if the batch has neither events nor observations.
+    ///
+    /// [`EventKind::Reset`] starts a new epoch of the lock's log, for itself and what follows.
+    ///
+    /// An event with `answers_pending` refers to the lock's newest unanswered
+    /// pending event with the same state after it and no other state before
+    /// it. Without such an event it stands for itself.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLock`], or the file cannot be written; then nothing of the batch is stored.
+    pub async fn commit(&self, batch: &Batch) -> Result<Vec<i64>, StoreError> {
+        let _held = self.hold_time();
+        let mut tx = self.begin().await?;
+        let mut writer = Writer::new(&mut tx, batch).await?;
+        let mut any_new = batch.events.is_empty() && batch.observations.is_empty();
+        for observation in &batch.observations {
+            any_new |= writer.observation(observation).await?;
+        }
+        let mut ids = Vec::with_capacity(batch.events.len());
+        for event in &batch.events {
+            let (id, is_new) = writer.event(event).await?;
+            any_new |= is_new;
+            ids.push(id);
+        }
+        if let Some(cursor) = batch.cursor {
+            sqlx::query(
+                "insert into cursors (nuki_id, log_index) values (?, ?)
+                 on conflict (nuki_id) do update set log_index = excluded.log_index",
+            )
+            .bind(batch.nuki_id)
+            .bind(cursor)
+            .execute(&mut *tx)
+            .await?;
+        }
+        if any_new {
+            outbox::enqueue(&mut tx, batch.nuki_id, &batch.callback_bodies, batch.observed_at).await?;
+        }
+        tx.commit().await?;
+        Ok(ids)
+    }
+
+    /// The newest event of a lock that is [`Attribution::Pending`] and has no answer yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn pending_event(&self, nuki_id: NukiId) -> Result<Option<PendingEvent>, StoreError> {
+        let _held = self.hold_time();
+        let row: Option<RawPending> = sqlx::query_as(
+            "select e.id, e.observed_at, e.device_time, e.action_code, e.trigger_code, e.completion_code,
+                    e.state_before_code, e.state_after_code, e.raw
+             from unanswered u join events e on e.id = u.event_id
+             where u.nuki_id = ? order by u.event_id desc limit 1",
+        )
+        .bind(nuki_id)
+        .fetch_optional(&self.readers)
+        .await?;
+        row.map(|row| {
+            Ok(PendingEvent {
+                id: row.id,
+                observed_at: UnixMillis(row.observed_at),
+                device_time: device_time(row.device_time.as_deref(), "device_time")?,
+                action: row.action_code.map(LockAction::from_code),
+                trigger: row.trigger_code.map(Trigger::from_code),
+                completion_status: row.completion_code.map(CompletionStatus::from_code),
+                change: row.state_after_code.map(|after| StateChange {
+                    before: row.state_before_code.map(LockState::from_code),
+                    after: LockState::from_code(after),
+                }),
+                raw: row.raw,
+            })
+        })
+        .transpose()
+    }
+}
+
+/// Kinds whose number, if they have one, is not that of an entry of their own.
+///
+/// The indexes `events_once` and `events_unnumbered` name the same kinds.
+pub(super) const fn is_numbered(event: &Event) -> bool {
+    event.log_index.is_some()
+        && !matches!(event.kind, EventKind::StateChange | EventKind::IntentFailed | EventKind::Gap | EventKind::Reset)
+}
+
+/// The running transaction of one batch.
+struct Writer<'a> {
+    tx: &'a mut Transaction<'static, Sqlite>,
+    batch: &'a Batch,
+    /// Epoch of the next event.
+    epoch: i64,
+    /// Rows up to these stood before the batch: only they make a row of it a repetition.
+    stood: Stood,
+}
+
+#[derive(sqlx::FromRow)]
+struct Stood {
+    events: i64,
+    observations: i64,
+}
+
+impl<'a> Writer<'a> {
+    async fn new(tx: &'a mut Transaction<'static, Sqlite>, batch: &'a Batch) -> Result<Self, StoreError> {
+        let current = log_epoch(tx, batch.nuki_id).await?;
+        let stood = sqlx::query_as(
+            "select coalesce((select max(id) from events), 0) as events,
+                    coalesce((select max(id) from observations), 0) as observations",
+        )
+        .fetch_one(&mut **tx)
+        .await?;
+        let mut writer = Self { tx, batch, epoch: current, stood };
+        // In a repeated batch, what stands before the reset belongs to the epoch before.
+        if let Some(reset) = batch.events.iter().find(|event| event.kind == EventKind::Reset)
+            && let Some((_, epoch)) = writer.find_unnumbered(reset).await?
+        {
+            writer.epoch = epoch - 1;
+        }
+        Ok(writer)
+    }
+
+    /// `true` if it was not stored yet.
+    async fn observation(&mut self, observation: &Observation) -> Result<bool, StoreError> {
+        let payload = observation.states.encode();
+        let known: bool = sqlx::query_scalar(
+            "select exists (
+                 select 1 from observations where nuki_id = ? and observed_at = ? and id <= ? and payload = ?)",
+        )
+        .bind(self.batch.nuki_id)
+        .bind(self.batch.observed_at.0)
+        .bind(self.stood.observations)
+        .bind(&payload)
+        .fetch_one(&mut **self.tx)
+        .await?;
+        if !known {
+            insert_observation(self.tx, self.batch, observation, payload).await?;
+        }
+        Ok(!known)
+    }
+
+    /// The event's number, and `true` if it was not stored yet.
+    async fn event(&mut self, event: &Event) -> Result<(i64, bool), StoreError> {
+        if !is_numbered(event)
+            && let Some((id, epoch)) = self.find_unnumbered(event).await?
+        {
+            self.epoch = epoch;
+            return Ok((id, false));
+        }
+        if event.kind == EventKind::Reset {
+            self.epoch =
+                sqlx::query_scalar("update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch")
+                    .bind(self.batch.nuki_id)
+                    .fetch_one(&mut **self.tx)
+                    .await?;
+        }
+        let answered = if event.answers_pending { self.answered(event).await? } else { None };
+        let place = Place { batch: self.batch, epoch: self.epoch, answered };
+        match insert_event(self.tx, &place, event).await? {
+            Some(id) => {
+                self.note_open_question(id, event, answered.map(|a| a.id)).await?;
+                Ok((id, true))
+            }
+            None => Ok((self.find_numbered(event).await?, false)),
+        }
+    }
+
+    async fn find_numbered(&mut self, event: &Event) -> Result<i64, StoreError> {
+        let id = sqlx::query_scalar(
+            "select id from events where nuki_id = ? and log_epoch = ? and log_index = ?
+             and kind not in ('state_change', 'intent_failed', 'gap', 'reset')",
+        )
+        .bind(self.batch.nuki_id)
+        .bind(self.epoch)
+        .bind(event.log_index)
+        .fetch_one(&mut **self.tx)
+        .await?;
+        Ok(id)
+    }
+
+    /// Number and epoch of a row that a batch of the same moment left with the same content.
+    async fn find_unnumbered(&mut self, event: &Event) -> Result<Option<(i64, i64)>, StoreError> {
+        let row = sqlx::query_as(
+            "select id, log_epoch from events
+             where nuki_id = ? and observed_at = ? and id <= ?
+               and (log_index is null or kind in ('state_change', 'intent_failed', 'gap', 'reset'))
+               and kind = ? and kind_code is ? and log_index is ? and action_code is ? and intent_id is ?
+               and state_before_code is ? and state_after_code is ? and attribution = ? and detail is ? and raw = ?
+             order by id limit 1",
+        )
+        .bind(self.batch.nuki_id)
+        .bind(self.batch.observed_at.0)
+        .bind(self.stood.events)
+        .bind(event.kind.name())
+        .bind(event.kind.code())
+        .bind(event.log_index)
+        .bind(event.action.map(LockAction::code))
+        .bind(event.intent_id)
+        .bind(event.change.and_then(|c| c.before).map(LockState::code))
+        .bind(event.change.map(|c| c.after.code()))
+        .bind(event.attribution.name())
+        .bind(&event.detail)
+        .bind(&event.raw)
+        .fetch_optional(&mut **self.tx)
+        .await?;
+        Ok(row)
+    }
+
+    /// The question that this event answers. A change that does not match is never guessed at: it could be another person's.
+    async fn answered(&mut self, event: &Event) -> Result<Option<Answered>, StoreError> {
+        let Some(change) = event.change else { return Ok(None) };
+        let row = sqlx::query_as(
+            "select e.id, e.at, e.completion_code
+             from unanswered u join events e on e.id = u.event_id
+             where u.nuki_id = ?1 and e.state_after_code = ?2
+               and (?3 is null or e.state_before_code is null or e.state_before_code = ?3)
+             order by u.event_id desc limit 1",
+        )
+        .bind(self.batch.nuki_id)
+        .bind(change.after.code())
+        .bind(change.before.map(LockState::code))
+        .fetch_optional(&mut **self.tx)
+        .await?;
+        Ok(row)
+    }
+
+    async fn note_open_question(&mut self, id: i64, event: &Event, answered: Option<i64>) -> Result<(), StoreError> {
+        if let Some(question) = answered {
+            sqlx::query("delete from unanswered where event_id = ?").bind(question).execute(&mut **self.tx).await?;
+        } else if event.attribution == Attribution::Pending {
+            sqlx::query("insert into unanswered (event_id, nuki_id) values (?, ?)")
+                .bind(id)
+                .bind(self.batch.nuki_id)
+                .execute(&mut **self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// What an answer takes over from its question.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub(super) struct Answered {
+    pub(super) id: i64,
+    pub(super) at: i64,
+    pub(super) completion_code: Option<u8>,
+}

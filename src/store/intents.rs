@@ -1,0 +1,143 @@
+//! What clients asked for: on disk before the first byte leaves, so that nothing is done twice or forgotten.
+
+use crate::clock::UnixMillis;
+use crate::protocol::LockAction;
+use crate::protocol::beacon::NukiId;
+
+use super::{Store, StoreError};
+
+/// An action that a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewIntent {
+    /// Of which lock.
+    pub nuki_id: NukiId,
+    /// What it shall do.
+    pub action: LockAction,
+    /// Who asks, such as `http 192.168.1.20`.
+    pub requester: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// How an intent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntentState {
+    /// The lock did it.
+    Done,
+    /// The lock did not, for certain.
+    NotDone,
+    /// It left, and what became of it cannot be told.
+    Unknown,
+    /// It was found open at a start; it is never executed.
+    Expired,
+}
+
+impl IntentState {
+    /// The stable name in the database and the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NotDone => "not_done",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// An intent that had not ended when the gateway stopped. Whether it reached the lock is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenIntent {
+    /// Its number.
+    pub id: i64,
+    /// Of which lock.
+    pub nuki_id: NukiId,
+    /// What it should have done.
+    pub action: LockAction,
+    /// Who asked.
+    pub requester: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+impl Store {
+    /// Writes an intent down and gives its number. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownLock`], or the file cannot be written: then nothing may be sent.
+    pub async fn begin_intent(&self, intent: &NewIntent) -> Result<i64, StoreError> {
+        let _held = self.hold_time();
+        // Without a transaction of its own, the first returned row could be handed out before the statement commits.
+        let mut tx = self.begin().await?;
+        let id = sqlx::query_scalar(
+            "insert into intents (nuki_id, action, action_code, requester, created_at)
+             select nuki_id, ?, ?, ?, ? from locks where nuki_id = ?
+             returning id",
+        )
+        .bind(intent.action.to_string())
+        .bind(intent.action.code())
+        .bind(&intent.requester)
+        .bind(intent.at.0)
+        .bind(intent.nuki_id)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(StoreError::UnknownLock(intent.nuki_id))?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Ends an open intent.
+    ///
+    /// # Errors
+    /// [`StoreError::IntentNotOpen`] when there is none or it has ended, or the file cannot be written.
+    pub async fn finish_intent(
+        &self,
+        intent_id: i64,
+        state: IntentState,
+        detail: &str,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let _held = self.hold_time();
+        let done =
+            sqlx::query("update intents set state = ?, detail = ?, finished_at = ? where id = ? and state = 'open'")
+                .bind(state.name())
+                .bind(detail)
+                .bind(at.0)
+                .bind(intent_id)
+                .execute(&self.writer)
+                .await?;
+        if done.rows_affected() == 0 { Err(StoreError::IntentNotOpen(intent_id)) } else { Ok(()) }
+    }
+
+    /// Ends every open intent as [`IntentState::Expired`] and gives what was open, oldest first.
+    ///
+    /// To be called at the start: an intent of an earlier run is never executed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub async fn expire_open_intents(&self, at: UnixMillis) -> Result<Vec<OpenIntent>, StoreError> {
+        let _held = self.hold_time();
+        let rows: Vec<(i64, u32, u8, String, i64)> = sqlx::query_as(
+            "update intents
+             set state = 'expired', detail = 'the gateway stopped before it ended', finished_at = ?
+             where state = 'open'
+             returning id, nuki_id, action_code, requester, created_at",
+        )
+        .bind(at.0)
+        .fetch_all(&self.writer)
+        .await?;
+        let mut open: Vec<OpenIntent> = rows
+            .into_iter()
+            .map(|(id, nuki_id, action, requester, at)| OpenIntent {
+                id,
+                nuki_id,
+                action: LockAction::from_code(action),
+                requester,
+                at: UnixMillis(at),
+            })
+            .collect();
+        // SQLite promises no order for returned rows.
+        open.sort_by_key(|intent| intent.id);
+        Ok(open)
+    }
+}

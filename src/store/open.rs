@@ -1,0 +1,137 @@
+//! Opening the file: made for its owner only, checked before the first write, migrated.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::error::{Class, classify};
+use super::{Store, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// How long to wait for another program that writes, such as an owner with `sqlite3`.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Enough for the HTTP server and one more; each is a thread and a page cache.
+const READERS: u32 = 2;
+
+impl Store {
+    /// Opens the database, makes it (mode 0600) if there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] that names the file and what to do. A file that is newer,
+    /// locked or damaged is not changed.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let is_new = create(path)?;
+        if !is_new {
+            check(path).await?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(false)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writing = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("recursive_triggers", "on");
+        let writer = pool(1).connect_with(writing).await.map_err(|e| failed(path, e))?;
+        MIGRATIONS.run(&writer).await.map_err(|source| match source {
+            MigrateError::Execute(error) => failed(path, error),
+            source => StoreError::Migration { path: path.to_owned(), source },
+        })?;
+        let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
+        Ok(Self { writer, readers, holds_virtual_time: false })
+    }
+}
+
+/// Connections that stay open: no timers in the background, no pings.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(0)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Makes an empty file that only its owner can read; SQLite gives the same mode to its companions.
+fn create(path: &Path) -> Result<bool, StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(source) => Err(StoreError::File { path: path.to_owned(), source }),
+    }
+}
+
+/// Looks at an existing file without writing to it, so that a file which is not ours stays as it is.
+async fn check(path: &Path) -> Result<(), StoreError> {
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .connect()
+        .await
+        .map_err(|e| failed(path, e))?;
+    let found = schema_version(&mut connection).await.map_err(|e| failed(path, e))?;
+    connection.close().await.map_err(|e| failed(path, e))?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match found {
+        Schema::Version(found) if found > known => Err(StoreError::Newer { path: path.to_owned(), found, known }),
+        Schema::Foreign => Err(StoreError::Damaged {
+            path: path.to_owned(),
+            reason: "it is the database of another program".to_owned(),
+        }),
+        Schema::Version(_) | Schema::Empty => Ok(()),
+    }
+}
+
+enum Schema {
+    Empty,
+    Version(i64),
+    Foreign,
+}
+
+async fn schema_version(connection: &mut SqliteConnection) -> Result<Schema, sqlx::Error> {
+    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *connection).await?;
+    if tables == 0 {
+        return Ok(Schema::Empty);
+    }
+    let ours: bool = sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = '_sqlx_migrations')")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !ours {
+        return Ok(Schema::Foreign);
+    }
+    let version: Option<i64> =
+        sqlx::query_scalar("select max(version) from _sqlx_migrations").fetch_one(&mut *connection).await?;
+    Ok(Schema::Version(version.unwrap_or(0)))
+}
+
+fn failed(path: &Path, error: sqlx::Error) -> StoreError {
+    let path = path.to_owned();
+    match classify(&error) {
+        Class::Busy => StoreError::Locked { path },
+        Class::Damaged => StoreError::Damaged { path, reason: error.to_string() },
+        Class::Full => StoreError::Full,
+        Class::Other => StoreError::Open { path, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_says_why() {
+        for migration in MIGRATIONS.iter() {
+            assert!(migration.sql.as_str().starts_with("-- Why: "), "{}", migration.description);
+        }
+    }
+}

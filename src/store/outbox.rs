@@ -1,0 +1,161 @@
+//! What each receiver must still be told, oldest first.
+
+use std::time::Duration;
+
+use sqlx::{Sqlite, Transaction};
+
+use crate::clock::UnixMillis;
+use crate::protocol::beacon::NukiId;
+
+use super::{Store, StoreError};
+
+/// So many deliveries may wait per receiver. Beyond, the oldest is given up, and its row says so.
+pub const OUTBOX_LIMIT: i64 = 1000;
+/// How long deliveries that ended should be kept, for the audit.
+pub const OUTBOX_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Something to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number, which never comes twice: an idempotency key.
+    pub outbox_id: i64,
+    /// To which slot it belongs.
+    pub callback_id: u8,
+    /// Where to.
+    pub url: String,
+    /// What.
+    pub body: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Since when it waits.
+    pub created_at: UnixMillis,
+}
+
+/// How a try to deliver ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The receiver has it.
+    Told,
+    /// Not now; it stays the oldest.
+    Retry,
+    /// It will not be tried again, and why.
+    GaveUp(String),
+}
+
+impl Store {
+    /// The oldest undelivered body of a slot.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn next_delivery(&self, callback_id: u8) -> Result<Option<Delivery>, StoreError> {
+        let _held = self.hold_time();
+        let row: Option<(i64, String, String, u32, i64)> = sqlx::query_as(
+            "select o.id, o.url, o.body, o.attempts, o.created_at
+             from callbacks c join outbox o on o.callback_seq = c.seq
+             where c.id = ? and o.state = 'waiting'
+             order by o.id limit 1",
+        )
+        .bind(callback_id)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(row.map(|(outbox_id, url, body, attempts, created_at)| Delivery {
+            outbox_id,
+            callback_id,
+            url,
+            body,
+            attempts,
+            created_at: UnixMillis(created_at),
+        }))
+    }
+
+    /// Notes how a try ended. A row that is gone, because its receiver was removed meanwhile, is no error.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub async fn finish_delivery(
+        &self,
+        outbox_id: i64,
+        outcome: DeliveryOutcome,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let _held = self.hold_time();
+        let query = match outcome {
+            // A row may have been given up for the bound while it was on its way: that it arrived is the truth.
+            DeliveryOutcome::Told => sqlx::query(
+                "update outbox
+                 set state = 'told', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = null
+                 where id = ?2 and state <> 'told'",
+            )
+            .bind(at.0)
+            .bind(outbox_id),
+            DeliveryOutcome::Retry => sqlx::query(
+                "update outbox set attempts = attempts + 1, tried_at = ? where id = ? and state = 'waiting'",
+            )
+            .bind(at.0)
+            .bind(outbox_id),
+            DeliveryOutcome::GaveUp(reason) => sqlx::query(
+                "update outbox
+                 set state = 'gave_up', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = ?3
+                 where id = ?2 and state = 'waiting'",
+            )
+            .bind(at.0)
+            .bind(outbox_id)
+            .bind(reason),
+        };
+        query.execute(&self.writer).await?;
+        Ok(())
+    }
+
+    /// Forgets deliveries that ended before `before` and says how many. What waits is never touched.
+    ///
+    /// The daemon calls it once a day with [`OUTBOX_KEPT`] before now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub async fn prune_outbox(&self, before: UnixMillis) -> Result<u64, StoreError> {
+        let _held = self.hold_time();
+        let pruned = sqlx::query("delete from outbox where state <> 'waiting' and ended_at < ?")
+            .bind(before.0)
+            .execute(&self.writer)
+            .await?;
+        Ok(pruned.rows_affected())
+    }
+}
+
+/// Puts a body into the queue of every receiver.
+pub(super) async fn enqueue(
+    tx: &mut Transaction<'static, Sqlite>,
+    nuki_id: NukiId,
+    bodies: &[String],
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    if bodies.is_empty() {
+        return Ok(());
+    }
+    for body in bodies {
+        sqlx::query(
+            "insert into outbox (callback_seq, url, nuki_id, body, created_at)
+             select seq, url, ?, ?, ? from callbacks order by seq",
+        )
+        .bind(nuki_id)
+        .bind(body)
+        .bind(at.0)
+        .execute(&mut **tx)
+        .await?;
+    }
+    let receivers: Vec<i64> = sqlx::query_scalar("select seq from callbacks").fetch_all(&mut **tx).await?;
+    for seq in receivers {
+        sqlx::query(
+            "update outbox set state = 'gave_up', reason = 'too many undelivered', ended_at = ?1
+             where callback_seq = ?2 and state = 'waiting' and id <= (
+                 select id from outbox where callback_seq = ?2 and state = 'waiting'
+                 order by id desc limit 1 offset ?3)",
+        )
+        .bind(at.0)
+        .bind(seq)
+        .bind(OUTBOX_LIMIT)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
