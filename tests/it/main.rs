@@ -19,3 +19,6 @@ mod store_open;
 mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
+mod sim_radio;
+mod simlock_pairing;
+mod support;

@@ -1,0 +1,4 @@
+//! Helpers that several behaviours share.
+
+pub(crate) mod bench;
+pub(crate) mod central;
