@@ -50,8 +50,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })
+        toml::from_str(&text).map_err(|source| ConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })
     }
 }
 
@@ -68,7 +67,8 @@ mod tests {
 
     #[test]
     fn a_mistyped_key_is_refused_with_its_line() {
-        let error = toml::from_str::<Config>("listen = \"127.0.0.1:80\"\nadaptor = \"hci1\"\n").unwrap_err().to_string();
+        let error =
+            toml::from_str::<Config>("listen = \"127.0.0.1:80\"\nadaptor = \"hci1\"\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("adaptor"), "{error}");
     }
 }

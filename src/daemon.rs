@@ -77,7 +77,9 @@ impl Daemon {
             store: parts.store.clone(),
             clock: parts.clock,
             seed: parts.seed,
-            callback_body: http::bridge::callback_body,
+            callback_body: |lock, states, event| {
+                http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
+            },
             committed: Arc::new(move || committed.wake()),
         };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;

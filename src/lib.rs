@@ -14,14 +14,17 @@
 //! as an argument, bytes go in and out as values. Everything else needs the
 //! feature `daemon`.
 
-pub mod protocol;
-
 pub mod attribution;
+pub mod protocol;
 pub mod session;
 pub mod simlock;
 
 #[cfg(feature = "daemon")]
 pub mod clock;
+#[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
+pub mod daemon;
 #[cfg(feature = "daemon")]
 pub mod delivery;
 #[cfg(feature = "daemon")]

@@ -36,10 +36,14 @@ pub enum PairError {
     #[error(transparent)]
     Pairing(#[from] PairingError),
     /// Nobody advertised pairing mode in time.
-    #[error("no lock in pairing mode was heard; hold its button for 5 seconds until the ring lights up, within reach of this computer")]
+    #[error(
+        "no lock in pairing mode was heard; hold its button for 5 seconds until the ring lights up, within reach of this computer"
+    )]
     NobodyThere,
     /// The one asked for is there, but not in pairing mode.
-    #[error("lock {0:08X} is heard, but it is not in pairing mode; hold its button for 5 seconds until the ring lights up")]
+    #[error(
+        "lock {0:08X} is heard, but it is not in pairing mode; hold its button for 5 seconds until the ring lights up"
+    )]
     NotInPairingMode(NukiId),
 }
 
@@ -47,11 +51,7 @@ pub enum PairError {
 ///
 /// # Errors
 /// [`PairError`] when the radio fails or nobody comes within `within`.
-pub async fn find(
-    transport: &dyn Transport,
-    wanted: Option<NukiId>,
-    within: Duration,
-) -> Result<Candidate, PairError> {
+pub async fn find(transport: &dyn Transport, wanted: Option<NukiId>, within: Duration) -> Result<Candidate, PairError> {
     let mut sightings = transport.scan().await?;
     let mut heard_outside_pairing = None;
     let search = async {

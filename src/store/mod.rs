@@ -6,7 +6,7 @@
 //! | `locks` | locks and the last state seen of each |
 //! | `users` | authorizations and keypad codes, with validity in time |
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
-//! | `history` | reading the log, late answers joined in |
+//! | `history`, `audit` | reading the log, late answers joined in |
 //! | `intents` | what clients asked for |
 //! | `callbacks`, `outbox` | receivers, and what each must still be told |
 //!
@@ -15,6 +15,7 @@
 //!
 //! Tables and views for people with `sqlite3` are described in `migrations/`.
 
+mod audit;
 mod callbacks;
 mod convert;
 mod error;
@@ -33,6 +34,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::protocol::beacon::NukiId;
 
+pub use audit::AuditRow;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use error::StoreError;
 pub use events::{Batch, Observation, PendingEvent};

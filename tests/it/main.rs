@@ -5,6 +5,8 @@ mod hostile_bytes;
 mod known_answers;
 mod purity;
 mod reassembly;
+mod sim_radio;
+mod simlock_pairing;
 #[cfg(feature = "daemon")]
 mod store;
 #[cfg(feature = "daemon")]
@@ -19,6 +21,4 @@ mod store_open;
 mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
-mod sim_radio;
-mod simlock_pairing;
 mod support;
