@@ -1,6 +1,8 @@
 //! One test binary; a module per behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[cfg(feature = "daemon")]
+mod gateway_who;
 mod hostile_bytes;
 mod known_answers;
 mod purity;
