@@ -132,8 +132,7 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
 
     /// Until it is stored: otherwise the same body would go out again and again.
     async fn finish(&self, delivery: &Delivery, outcome: DeliveryOutcome) {
-        while let Err(error) =
-            self.outbox.finish_delivery(delivery.outbox_id, outcome.clone(), self.clock.wall()).await
+        while let Err(error) = self.outbox.finish_delivery(delivery.outbox_id, outcome.clone(), self.clock.wall()).await
         {
             tracing::error!(slot = self.slot, %error, "the outbox cannot be written; callbacks wait");
             sleep(STORE_RETRY).await;

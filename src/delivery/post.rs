@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn only_http_urls_are_targets() {
-        for url in ["https://h/", "ftp://h/", "http:h", "h:80", "", "http://", "http://:80/", "/path", "http://h\r\nX: y/"] {
+        for url in
+            ["https://h/", "ftp://h/", "http:h", "h:80", "", "http://", "http://:80/", "/path", "http://h\r\nX: y/"]
+        {
             assert!(Target::parse(url).is_err(), "{url}");
         }
         assert!(Target::parse(&format!("http://h/{}", "ü".repeat(245))).is_ok());

@@ -81,7 +81,9 @@ pub enum Denied {
     #[error("a wrong token")]
     WrongToken,
     /// Right, but its time is not ours.
-    #[error("a right token with a clock that differs by {ahead_seconds} s (positive: the client is ahead); set both clocks by NTP")]
+    #[error(
+        "a right token with a clock that differs by {ahead_seconds} s (positive: the client is ahead); set both clocks by NTP"
+    )]
     OutsideWindow {
         /// Client's time minus ours.
         ahead_seconds: i64,

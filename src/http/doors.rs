@@ -60,11 +60,7 @@ impl Doors for GatewayHandle {
 /// The event log and the registered callbacks. See [`Store`] for each method.
 pub trait Records: Send + Sync + 'static {
     /// Registers a callback in the lowest free slot.
-    fn add_callback(
-        &self,
-        url: &str,
-        at: UnixMillis,
-    ) -> impl Future<Output = Result<AddCallback, StoreError>> + Send;
+    fn add_callback(&self, url: &str, at: UnixMillis) -> impl Future<Output = Result<AddCallback, StoreError>> + Send;
     /// Registered callbacks, in the order of registration.
     fn callbacks(&self) -> impl Future<Output = Result<Vec<Callback>, StoreError>> + Send;
     /// Frees a slot; `false` if it was free.
@@ -76,11 +72,7 @@ pub trait Records: Send + Sync + 'static {
 }
 
 impl Records for Store {
-    fn add_callback(
-        &self,
-        url: &str,
-        at: UnixMillis,
-    ) -> impl Future<Output = Result<AddCallback, StoreError>> + Send {
+    fn add_callback(&self, url: &str, at: UnixMillis) -> impl Future<Output = Result<AddCallback, StoreError>> + Send {
         Self::add_callback(self, url, at)
     }
 

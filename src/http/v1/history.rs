@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::super::bridge::wire::{TRIGGER_KEYPAD, auth_type, is_refused, keypad_source};
+use super::super::bridge::wire::{auth_type, is_refused, keypad_source, web_trigger};
 use super::super::doors::{Doors, Records};
 use super::super::query::Params;
 use super::{AppState, Problem, nuki_id};
@@ -79,7 +79,7 @@ impl From<HistoryRow> for Entry {
             code_id: row.code_id,
             code_name: row.code_name,
             action: kind_number(&row.kind, row.kind_code).or(row.action),
-            trigger: source.map(|_| TRIGGER_KEYPAD).or(row.trigger),
+            trigger: web_trigger(&row.kind, source, row.trigger),
             state: status,
             auto_unlock: row.auto_unlock,
             date: row.at.rfc3339(),
