@@ -24,3 +24,12 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+mod bridge_actions;
+mod bridge_auth;
+mod bridge_wire;
+mod callback_body;
+mod callback_worker;
+mod callbacks;
+mod history;
+mod http_logging;
+mod http_support;

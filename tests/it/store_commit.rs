@@ -241,6 +241,7 @@ async fn a_pending_event_is_given_back_with_what_was_seen() {
             trigger: Some(Trigger::System),
             completion_status: None,
             change: pending().change,
+            raw: pending().raw,
         })
     );
     let unknown =

@@ -1,20 +1,19 @@
 //! Device states as Bridge clients read them: codes, names, key orders, and the callback's body.
 
 use super::super::json::{Object, tame};
-use crate::attribution::{Attribution, Event, Method};
+use crate::attribution::{Attribution, Event, EventKind, Method};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockState, NukiState};
+use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockState, NukiState, Trigger};
 
 /// `deviceType` of the Opener.
 pub(super) const OPENER: u8 = 2;
 
 /// `trigger` of anything done at a keypad; the lock itself has no such number.
-pub(in crate::http) const TRIGGER_KEYPAD: u8 = 255;
-
+const TRIGGER_KEYPAD: u8 = 255;
 /// `authType` of a keypad code, which is not an authorization of its own in the lock.
-pub(in crate::http) const AUTH_TYPE_KEYPAD_CODE: u8 = 13;
+const AUTH_TYPE_KEYPAD_CODE: u8 = 13;
 
 /// The body of one callback POST: the vendor's keys first and unchanged, then ours.
 ///
@@ -43,12 +42,12 @@ fn explains(event: &Event, states: &KeyturnerStates) -> bool {
 
 fn push_event(object: Object, event: &Event) -> Object {
     let source = keypad_source(event.method.name());
-    let trigger = event.trigger.map(|trigger| trigger.code());
+    let trigger = web_trigger(event.kind.name(), source, event.trigger.map(Trigger::code));
     let matched = (event.attribution == Attribution::Matched).then_some(&event.who);
     let device_time = event.device_time.filter(|time| time.is_valid());
     object
         .int_if("action", event.action.map(|action| action.code()))
-        .int_if("trigger", source.map(|_| TRIGGER_KEYPAD).or(trigger))
+        .int_if("trigger", trigger)
         .int_if("source", source)
         .int_if("authId", matched.and_then(|who| who.auth_id))
         .int_if("authType", matched.and_then(|who| auth_type(who.auth_type.map(IdType::code), who.code_id.is_some())))
@@ -70,6 +69,11 @@ fn spoken(name: Option<&str>) -> Option<String> {
 pub(in crate::http) fn keypad_source(method: &str) -> Option<u8> {
     const AT_KEYPAD: [(Method, u8); 3] = [(Method::ArrowKey, 0), (Method::Code, 1), (Method::Fingerprint, 2)];
     AT_KEYPAD.iter().find(|(known, _)| known.name() == method).map(|(_, source)| *source)
+}
+
+/// The Web API's `trigger`: the lock's own number, except at a keypad.
+pub(in crate::http) fn web_trigger(kind: &str, source: Option<u8>, trigger: Option<u8>) -> Option<u8> {
+    if source.is_some() || kind == EventKind::KeypadAction.name() { Some(TRIGGER_KEYPAD) } else { trigger }
 }
 
 /// The Web API's number for the kind of authorization.

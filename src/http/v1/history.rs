@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::super::bridge::wire::{TRIGGER_KEYPAD, auth_type, keypad_source};
+use super::super::bridge::wire::{auth_type, keypad_source, web_trigger};
 use super::super::doors::{Doors, Records};
 use super::super::query::Params;
 use super::{AppState, Problem, nuki_id};
@@ -76,7 +76,7 @@ impl From<HistoryRow> for Entry {
             code_id: row.code_id,
             code_name: row.code_name,
             action: kind_number(&row.kind, row.kind_code).or(row.action.map(LockAction::code)),
-            trigger: source.map(|_| TRIGGER_KEYPAD).or(row.trigger.map(Trigger::code)),
+            trigger: web_trigger(&row.kind, source, row.trigger.map(Trigger::code)),
             state: status.map(CompletionStatus::code),
             auto_unlock: row.auto_unlock,
             date: row.at.rfc3339(),
