@@ -27,13 +27,15 @@ impl Queues {
     fn with(urls: &[&str]) -> Self {
         let queues = Self::default();
         for (id, url) in (0..).zip(urls) {
-            queues.0.lock().unwrap().callbacks.push(Callback { id, url: (*url).to_owned() });
+            queues.0.lock().unwrap().callbacks.push(Callback { id, url: (*url).to_owned(), added_at: NOW });
         }
         queues
     }
 
     fn push(&self, slot: usize, id: i64, created_at: UnixMillis) {
-        let delivery = Delivery { outbox_id: id, body: format!("{{\"n\": {id}}}"), attempts: 0, created_at };
+        let (callback_id, url) = (u8::try_from(slot).unwrap(), String::new());
+        let body = format!("{{\"n\": {id}}}");
+        let delivery = Delivery { outbox_id: id, callback_id, url, body, attempts: 0, created_at };
         self.0.lock().unwrap().queues[slot].push_back(delivery);
     }
 
@@ -55,7 +57,7 @@ impl Outbox for Queues {
         let mut state = self.0.lock().unwrap();
         if state.failing_writes > 0 {
             state.failing_writes -= 1;
-            return Err(StoreError::Missing);
+            return Err(StoreError::UnknownLock(7));
         }
         for queue in &mut state.queues {
             if queue.front().is_some_and(|delivery| delivery.outbox_id == id) {

@@ -1,7 +1,9 @@
 //! `/v1`: the history and the people in it.
 
 use keyturner::clock::UnixMillis;
-use keyturner::store::{HistoryFilter, HistoryRow, UserRow};
+use keyturner::protocol::datetime::DeviceTime;
+use keyturner::protocol::{CompletionStatus, IdType, LockAction, LockState, Trigger};
+use keyturner::store::{HistoryFilter, HistoryRow, UserKind, UserRow};
 use serde_json::{Value, json};
 
 use crate::http_support::{FRONT, NOW, Server, TOKEN};
@@ -10,16 +12,17 @@ fn row(id: i64) -> HistoryRow {
     HistoryRow {
         id,
         nuki_id: FRONT,
+        lock_name: "Front".into(),
         device_type: 4,
         auth_id: Some(5),
-        auth_type: Some(3),
+        auth_type: Some(IdType::Keypad),
         auth_name: Some("Nuki Keypad".into()),
         user_name: Some("Zoë".into()),
         code_id: Some(12),
         code_name: Some("Zoë".into()),
-        action: Some(1),
-        trigger: Some(0),
-        completion_status: Some(0),
+        action: Some(LockAction::Unlock),
+        trigger: Some(Trigger::System),
+        completion_status: Some(CompletionStatus::Success),
         kind: "keypad_action".into(),
         kind_code: None,
         method: "code".into(),
@@ -28,14 +31,16 @@ fn row(id: i64) -> HistoryRow {
         auto_unlock: false,
         presses: 0,
         log_index: Some(77),
-        device_time: Some("2024-04-06T06:03:00".into()),
+        device_time: DeviceTime::from_unix_seconds(NOW.seconds() - 1),
         observed_at: NOW,
         at: NOW,
-        state_before: Some(1),
-        state_after: Some(3),
+        state_before: Some(LockState::Locked),
+        state_after: Some(LockState::Unlocked),
         backfilled: false,
         intent_id: None,
-        refers_to: None,
+        detail: None,
+        refused: false,
+        answered_by: None,
     }
 }
 
@@ -83,7 +88,7 @@ async fn an_entry_has_the_web_apis_names_and_numbers() {
 async fn a_wrong_code_stands_there_as_refused() {
     let server = Server::start().await;
     let wrong = HistoryRow {
-        completion_status: Some(224),
+        completion_status: Some(CompletionStatus::InvalidCode),
         auth_id: Some(5),
         user_name: None,
         code_id: None,
@@ -130,12 +135,10 @@ async fn what_is_not_known_says_why() {
     let unknown = HistoryRow {
         attribution: "unknown".into(),
         reason: Some("pin_missing".into()),
-        refers_to: Some(4),
         ..nobodys("state_change", None)
     };
     let entry = first(&server, unknown).await;
     assert_eq!((&entry["attribution"], &entry["attributionReason"]), (&json!("unknown"), &json!("pin_missing")));
-    assert_eq!(entry["refersTo"], "4");
 }
 
 #[tokio::test]
@@ -172,6 +175,7 @@ async fn every_filter_reaches_the_store() {
         to: Some(UnixMillis(NOW.0 + 500)),
         before_id: Some(99),
         limit: 50,
+        ..HistoryFilter::default()
     };
     let of_user = HistoryFilter { auth_id: Some(5), limit: 20, ..HistoryFilter::default() };
     let gone = HistoryFilter { nuki_id: Some(5), to: Some(NOW), limit: 20, ..HistoryFilter::default() };
@@ -227,15 +231,17 @@ async fn users_are_listed_with_codes_and_never_digits() {
     let server = Server::start().await;
     let anna = UserRow {
         nuki_id: FRONT,
-        auth_id: Some(5),
-        code_id: None,
+        kind: UserKind::Authorization { auth_id: 5, id_type: IdType::App, remote_allowed: true },
         name: "Anna".into(),
-        auth_type: Some(0),
         enabled: true,
+        created: None,
+        last_active: None,
+        lock_count: 0,
+        time_limit: None,
         valid_from: NOW,
         valid_until: None,
     };
-    let code = UserRow { auth_id: None, code_id: Some(12), name: "Zoë".into(), auth_type: None, ..anna.clone() };
+    let code = UserRow { kind: UserKind::KeypadCode { code_id: 12 }, name: "Zoë".into(), ..anna.clone() };
     let gone = UserRow { nuki_id: 7, valid_until: Some(NOW), ..anna.clone() };
     *server.records.users.lock().unwrap() = vec![anna, code, gone];
     let since = "2024-04-06T06:03:01.000Z";

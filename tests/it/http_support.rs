@@ -127,7 +127,7 @@ impl Records for FakeRecords {
         let Some(id) = (0..3).find(|id| callbacks.iter().all(|callback| callback.id != *id)) else {
             return Ok(AddCallback::Full);
         };
-        callbacks.push(Callback { id, url: url.to_owned() });
+        callbacks.push(Callback { id, url: url.to_owned(), added_at: NOW });
         Ok(AddCallback::Added(id))
     }
 

@@ -1,9 +1,18 @@
 //! One test binary; a module per behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod bridge_actions;
+mod bridge_auth;
+mod bridge_wire;
+mod callback_body;
+mod callback_worker;
+mod callbacks;
 #[cfg(feature = "daemon")]
 mod gateway_who;
+mod history;
 mod hostile_bytes;
+mod http_logging;
+mod http_support;
 mod known_answers;
 mod purity;
 mod reassembly;
@@ -24,12 +33,3 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
-mod bridge_actions;
-mod bridge_auth;
-mod bridge_wire;
-mod callback_body;
-mod callback_worker;
-mod callbacks;
-mod history;
-mod http_logging;
-mod http_support;
