@@ -33,3 +33,4 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+mod secrets;
