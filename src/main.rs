@@ -1,2 +1,7 @@
-//! The command.
-fn main() {}
+//! The `keyturner` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keyturner::cli::main()
+}

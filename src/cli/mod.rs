@@ -33,7 +33,7 @@ enum Command {
     /// Print the token for the Bridge API
     Token(DataArgs),
     /// Serve a simulated lock on unix sockets, for radios in other processes
-    Sim(sim::SimOptions),
+    Sim(SimArgs),
 }
 
 /// Where the gateway keeps its secrets and its event log.
@@ -47,6 +47,31 @@ struct DataArgs {
 impl DataArgs {
     fn database(&self) -> PathBuf {
         self.data.join("keyturner.db")
+    }
+}
+
+#[derive(Debug, Args)]
+struct SimArgs {
+    /// Socket for the radio
+    #[arg(long, value_name = "PATH")]
+    radio: PathBuf,
+    /// Socket for people at the door
+    #[arg(long, value_name = "PATH")]
+    control: PathBuf,
+    /// Number of the lock
+    #[arg(long, value_name = "HEX", default_value = "0A1B2C3D", value_parser = pair::parse_nuki_id)]
+    nuki_id: u32,
+    /// Security PIN of the simulated lock
+    #[arg(long, value_name = "PIN", default_value_t = 1234)]
+    pin: u32,
+    /// Equal seeds give equal locks
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+impl From<SimArgs> for sim::SimOptions {
+    fn from(args: SimArgs) -> Self {
+        Self { nuki_id: args.nuki_id, pin: args.pin, seed: args.seed, ..Self::new(args.radio, args.control) }
     }
 }
 
@@ -70,7 +95,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
             Command::Token(args) => token::run(&args),
-            Command::Sim(options) => sim::serve(options).await,
+            Command::Sim(args) => sim::serve(args.into()).await,
         }
     });
     match result {

@@ -14,7 +14,7 @@ use crate::protocol::beacon::{Family, NukiId, PairingMode, device_name};
 use crate::protocol::crypto::Pin;
 use crate::protocol::gatt::Generation;
 use crate::secrets::{LockSecret, Secrets};
-use crate::transport::bluez::BluezTransport;
+use crate::transport::bluez::{BluezOptions, BluezTransport};
 
 /// The name in the lock's user list; short, because the lock appends the intent's mark to it.
 pub(super) const CLIENT_NAME: &str = "Keyturner";
@@ -40,7 +40,7 @@ pub(super) struct PairArgs {
     adapter: Option<String>,
 }
 
-fn parse_nuki_id(text: &str) -> Result<NukiId, String> {
+pub(super) fn parse_nuki_id(text: &str) -> Result<NukiId, String> {
     NukiId::from_str_radix(text, 16).map_err(|_| "a Nuki id has 8 hex digits, such as 0A1B2C3D".to_owned())
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
         println!("No PIN given: the lock's log stays closed, and nobody can be named. Give it with --pin-file.");
     }
     let mut secrets = Secrets::load_or_create(&args.data.data)?;
-    let transport = BluezTransport::new(args.adapter);
+    let transport = BluezTransport::new(BluezOptions { adapter: args.adapter, known: Vec::new() });
     println!("Looking for a lock in pairing mode (hold its button for 5 seconds until the ring lights up) ...");
     let found = find(&transport, args.nuki_id, Duration::from_secs(args.timeout)).await?;
     let family = match found.mode {
@@ -65,16 +65,16 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
         println!("Registering as its bridge. A lock has one bridge: another one that is paired is thrown out.");
     }
     let request =
-        PairRequest { id_type, app_id: secrets.app_id(), name: CLIENT_NAME.to_owned(), pin, seed: fresh_seed()? };
+        PairRequest { id_type, app_id: secrets.app_id, name: CLIENT_NAME.to_owned(), pin, seed: fresh_seed()? };
     let (authorization, generation) = pair(&transport, Clock::system(), found.address, request).await?;
-    secrets.set_lock(LockSecret {
+    secrets.put_lock(LockSecret {
         nuki_id: found.nuki_id,
         address: found.address,
         name: name.clone(),
         generation,
         auth_id: authorization.auth_id,
         id_type: authorization.id_type,
-        key: authorization.key,
+        shared_key: authorization.key,
         uuid: authorization.uuid,
         pin,
     });

@@ -14,9 +14,9 @@ use crate::config::Config;
 use crate::daemon::{Daemon, Parts};
 use crate::gateway::PairedLock;
 use crate::http::{BridgeIdentity, Token};
-use crate::secrets::Secrets;
+use crate::secrets::{LockSecret, Secrets};
 use crate::store::Store;
-use crate::transport::bluez::BluezTransport;
+use crate::transport::bluez::{BluezOptions, BluezTransport};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -40,18 +40,21 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     config.adapter = args.adapter.or(config.adapter);
     let secrets = Secrets::load_or_create(&args.data.data)?;
-    let locks: Vec<PairedLock> = secrets.paired_locks();
+    let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
         warn!("no lock is paired yet; run `keyturner pair`, then start again");
     }
-    let seed = fresh_seed_source()?;
+    let seed = seed_source()?;
     let daemon = Daemon::start(Parts {
         listen: config.listen,
+        transport: Arc::new(BluezTransport::new(BluezOptions {
+            adapter: config.adapter,
+            known: locks.iter().map(|lock| lock.address).collect(),
+        })),
         locks,
-        transport: Arc::new(BluezTransport::new(config.adapter)),
         store: Store::open(&args.data.database()).await?,
-        tokens: vec![Token::new("bridge", secrets.bridge_token())?],
-        identity: BridgeIdentity::new(secrets.hardware_id(), secrets.server_id()),
+        tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
+        identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
         clock: Clock::system(),
         seed,
     })
@@ -70,7 +73,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// Seeds for sessions. The first is drawn here, so that a system without randomness is noticed at the start.
-fn fresh_seed_source() -> anyhow::Result<Arc<dyn Fn() -> [u8; 32] + Send + Sync>> {
+pub(super) fn seed_source() -> anyhow::Result<Arc<dyn Fn() -> [u8; 32] + Send + Sync>> {
     use rand_core::{RngCore, SeedableRng};
     let rng = std::sync::Mutex::new(rand_chacha::ChaCha20Rng::from_seed(fresh_seed()?));
     Ok(Arc::new(move || {
@@ -78,6 +81,21 @@ fn fresh_seed_source() -> anyhow::Result<Arc<dyn Fn() -> [u8; 32] + Send + Sync>
         rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(&mut seed);
         seed
     }))
+}
+
+/// What the gateway needs of a lock's secrets.
+pub(super) fn paired(lock: &LockSecret, app_id: u32) -> PairedLock {
+    PairedLock {
+        nuki_id: lock.nuki_id,
+        address: lock.address,
+        name: lock.name.clone(),
+        generation: lock.generation,
+        auth_id: lock.auth_id,
+        id_type: lock.id_type,
+        key: lock.shared_key.clone(),
+        app_id,
+        pin: lock.pin,
+    }
 }
 
 /// Tells systemd, if it is there.

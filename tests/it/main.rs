@@ -16,6 +16,7 @@ mod http_support;
 mod known_answers;
 mod purity;
 mod reassembly;
+mod secrets;
 mod sim_radio;
 mod simlock_pairing;
 #[cfg(feature = "daemon")]
@@ -33,4 +34,3 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
-mod secrets;
