@@ -2,8 +2,8 @@
 //!
 //! Who has it can open the doors. So the file is refused when anyone else can
 //! read it, it is replaced as a whole or not at all, and nothing of it is ever
-//! printed: neither by `Debug` nor in an error message. Serialisation happens
-//! in [`format`](self) only; the other rooms see keys as the protocol's own types.
+//! printed: neither by `Debug` nor in an error message. Keys become text here
+//! and nowhere else; the other rooms see them as the protocol's own types.
 //!
 //! A field that this version does not know is refused, with its line and
 //! column. Keeping it blindly is no kinder: a newer version's lock, stored

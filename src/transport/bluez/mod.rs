@@ -1,7 +1,7 @@
 //! The real radio: BlueZ over D-Bus.
 //!
 //! Three rules hold everywhere here. Every call has our own time limit
-//! ([`limits`]), because BlueZ and D-Bus wait for minutes. Nothing is left
+//! (`limits`), because BlueZ and D-Bus wait for minutes. Nothing is left
 //! half open: whoever drops a future or a link causes a disconnect in the
 //! background. And a link to a device is not opened before the last one to it
 //! is closed, so that a late disconnect cannot hit the next connection.
