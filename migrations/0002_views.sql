@@ -66,6 +66,7 @@ select
         when kind = 'intent_failed' then 'a client (' || coalesce((select requester from intents i where i.id = intent_id), '?') || ')'
         when kind in ('reset', 'firmware_update', 'unknown_entry') then 'the lock itself'
         when kind = 'door' and kind_code in (2, 3) then 'the lock itself'
+        when kind = 'ring' then 'somebody'
         when completion_code in (224, 225) then 'somebody at the keypad'
         when attribution = 'pending' then 'not known yet'
         when attribution = 'unknown' then 'unknown (' || replace(reason, '_', ' ') || ')'
@@ -183,6 +184,7 @@ from (
 join locks l on l.nuki_id = u.nuki_id;
 
 -- A refused attempt proves nobody's presence. A code counts for itself, not for the keypad it was typed on.
+-- With max() in it, SQLite takes the other columns from the row that has the maximum.
 create view last_by_user as
 select
     lock_name as lock,
@@ -192,15 +194,8 @@ select
     code_id,
     strftime('%Y-%m-%d %H:%M:%SZ', at / 1000, 'unixepoch') as last_at,
     action as last_action,
-    times,
-    id as event_id
-from (
-    select
-        *,
-        row_number() over person_newest_first as place,
-        count(*) over (partition by nuki_id, auth_id, code_id) as times
-    from entries
-    where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
-    window person_newest_first as (partition by nuki_id, auth_id, code_id order by id desc)
-)
-where place = 1;
+    count(*) as times,
+    max(id) as event_id
+from entries
+where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
+group by nuki_id, auth_id, code_id;

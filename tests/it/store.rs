@@ -14,18 +14,18 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tempfile::TempDir;
 
-pub const LOCK: u32 = 0x2B1C_0D0E;
+pub(crate) const LOCK: u32 = 0x2B1C_0D0E;
 /// 2026-11-23T14:05:09Z.
-pub const NOW: UnixMillis = UnixMillis(1_795_442_709_000);
+pub(crate) const NOW: UnixMillis = UnixMillis(1_795_442_709_000);
 
-pub struct Fixture {
-    pub store: Store,
-    pub path: PathBuf,
-    pub dir: TempDir,
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) path: PathBuf,
+    pub(crate) dir: TempDir,
 }
 
 impl Fixture {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keyturner.db");
         let store = Store::open(&path).await.unwrap();
@@ -34,16 +34,16 @@ impl Fixture {
     }
 
     /// Runs one statement like an owner with `sqlite3`, and leaves.
-    pub async fn run(&self, statement: &'static str) {
+    pub(crate) async fn run(&self, statement: &'static str) {
         run(&self.path, statement).await;
     }
 
     /// A connection like that of an owner with `sqlite3`.
-    pub async fn sqlite3(&self) -> SqliteConnection {
+    pub(crate) async fn sqlite3(&self) -> SqliteConnection {
         connect(&self.path).await
     }
 
-    pub async fn count(&self, statement: &'static str) -> i64 {
+    pub(crate) async fn count(&self, statement: &'static str) -> i64 {
         let mut owner = self.sqlite3().await;
         let count = sqlx::query_scalar(statement).fetch_one(&mut owner).await.unwrap();
         owner.close().await.unwrap();
@@ -51,18 +51,18 @@ impl Fixture {
     }
 }
 
-pub async fn connect(path: &Path) -> SqliteConnection {
+pub(crate) async fn connect(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).connect().await.unwrap()
 }
 
-pub async fn run(path: &Path, statement: &'static str) {
+pub(crate) async fn run(path: &Path, statement: &'static str) {
     let mut owner = connect(path).await;
     sqlx::query(statement).execute(&mut owner).await.unwrap();
     // Dropping would close it later, on its own thread.
     owner.close().await.unwrap();
 }
 
-pub fn lock_row(nuki_id: u32, name: &str) -> LockRow {
+pub(crate) fn lock_row(nuki_id: u32, name: &str) -> LockRow {
     LockRow {
         nuki_id,
         name: name.to_owned(),
@@ -73,12 +73,12 @@ pub fn lock_row(nuki_id: u32, name: &str) -> LockRow {
     }
 }
 
-pub fn device_time(seconds: i64) -> Option<DeviceTime> {
+pub(crate) fn device_time(seconds: i64) -> Option<DeviceTime> {
     DeviceTime::from_unix_seconds(NOW.seconds() + seconds)
 }
 
 /// Anna unlocks with her phone.
-pub fn by_app(log_index: u32) -> Event {
+pub(crate) fn by_app(log_index: u32) -> Event {
     Event {
         kind: EventKind::LockAction,
         log_index: Some(log_index),
@@ -106,7 +106,7 @@ pub fn by_app(log_index: u32) -> Event {
 }
 
 /// The cleaner unlocks with code 1 at the keypad.
-pub fn by_code(log_index: u32) -> Event {
+pub(crate) fn by_code(log_index: u32) -> Event {
     Event {
         kind: EventKind::KeypadAction,
         who: Who {
@@ -122,7 +122,7 @@ pub fn by_code(log_index: u32) -> Event {
 }
 
 /// A state change whose log entry is not read yet.
-pub fn pending() -> Event {
+pub(crate) fn pending() -> Event {
     Event {
         kind: EventKind::StateChange,
         log_index: None,
@@ -137,7 +137,7 @@ pub fn pending() -> Event {
     }
 }
 
-pub fn without_entry(kind: EventKind, log_index: Option<u32>) -> Event {
+pub(crate) fn without_entry(kind: EventKind, log_index: Option<u32>) -> Event {
     Event {
         kind,
         log_index,
@@ -153,13 +153,13 @@ pub fn without_entry(kind: EventKind, log_index: Option<u32>) -> Event {
     }
 }
 
-pub fn states(lock_state: LockState) -> KeyturnerStates {
+pub(crate) fn states(lock_state: LockState) -> KeyturnerStates {
     let payload = [2, lock_state.code(), 0, 0xEA, 0x07, 11, 23, 14, 5, 9, 60, 0, 0xA1, 7, 0, 1, 0, 0, 3, 0, 0];
     KeyturnerStates::decode(&payload).unwrap()
 }
 
 /// Seconds after [`NOW`], with nothing in it.
-pub fn batch(seconds: i64) -> Batch {
+pub(crate) fn batch(seconds: i64) -> Batch {
     Batch {
         nuki_id: LOCK,
         observed_at: UnixMillis(NOW.0 + seconds * 1000),
@@ -170,7 +170,7 @@ pub fn batch(seconds: i64) -> Batch {
     }
 }
 
-pub fn events(seconds: i64, events: Vec<Event>) -> Batch {
+pub(crate) fn events(seconds: i64, events: Vec<Event>) -> Batch {
     Batch { events, ..batch(seconds) }
 }
 
