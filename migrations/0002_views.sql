@@ -66,14 +66,11 @@ select
         when kind = 'intent_failed' then 'a client (' || coalesce((select requester from intents i where i.id = intent_id), '?') || ')'
         when kind in ('reset', 'firmware_update', 'unknown_entry') then 'the lock itself'
         when kind = 'door' and kind_code in (2, 3) then 'the lock itself'
-        when completion_code in (224, 225) then 'somebody at the keypad'
+        when kind = 'ring' then 'somebody'
+        when completion_code in (224, 225) then 'somebody'
         when attribution = 'pending' then 'not known yet'
         when attribution = 'unknown' then 'unknown (' || replace(reason, '_', ' ') || ')'
         when coalesce(code_id, 0) <> 0 then 'keypad code ' || code_id
-        when method in ('code', 'fingerprint', 'arrow_key') then 'somebody at the keypad'
-        when method = 'manual' then 'somebody by hand'
-        when method = 'button' then 'somebody at the lock'
-        when method = 'fob' then 'somebody with a fob'
         when method in ('auto_lock', 'time_control', 'device') then 'the lock itself'
         when attribution = 'matched' and auth_id is not null then 'authorization ' || auth_id
         else 'somebody'
@@ -128,8 +125,8 @@ select
         end
     end as what,
     case method
-        when 'code' then case when coalesce(code_id, 0) <> 0 then 'with keypad code ' || code_id else 'with a code at the keypad' end
-        when 'fingerprint' then 'with a finger at the keypad'
+        when 'code' then case when coalesce(code_id, 0) <> 0 then 'with keypad code ' || code_id else 'at the keypad' end
+        when 'fingerprint' then case completion_code when 225 then 'at the keypad' else 'with a finger at the keypad' end
         when 'arrow_key' then 'with the keypad''s arrow key'
         when 'button' then 'with the button'
         when 'fob' then 'with the fob'
@@ -140,7 +137,7 @@ select
         when 'manual' then 'by hand'
         when 'homekit' then 'with HomeKit'
         when 'mqtt' then 'over MQTT'
-        when 'door_sensor' then 'seen by the door sensor'
+        when 'door_sensor' then ''
         when 'device' then 'by itself'
         else ''
     end
@@ -183,6 +180,7 @@ from (
 join locks l on l.nuki_id = u.nuki_id;
 
 -- A refused attempt proves nobody's presence. A code counts for itself, not for the keypad it was typed on.
+-- With max() in it, SQLite takes the other columns from the row that has the maximum.
 create view last_by_user as
 select
     lock_name as lock,
@@ -192,15 +190,8 @@ select
     code_id,
     strftime('%Y-%m-%d %H:%M:%SZ', at / 1000, 'unixepoch') as last_at,
     action as last_action,
-    times,
-    id as event_id
-from (
-    select
-        *,
-        row_number() over person_newest_first as place,
-        count(*) over (partition by nuki_id, auth_id, code_id) as times
-    from entries
-    where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
-    window person_newest_first as (partition by nuki_id, auth_id, code_id order by id desc)
-)
-where place = 1;
+    count(*) as times,
+    max(id) as event_id
+from entries
+where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
+group by nuki_id, auth_id, code_id;

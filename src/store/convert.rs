@@ -69,6 +69,7 @@ fn clock(text: Option<&str>, column: &'static str) -> Result<(u8, u8), StoreErro
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

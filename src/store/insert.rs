@@ -136,6 +136,7 @@ pub(super) async fn insert_observation(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

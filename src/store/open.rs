@@ -133,8 +133,23 @@ fn failed(path: &Path, error: sqlx::Error) -> StoreError {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_writer_syncs_every_commit_and_checks_references() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
+        let pragma =
+            async |name: &'static str| -> String { sqlx::query_scalar(name).fetch_one(&store.writer).await.unwrap() };
+        assert_eq!(pragma("select journal_mode from pragma_journal_mode").await, "wal");
+        assert_eq!(pragma("select cast(synchronous as text) from pragma_synchronous").await, "2", "FULL");
+        assert_eq!(pragma("select cast(foreign_keys as text) from pragma_foreign_keys").await, "1");
+        assert_eq!(pragma("select cast(recursive_triggers as text) from pragma_recursive_triggers").await, "1");
+        let written = sqlx::query("delete from locks").execute(&store.readers).await;
+        assert!(written.is_err(), "a reader can write");
+    }
 
     #[test]
     fn every_migration_says_why() {

@@ -19,13 +19,13 @@ pub(crate) const LOCK: u32 = 0x2B1C_0D0E;
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_442_709_000);
 
 pub(crate) struct Fixture {
-    pub store: Store,
-    pub path: PathBuf,
-    pub dir: TempDir,
+    pub(crate) store: Store,
+    pub(crate) path: PathBuf,
+    pub(crate) dir: TempDir,
 }
 
 impl Fixture {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keyturner.db");
         let store = Store::open(&path).await.unwrap();
@@ -34,16 +34,16 @@ impl Fixture {
     }
 
     /// Runs one statement like an owner with `sqlite3`, and leaves.
-    pub async fn run(&self, statement: &'static str) {
+    pub(crate) async fn run(&self, statement: &'static str) {
         run(&self.path, statement).await;
     }
 
     /// A connection like that of an owner with `sqlite3`.
-    pub async fn sqlite3(&self) -> SqliteConnection {
+    pub(crate) async fn sqlite3(&self) -> SqliteConnection {
         connect(&self.path).await
     }
 
-    pub async fn count(&self, statement: &'static str) -> i64 {
+    pub(crate) async fn count(&self, statement: &'static str) -> i64 {
         let mut owner = self.sqlite3().await;
         let count = sqlx::query_scalar(statement).fetch_one(&mut owner).await.unwrap();
         owner.close().await.unwrap();

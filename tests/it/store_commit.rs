@@ -300,3 +300,34 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_commit_that_is_dropped_half_way_is_whole_or_nothing_and_blocks_nobody() {
+    let f = Fixture::new().await;
+    let many = Batch { cursor: Some(200), ..events(1, (1..=200).map(by_app).collect()) };
+    for millis in [0, 1, 3, 5, 10, 20] {
+        let store = f.store.clone();
+        let batch = many.clone();
+        let task = tokio::spawn(async move { store.commit(&batch).await });
+        tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+        task.abort();
+        // Whether it came through or not, the next one waits for its end.
+        f.store.commit(&crate::store::batch(2)).await.unwrap();
+        let stored = f.count("select count(*) from events").await;
+        let cursor = f.store.cursor(LOCK).await.unwrap();
+        assert!(matches!((stored, cursor), (0, 0) | (200, 200)), "{stored} events, cursor {cursor}");
+    }
+    assert_eq!(f.store.commit(&many).await.unwrap().len(), 200);
+    assert_eq!(f.count("select count(*) from events").await, 200);
+}
+
+#[tokio::test]
+async fn another_program_that_writes_too_long_is_named_and_nothing_is_stored() {
+    let f = Fixture::new().await;
+    let mut owner = f.sqlite3().await;
+    sqlx::query("begin immediate").execute(&mut owner).await.unwrap();
+    let error = f.store.commit(&events(1, vec![by_app(1)])).await.unwrap_err();
+    assert!(matches!(error, StoreError::Busy), "{error:?}");
+    sqlx::query("rollback").execute(&mut owner).await.unwrap();
+    assert_eq!(f.store.commit(&events(1, vec![by_app(1)])).await.unwrap(), [1]);
+}
