@@ -21,6 +21,8 @@ pub mod session;
 pub mod simlock;
 
 #[cfg(feature = "daemon")]
+pub mod cli;
+#[cfg(feature = "daemon")]
 pub mod clock;
 #[cfg(feature = "daemon")]
 pub mod delivery;

@@ -1,0 +1,3 @@
+//! What the binary can be asked to do. Thin shells; the work is done elsewhere.
+
+pub mod sim;

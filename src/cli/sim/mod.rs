@@ -1,0 +1,207 @@
+//! A simulated lock for radios in other processes, served over two unix sockets.
+//!
+//! The radio socket speaks JSON lines (`wire.rs`): whoever connects there is
+//! the lock's Bluetooth controller, such as a peripheral on a virtual adapter.
+//! The control socket takes one command a line (`control.rs`) and lets a test
+//! or a visitor be the people at the door.
+
+mod control;
+mod lines;
+mod server;
+mod wire;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::protocol::crypto::Pin;
+use crate::simlock::{SimLock, SimLockConfig};
+
+use lines::Lines;
+use server::Server;
+
+/// Events from all clients that may wait.
+const EVENT_QUEUE: usize = 64;
+/// Clients of the control socket at the same time.
+const MAX_CONTROL_CLIENTS: usize = 16;
+/// A radio that lets so many lines wait is dropped. A whole log in 20-byte pieces is sent one by one, so it needs few.
+const RADIO_QUEUE: usize = 256;
+
+/// How to serve a simulated lock.
+#[derive(Debug, Clone)]
+pub struct SimOptions {
+    /// Socket for the radio.
+    pub radio: PathBuf,
+    /// Socket for commands.
+    pub control: PathBuf,
+    /// Number of the lock.
+    pub nuki_id: u32,
+    /// Security PIN.
+    pub pin: u32,
+    /// Equal seeds give equal locks; `None` for one that never was.
+    pub seed: Option<u64>,
+}
+
+impl SimOptions {
+    /// Lock 0A1B2C3D with PIN 1234.
+    #[must_use]
+    pub fn new(radio: impl Into<PathBuf>, control: impl Into<PathBuf>) -> Self {
+        Self { radio: radio.into(), control: control.into(), nuki_id: 0x0A1B_2C3D, pin: 1234, seed: None }
+    }
+}
+
+/// Serves until the task is dropped. The house is [`SimLockConfig::family`].
+///
+/// # Errors
+/// When a socket cannot be made or is in use by another process, or the PIN has more than four digits.
+pub async fn serve(options: SimOptions) -> anyhow::Result<()> {
+    anyhow::ensure!(options.pin <= 9999, "a Smart Lock 3 has a PIN of four digits");
+    let radio = Socket::bind(&options.radio).await?;
+    let control = Socket::bind(&options.control).await?;
+    let config = SimLockConfig { pin: Pin::new(options.pin), ..SimLockConfig::family(options.nuki_id) };
+    let lock = SimLock::new(config, seed(options.seed)?);
+    let clock = Clock::system();
+    let mut server = Server::new(lock, clock);
+    let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
+    let seats = Arc::new(Semaphore::new(MAX_CONTROL_CLIENTS));
+    let mut next_radio = 1;
+    loop {
+        let due = server.next_timeout().map(|at| clock.instant(at));
+        tokio::select! {
+            accepted = radio.listener.accept() => {
+                let (stream, _) = accepted.context("the radio socket failed")?;
+                admit_radio(&mut server, next_radio, stream, events.clone());
+                next_radio += 1;
+            }
+            accepted = control.listener.accept() => {
+                let (stream, _) = accepted.context("the control socket failed")?;
+                // Without a free seat the stream is dropped, which closes it.
+                if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+                    let client = control_client(stream, events.clone());
+                    tokio::spawn(async move {
+                        client.await;
+                        drop(seat);
+                    });
+                }
+            }
+            Some(event) = incoming.recv() => handle(&mut server, event),
+            () = sleep_until(due) => server.tick(),
+        }
+    }
+}
+
+/// Something that a client said or did.
+#[derive(Debug)]
+enum Event {
+    RadioLine(u64, String),
+    RadioGone(u64),
+    Control(String, oneshot::Sender<String>),
+}
+
+fn handle(server: &mut Server, event: Event) {
+    match event {
+        Event::RadioLine(radio, line) => server.radio_line(radio, &line),
+        Event::RadioGone(radio) => server.radio_gone(radio),
+        Event::Control(line, reply) => {
+            let answer = control::answer(server, &line).to_string();
+            // A client that left before its answer does not need it.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+fn admit_radio(server: &mut Server, radio: u64, stream: UnixStream, events: mpsc::Sender<Event>) {
+    let (sender, mut to_radio) = mpsc::channel::<String>(RADIO_QUEUE);
+    let (mut lines, mut writer) = lines::split(stream);
+    server.radio_came(radio, sender);
+    tokio::spawn(async move {
+        // Ends when the server lets go of the radio.
+        while let Some(line) = to_radio.recv().await {
+            if lines::write(&mut writer, &line).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while let Some(line) = lines.next().await {
+            if events.send(Event::RadioLine(radio, line)).await.is_err() {
+                return;
+            }
+        }
+        // The server is gone only if the whole task is.
+        let _ = events.send(Event::RadioGone(radio)).await;
+    });
+}
+
+async fn control_client(stream: UnixStream, events: mpsc::Sender<Event>) {
+    let (mut lines, mut writer): (Lines, _) = lines::split(stream);
+    while let Some(line) = lines.next().await {
+        let (reply, answer) = oneshot::channel();
+        if events.send(Event::Control(line, reply)).await.is_err() {
+            return;
+        }
+        let Ok(answer) = answer.await else { return };
+        if lines::write(&mut writer, &answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn seed(wanted: Option<u64>) -> anyhow::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    match wanted {
+        Some(number) => seed.iter_mut().zip(number.to_le_bytes()).for_each(|(slot, byte)| *slot = byte),
+        None => getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?,
+    }
+    Ok(seed)
+}
+
+/// A listening socket whose file goes with it.
+#[derive(Debug)]
+struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    async fn bind(path: &Path) -> anyhow::Result<Self> {
+        let listener = match UnixListener::bind(path) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                if UnixStream::connect(path).await.is_ok() {
+                    anyhow::bail!("{} is in use by another process", path.display());
+                }
+                // Nobody listens: a file left behind. What is no socket is not ours to remove.
+                let kind = std::fs::symlink_metadata(path).map(|meta| meta.file_type());
+                if !kind.is_ok_and(|kind| std::os::unix::fs::FileTypeExt::is_socket(&kind)) {
+                    anyhow::bail!("{} exists and is no socket", path.display());
+                }
+                std::fs::remove_file(path)
+                    .with_context(|| format!("cannot remove the stale socket {}", path.display()))?;
+                UnixListener::bind(path)
+            }
+            other => other,
+        };
+        let listener = listener.with_context(|| format!("cannot listen on {}", path.display()))?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // If it is gone already, so much the better.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
