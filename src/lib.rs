@@ -14,9 +14,8 @@
 //! as an argument, bytes go in and out as values. Everything else needs the
 //! feature `daemon`.
 
-pub mod protocol;
-
 pub mod attribution;
+pub mod protocol;
 pub mod session;
 pub mod simlock;
 
@@ -24,6 +23,10 @@ pub mod simlock;
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod clock;
+#[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
+pub mod daemon;
 #[cfg(feature = "daemon")]
 pub mod delivery;
 #[cfg(feature = "daemon")]

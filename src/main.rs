@@ -1,3 +1,7 @@
 //! The `keyturner` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keyturner::cli::main()
+}

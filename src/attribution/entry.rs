@@ -162,6 +162,8 @@ pub const fn is_refusal(status: CompletionStatus) -> bool {
         status,
         CompletionStatus::InvalidCode
             | CompletionStatus::InvalidFingerprint
+            // Invalid NFC tag, in the vendor's Web API.
+            | CompletionStatus::Unknown(0xE2)
             | CompletionStatus::Rejected
             | CompletionStatus::RejectedNightMode
             | CompletionStatus::TooRecent

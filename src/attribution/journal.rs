@@ -98,6 +98,8 @@ struct Waiting {
     deadline: Duration,
     /// The entry that explains it is here; only names are missing.
     explained: bool,
+    /// It happened before our eyes, so it is told.
+    live: bool,
 }
 
 /// Joins states and log entries of one lock. Same contract as a session: one
@@ -115,10 +117,10 @@ pub struct Journal {
     log_blocked: LogBlocked,
     /// The lock's clock when the bolt was last seen at rest.
     rest_clock: Option<DeviceTime>,
-    /// A state was seen since the start.
-    seen: bool,
-    /// Until the first log has been read to its end, everything happened while we were away.
-    away: bool,
+    /// The lock's clock when its state was read first; `None` until then. Whatever is older happened while we were away.
+    arrival: Option<Option<DeviceTime>>,
+    /// The log has been read to its end once: what comes now is new.
+    caught_up: bool,
     /// Numbers the directory was already asked for in vain.
     asked_users: BTreeSet<AuthId>,
     asked_codes: BTreeSet<u16>,
@@ -146,8 +148,8 @@ impl Journal {
             waiting: None,
             log_blocked: None,
             rest_clock: None,
-            seen: false,
-            away: true,
+            arrival: None,
+            caught_up: false,
             asked_users: BTreeSet::new(),
             asked_codes: BTreeSet::new(),
             outputs: VecDeque::new(),
@@ -177,7 +179,6 @@ impl Journal {
         self.log_blocked = blocked;
         if blocked.is_some() {
             self.give_up(now);
-            self.away &= !self.seen;
         }
     }
 
@@ -187,9 +188,7 @@ impl Journal {
         if !states.lock_state.is_transitional() {
             self.rest_clock = states.current_time;
         }
-        self.seen = true;
-        // Without a log there is nothing to catch up with.
-        self.away &= self.log_blocked.is_none();
+        self.arrival.get_or_insert(states.current_time);
     }
 
     fn take_states(&mut self, states: KeyturnerStates, now: Duration) {
@@ -200,6 +199,8 @@ impl Journal {
             return self.commit(Draft { observations: vec![observation], ..Draft::default() });
         };
         let bolt_moved = known.lock_state != states.lock_state;
+        // The first state shows what happened while we were away.
+        let live = self.arrival.is_some();
         let rest_changed = (known.nuki_state, known.door_sensor) != (states.nuki_state, states.door_sensor);
         if !bolt_moved && !rest_changed {
             return;
@@ -209,13 +210,13 @@ impl Journal {
             self.give_up(now);
         }
         if !bolt_moved || states.lock_state.is_transitional() {
-            let tellings = self.tell(states, None);
+            let tellings = telling(live, states, None);
             return self.commit(Draft { observations: vec![observation], tellings, ..Draft::default() });
         }
         // Nobody waits for a telling of what happened while we were away.
-        let patience = if self.away { CATCH_UP } else { self.config.patience };
+        let patience = if live { self.config.patience } else { CATCH_UP };
         let deadline = now.saturating_add(patience);
-        self.waiting = Some(Waiting { observation, not_before: self.rest_clock, deadline, explained: false });
+        self.waiting = Some(Waiting { observation, not_before: self.rest_clock, deadline, explained: false, live });
         if self.log_blocked.is_some() {
             self.give_up(now);
         }
@@ -234,7 +235,7 @@ impl Journal {
             self.release(now);
         }
         if end && self.held_until.is_none() {
-            self.away = false;
+            self.caught_up = true;
             if self.waiting.is_some() {
                 self.outputs.push_back(Output::ReadLog);
             }
@@ -317,13 +318,14 @@ impl Journal {
             }
             self.config.cursor = entry.index;
             let mut event = event_of(entry, &self.config.directory, self.config.own_auth_id);
-            event.backfilled = self.away;
+            event.backfilled = !self.caught_up && self.is_from_before(entry);
             if explains_waiting == Some(at)
                 && let Some(waiting) = self.waiting.take()
             {
                 event.change = Some(change_of(&waiting.observation));
+                event.backfilled = !waiting.live;
                 draft.observations.push(waiting.observation);
-                draft.tellings = self.tell(waiting.observation.states, Some(draft.events.len()));
+                draft.tellings = telling(waiting.live, waiting.observation.states, Some(draft.events.len()));
             } else if explains_pending == Some(at)
                 && let Some(pending) = self.config.pending.take()
             {
@@ -396,14 +398,19 @@ impl Journal {
             action: states.last_action.map(|last| last.action),
             completion_status: states.last_action.map(|last| last.completion_status),
             raw: states.encode(),
+            backfilled: !waiting.live,
             ..self.observed(EventKind::StateChange, attribution)
         });
-        let tellings = self.tell(states, None);
+        let tellings = telling(waiting.live, states, None);
         self.commit(Draft { observations: vec![waiting.observation], events, cursor: None, tellings });
     }
 
-    fn tell(&self, states: KeyturnerStates, event: Option<usize>) -> Vec<Telling> {
-        if self.away { Vec::new() } else { vec![Telling { states, event }] }
+    /// Whether an entry is certainly or possibly older than our first look at the lock.
+    fn is_from_before(&self, entry: &LogEntry) -> bool {
+        match (entry.timestamp, self.arrival) {
+            (Some(written), Some(Some(arrival))) => written < arrival,
+            _ => true,
+        }
     }
 
     /// An event that no log entry stands behind.
@@ -421,7 +428,7 @@ impl Journal {
             attribution,
             auto_unlock: false,
             presses: 0,
-            backfilled: self.away,
+            backfilled: false,
             answers_pending: false,
             intent_id: None,
             detail: None,
@@ -432,6 +439,10 @@ impl Journal {
     fn commit(&mut self, draft: Draft) {
         self.outputs.push_back(Output::Commit(draft));
     }
+}
+
+fn telling(live: bool, states: KeyturnerStates, event: Option<usize>) -> Vec<Telling> {
+    if live { vec![Telling { states, event }] } else { Vec::new() }
 }
 
 const fn change_of(observation: &Observation) -> StateChange {

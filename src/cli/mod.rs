@@ -1,3 +1,127 @@
-//! What the binary can be asked to do. Thin shells; the work is done elsewhere.
+//! The command line: thin, one file per command.
 
+mod demo;
+mod history;
+mod pair;
+mod run;
 pub mod sim;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Debug, Parser)]
+#[command(version, about = "A gateway for Nuki smart locks that says who opened the door", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway: radio, event log, HTTP API
+    Run(run::RunArgs),
+    /// Pair with a lock that is in pairing mode
+    Pair(pair::PairArgs),
+    /// Show people at a simulated door, with everything else real; needs no hardware
+    Demo(demo::DemoArgs),
+    /// Say who was at the door
+    History(history::HistoryArgs),
+    /// Print the token for the Bridge API
+    Token(DataArgs),
+    /// Serve a simulated lock on unix sockets, for radios in other processes
+    Sim(SimArgs),
+}
+
+/// Where the gateway keeps its secrets and its event log.
+#[derive(Debug, Args)]
+struct DataArgs {
+    /// Directory with secrets.json and keyturner.db
+    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", default_value = "/var/lib/keyturner")]
+    data: PathBuf,
+}
+
+impl DataArgs {
+    fn database(&self) -> PathBuf {
+        self.data.join("keyturner.db")
+    }
+}
+
+#[derive(Debug, Args)]
+struct SimArgs {
+    /// Socket for the radio
+    #[arg(long, value_name = "PATH")]
+    radio: PathBuf,
+    /// Socket for people at the door
+    #[arg(long, value_name = "PATH")]
+    control: PathBuf,
+    /// Number of the lock
+    #[arg(long, value_name = "HEX", default_value = "0A1B2C3D", value_parser = pair::parse_nuki_id)]
+    nuki_id: u32,
+    /// Security PIN of the simulated lock
+    #[arg(long, value_name = "PIN", default_value_t = 1234)]
+    pin: u32,
+    /// Equal seeds give equal locks
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+impl From<SimArgs> for sim::SimOptions {
+    fn from(args: SimArgs) -> Self {
+        Self { nuki_id: args.nuki_id, pin: args.pin, seed: args.seed, ..Self::new(args.radio, args.control) }
+    }
+}
+
+/// Runs the command given on the command line. Exit code 0: done; 1: failed, with the reason on standard error; 2: wrong usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let is_demo = matches!(cli.command, Command::Demo(_));
+    let default_level = if is_demo { "keyturner=warn" } else { "keyturner=info" };
+    let filter = EnvFilter::try_from_env("KEYTURNER_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Two threads: one for the database, one for everything else, would do; a second worker keeps a slow disk from delaying the radio.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(args).await,
+            Command::Pair(args) => pair::run(args).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::History(args) => history::run(args).await,
+            Command::Token(args) => token::run(&args),
+            Command::Sim(args) => sim::serve(args.into()).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("keyturner: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// 32 bytes from the operating system.
+fn fresh_seed() -> anyhow::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
+    Ok(seed)
+}
+
+/// Ends with SIGTERM or ctrl-C.
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,1 +1,64 @@
-//! delivery
+//! Tells what is in the store: Bridge callbacks, one worker for each slot.
+//!
+//! Only what was committed is told, and what was committed is told in the
+//! order of its queue. Each slot has its own worker and its own queue, so a
+//! dead or mute receiver delays nobody else.
+
+mod callback;
+mod post;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+pub use callback::Outbox;
+pub use post::{BadUrl, HttpPost, Limits, Post, Posted, Target};
+
+use crate::clock::Clock;
+
+/// Callback slots of a bridge. Clients evict each other by rules that count on three.
+pub const SLOTS: u8 = 3;
+
+/// Says that there may be something to tell. A wake is never lost, also while a worker is busy.
+#[derive(Debug, Clone, Default)]
+pub struct Waker(Arc<[Notify; SLOTS as usize]>);
+
+impl Waker {
+    /// To be shared by whoever commits and by [`start`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Call it after each commit that may have filled the outbox, and when callbacks change.
+    pub fn wake(&self) {
+        self.0.iter().for_each(Notify::notify_one);
+    }
+}
+
+/// The running workers. Dropping it stops them; what was not finished is tried again at the next start.
+#[derive(Debug)]
+pub struct Workers(JoinSet<()>);
+
+impl Workers {
+    /// Stops the workers and waits until they are gone.
+    pub async fn stop(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+/// Starts a worker for each slot.
+pub fn start<O: Outbox + Clone, P: Post + Clone>(outbox: &O, post: &P, clock: Clock, waker: &Waker) -> Workers {
+    let mut workers = JoinSet::new();
+    for slot in 0..SLOTS {
+        let (outbox, post, waker) = (outbox.clone(), post.clone(), waker.clone());
+        workers.spawn(async move {
+            // Always there: the slots count the array's length.
+            if let Some(wake) = waker.0.get(usize::from(slot)) {
+                callback::Worker::new(slot, &outbox, &post, clock, wake).run().await;
+            }
+        });
+    }
+    Workers(workers)
+}

@@ -313,7 +313,7 @@ impl<'a> Actor<'a> {
                 "event"
             );
         }
-        self.tools.told.notify_waiters();
+        (self.tools.committed)();
         Ok(())
     }
 

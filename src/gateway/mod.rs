@@ -3,12 +3,13 @@
 mod actor;
 mod arbiter;
 mod handle;
+pub mod pair;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
@@ -95,8 +96,8 @@ pub struct Tools {
     pub seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
     /// The wire form of callbacks.
     pub callback_body: CallbackBody,
-    /// Woken after each commit, for whoever delivers.
-    pub told: Arc<Notify>,
+    /// Called after each commit, to wake whoever delivers.
+    pub committed: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// A running gateway.

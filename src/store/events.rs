@@ -220,9 +220,13 @@ impl<'a> Writer<'a> {
 
     /// The event's number, and `true` if it was not stored yet.
     async fn event(&mut self, event: &Event) -> Result<(i64, bool), StoreError> {
-        if !is_numbered(event)
-            && let Some((id, epoch)) = self.find_unnumbered(event).await?
-        {
+        // Looked up first: a conflict while inserting would use up a number, and a hole in an audit log looks like a deletion.
+        let known = if is_numbered(event) {
+            self.find_numbered(event).await?.map(|id| (id, self.epoch))
+        } else {
+            self.find_unnumbered(event).await?
+        };
+        if let Some((id, epoch)) = known {
             self.epoch = epoch;
             return Ok((id, false));
         }
@@ -235,16 +239,12 @@ impl<'a> Writer<'a> {
         }
         let answered = if event.answers_pending { self.answered(event).await? } else { None };
         let place = Place { batch: self.batch, epoch: self.epoch, answered };
-        match insert_event(self.tx, &place, event).await? {
-            Some(id) => {
-                self.note_open_question(id, event, answered.map(|a| a.id)).await?;
-                Ok((id, true))
-            }
-            None => Ok((self.find_numbered(event).await?, false)),
-        }
+        let id = insert_event(self.tx, &place, event).await?;
+        self.note_open_question(id, event, answered.map(|a| a.id)).await?;
+        Ok((id, true))
     }
 
-    async fn find_numbered(&mut self, event: &Event) -> Result<i64, StoreError> {
+    async fn find_numbered(&mut self, event: &Event) -> Result<Option<i64>, StoreError> {
         let id = sqlx::query_scalar(
             "select id from events where nuki_id = ? and log_epoch = ? and log_index = ?
              and kind not in ('state_change', 'intent_failed', 'gap', 'reset')",
@@ -252,7 +252,7 @@ impl<'a> Writer<'a> {
         .bind(self.batch.nuki_id)
         .bind(self.epoch)
         .bind(event.log_index)
-        .fetch_one(&mut **self.tx)
+        .fetch_optional(&mut **self.tx)
         .await?;
         Ok(id)
     }

@@ -35,12 +35,12 @@ fn event_time(device_time: Option<DeviceTime>, observed_at: UnixMillis, backfill
     if fits { device } else { observed_at }
 }
 
-/// The new row's number; `None` if the log entry is stored already.
+/// The new row's number.
 pub(super) async fn insert_event(
     tx: &mut Transaction<'static, Sqlite>,
     place: &Place<'_>,
     event: &Event,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<i64, StoreError> {
     let Place { batch, epoch, answered } = place;
     let own_time = event_time(event.device_time, batch.observed_at, event.backfilled);
     let completion = event.completion_status.map(CompletionStatus::code);
@@ -60,9 +60,6 @@ pub(super) async fn insert_event(
              method, attribution, reason, auto_unlock, presses, backfilled, intent_id, detail, raw, refused)
          values (?, ?, ?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?,
                  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         on conflict (nuki_id, log_epoch, log_index)
-             where log_index is not null and kind not in ('state_change', 'intent_failed', 'gap', 'reset')
-             do nothing
          returning id",
     )
     .bind(batch.nuki_id)
@@ -101,7 +98,7 @@ pub(super) async fn insert_event(
     .bind(&event.detail)
     .bind(&event.raw)
     .bind(result != 0 || event.kind == EventKind::IntentFailed)
-    .fetch_optional(&mut **tx)
+    .fetch_one(&mut **tx)
     .await?;
     Ok(id)
 }

@@ -6,7 +6,7 @@
 //! | `locks` | locks and the last state seen of each |
 //! | `users` | authorizations and keypad codes, with validity in time |
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
-//! | `history` | reading the log, late answers joined in |
+//! | `history`, `audit` | reading the log, late answers joined in |
 //! | `intents` | what clients asked for |
 //! | `callbacks`, `outbox` | receivers, and what each must still be told |
 //!
@@ -15,6 +15,7 @@
 //!
 //! Tables and views for people with `sqlite3` are described in `migrations/`.
 
+mod audit;
 mod callbacks;
 mod convert;
 mod error;
@@ -33,6 +34,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::protocol::beacon::NukiId;
 
+pub use audit::AuditRow;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use error::StoreError;
 pub use events::{Batch, Observation, PendingEvent};
@@ -55,6 +57,16 @@ struct HeldTime {
     _release: mpsc::Sender<()>,
 }
 
+impl HeldTime {
+    /// tokio's clock does not advance by itself while a blocking task runs.
+    fn begin() -> Self {
+        let (release, released) = mpsc::channel();
+        // It ends when the sender is dropped; there is nothing to wait for.
+        drop(tokio::task::spawn_blocking(move || released.recv()));
+        Self { _release: release }
+    }
+}
+
 impl Store {
     /// Makes a paused tokio clock wait for the disk.
     ///
@@ -75,14 +87,8 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// tokio's clock does not advance by itself while a blocking task runs.
     fn hold_time(&self) -> Option<HeldTime> {
-        self.holds_virtual_time.then(|| {
-            let (release, released) = mpsc::channel();
-            // It ends when the sender is dropped; it neither fails nor returns anything.
-            drop(tokio::task::spawn_blocking(move || released.recv()));
-            HeldTime { _release: release }
-        })
+        self.holds_virtual_time.then(HeldTime::begin)
     }
 
     /// A transaction that holds the write lock from its beginning, so that it cannot fail in the middle

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{Class, classify};
-use super::{Store, StoreError};
+use super::{HeldTime, Store, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -27,6 +27,8 @@ impl Store {
     /// [`StoreError`] that names the file and what to do. A file that is newer,
     /// locked or damaged is not changed.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        // Once per run, so for everybody; see `with_virtual_time`.
+        let _held = HeldTime::begin();
         let is_new = create(path)?;
         if !is_new {
             check(path).await?;
@@ -79,7 +81,13 @@ async fn check(path: &Path) -> Result<(), StoreError> {
         .connect()
         .await
         .map_err(|e| failed(path, e))?;
-    let found = schema_version(&mut connection).await.map_err(|e| failed(path, e))?;
+    let found = schema_version(&mut connection).await.map_err(|error| match failed(path, error) {
+        // The statements are right, so the schema is not: a format or a text that this SQLite cannot read.
+        StoreError::Open { path, source: sqlx::Error::Database(reason) } if reason.code().as_deref() == Some("1") => {
+            StoreError::Damaged { path, reason: reason.to_string() }
+        }
+        other => other,
+    })?;
     connection.close().await.map_err(|e| failed(path, e))?;
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     match found {

@@ -173,6 +173,13 @@ fn a_truncated_tail_is_absent_and_not_shifted() {
     }
 }
 
+#[test]
+fn an_openers_configuration_is_not_read_with_a_locks_layout() {
+    let config = Message::new(Command::Config, [1; 72]);
+    assert!(matches!(Reply::decode(config.clone(), false), Ok(Reply::Config(_))));
+    assert_eq!(Reply::decode(config.clone(), true), Ok(Reply::Other(config)));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_a_decoder_panic(data in vec(any::<u8>(), 0..=MAX_LEN)) {

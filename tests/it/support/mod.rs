@@ -2,3 +2,5 @@
 
 pub(crate) mod bench;
 pub(crate) mod central;
+#[cfg(feature = "daemon")]
+pub(crate) mod house;

@@ -1,0 +1,38 @@
+//! `keyturner history`.
+
+use clap::Args;
+
+use super::DataArgs;
+use crate::store::{AuditRow, Store};
+
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// So many events, the newest last
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    limit: u32,
+}
+
+pub(super) async fn run(args: HistoryArgs) -> anyhow::Result<()> {
+    let store = Store::open(&args.data.database()).await?;
+    let mut rows = store.audit(args.limit).await?;
+    rows.reverse();
+    for row in &rows {
+        println!("{}", sentence(row));
+    }
+    if rows.is_empty() {
+        println!("Nothing has happened yet.");
+    }
+    Ok(())
+}
+
+/// One event as people say it.
+pub(super) fn sentence(row: &AuditRow) -> String {
+    let how = if row.how.is_empty() { String::new() } else { format!(" {}", row.how) };
+    let result =
+        if row.result.is_empty() || row.result == "success" { String::new() } else { format!(": {}", row.result) };
+    // Names come from the air: nothing in them may steer a terminal.
+    let line = format!("{}  {}: {} {}{how}{result}", row.at, row.lock, row.who, row.what);
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

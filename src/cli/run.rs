@@ -1,0 +1,106 @@
+//! `keyturner run`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use tracing::{info, warn};
+
+use super::{DataArgs, fresh_seed, stop_signal};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::daemon::{Daemon, Parts};
+use crate::gateway::PairedLock;
+use crate::http::{BridgeIdentity, Token};
+use crate::secrets::{LockSecret, Secrets};
+use crate::store::Store;
+use crate::transport::bluez::{BluezOptions, BluezTransport};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Configuration file (TOML); without it the defaults apply
+    #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port of the HTTP API; overrides the configuration
+    #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Bluetooth adapter such as hci0; overrides the configuration
+    #[arg(long, value_name = "NAME", env = "KEYTURNER_ADAPTER")]
+    adapter: Option<String>,
+}
+
+pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    config.adapter = args.adapter.or(config.adapter);
+    let secrets = Secrets::load_or_create(&args.data.data)?;
+    let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
+    if locks.is_empty() {
+        warn!("no lock is paired yet; run `keyturner pair`, then start again");
+    }
+    let seed = seed_source()?;
+    let daemon = Daemon::start(Parts {
+        listen: config.listen,
+        transport: Arc::new(BluezTransport::new(BluezOptions {
+            adapter: config.adapter,
+            known: locks.iter().map(|lock| lock.address).collect(),
+        })),
+        locks,
+        store: Store::open(&args.data.database()).await?,
+        tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
+        identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
+        clock: Clock::system(),
+        seed,
+    })
+    .await?;
+    info!(address = %daemon.address(), "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+    let mut signal_error = None;
+    daemon
+        .run_until(async {
+            signal_error = stop_signal().await.err();
+            notify(&[sd_notify::NotifyState::Stopping]);
+        })
+        .await?;
+    info!("stopped");
+    signal_error.map_or(Ok(()), |error| Err(error).context("cannot wait for signals"))
+}
+
+/// Seeds for sessions. The first is drawn here, so that a system without randomness is noticed at the start.
+pub(super) fn seed_source() -> anyhow::Result<Arc<dyn Fn() -> [u8; 32] + Send + Sync>> {
+    use rand_core::{RngCore, SeedableRng};
+    let rng = std::sync::Mutex::new(rand_chacha::ChaCha20Rng::from_seed(fresh_seed()?));
+    Ok(Arc::new(move || {
+        let mut seed = [0; 32];
+        rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(&mut seed);
+        seed
+    }))
+}
+
+/// What the gateway needs of a lock's secrets.
+pub(super) fn paired(lock: &LockSecret, app_id: u32) -> PairedLock {
+    PairedLock {
+        nuki_id: lock.nuki_id,
+        address: lock.address,
+        name: lock.name.clone(),
+        generation: lock.generation,
+        auth_id: lock.auth_id,
+        id_type: lock.id_type,
+        key: lock.shared_key.clone(),
+        app_id,
+        pin: lock.pin,
+    }
+}
+
+/// Tells systemd, if it is there.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd cannot be told");
+    }
+}

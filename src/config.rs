@@ -1,0 +1,74 @@
+//! The configuration file: TOML, small, every key with a default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// What the owner may set. Unknown keys are refused, so that a typo is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the HTTP API listens. Loopback unless the owner says otherwise.
+    pub listen: SocketAddr,
+    /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
+    pub adapter: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), adapter: None }
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {path} cannot be read: {source}; check that it exists and that this user may read it", path = path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be; the text names line and column.
+    #[error("the configuration {path} is not right:\n{source}", path = path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what, where and what to do.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(toml::from_str::<Config>("").unwrap(), Config::default());
+        assert!(Config::default().listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn a_mistyped_key_is_refused_with_its_line() {
+        let error =
+            toml::from_str::<Config>("listen = \"127.0.0.1:80\"\nadaptor = \"hci1\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("adaptor"), "{error}");
+    }
+}

@@ -1,0 +1,139 @@
+//! The wiring: radio, gateway, store, delivery and HTTP put together, started and stopped in order.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::delivery::{self, HttpPost, Waker, Workers};
+use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
+use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Token};
+use crate::store::{Store, StoreError};
+use crate::transport::Transport;
+
+/// What a daemon is made of.
+pub struct Parts {
+    /// Where the HTTP API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Every paired lock.
+    pub locks: Vec<PairedLock>,
+    /// The radio.
+    pub transport: Arc<dyn Transport>,
+    /// The event log.
+    pub store: Store,
+    /// Who may use the HTTP API.
+    pub tokens: Vec<Token>,
+    /// By which numbers clients recognise this bridge.
+    pub identity: BridgeIdentity,
+    /// Time.
+    pub clock: Clock,
+    /// Fresh randomness.
+    pub seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
+}
+
+/// Why a daemon cannot start or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The event log cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; another program may use it, choose another one with --listen")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The HTTP server ended by itself.
+    #[error("the HTTP server failed: {0}")]
+    Http(std::io::Error),
+}
+
+/// A running daemon.
+pub struct Daemon {
+    gateway: Gateway,
+    workers: Workers,
+    server: JoinHandle<std::io::Result<()>>,
+    stop_server: oneshot::Sender<()>,
+    address: SocketAddr,
+}
+
+impl Daemon {
+    /// Starts everything; when it returns, the API answers.
+    ///
+    /// # Errors
+    /// [`DaemonError`] when the database or the address cannot be used.
+    pub async fn start(parts: Parts) -> Result<Self, DaemonError> {
+        let listen_error = |source| DaemonError::Listen { address: parts.listen, source };
+        let listener = TcpListener::bind(parts.listen).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let waker = Waker::new();
+        let committed = waker.clone();
+        let tools = Tools {
+            store: parts.store.clone(),
+            clock: parts.clock,
+            seed: parts.seed,
+            callback_body: |lock, states, event| {
+                http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
+            },
+            committed: Arc::new(move || committed.wake()),
+        };
+        let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
+        let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
+        let router = http::router(AppState {
+            gateway: gateway.handle.clone(),
+            store: parts.store,
+            auth: Arc::new(Mutex::new(Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall()))),
+            clock: parts.clock,
+            identity: parts.identity,
+            delivery: waker,
+        });
+        let (stop_server, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(http::serve(listener, router, async {
+            // A dropped sender means stop as well.
+            stopped.await.ok();
+        }));
+        Ok(Self { gateway, workers, server, stop_server, address })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// To ask the gateway without HTTP.
+    #[must_use]
+    pub fn gateway(&self) -> GatewayHandle {
+        self.gateway.handle.clone()
+    }
+
+    /// Waits until `until` is done or the HTTP server fails, then stops everything: no new requests, running ones are answered, links are ended.
+    ///
+    /// # Errors
+    /// [`DaemonError::Http`] when the server failed.
+    pub async fn run_until(mut self, until: impl Future<Output = ()>) -> Result<(), DaemonError> {
+        let ended = tokio::select! {
+            () = until => None,
+            ended = &mut self.server => Some(ended),
+        };
+        let server_result = match ended {
+            Some(ended) => ended,
+            None => {
+                // The receiver is gone only if the server has ended, which is what is wanted.
+                self.stop_server.send(()).ok();
+                self.server.await
+            }
+        };
+        self.gateway.stop().await;
+        self.workers.stop().await;
+        match server_result {
+            Ok(result) => result.map_err(DaemonError::Http),
+            Err(panic) => Err(DaemonError::Http(std::io::Error::other(panic))),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The worker behind one callback slot.
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::post::{Post, Posted, Target};
+use crate::clock::{Clock, UnixMillis};
+use crate::store::{Callback, Delivery, DeliveryOutcome, Store, StoreError};
+
+/// How long after it was stored a body is still worth another attempt.
+const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// Between attempts to reach a store that fails.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// The queues as a worker sees them. See [`Store`] for each method.
+pub trait Outbox: Send + Sync + 'static {
+    /// Registered callbacks.
+    fn callbacks(&self) -> impl Future<Output = Result<Vec<Callback>, StoreError>> + Send;
+    /// The oldest body of a slot that is not finished.
+    fn next_delivery(&self, slot: u8) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send;
+    /// Marks it.
+    fn finish_delivery(
+        &self,
+        outbox_id: i64,
+        outcome: DeliveryOutcome,
+        at: UnixMillis,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Outbox for Store {
+    fn callbacks(&self) -> impl Future<Output = Result<Vec<Callback>, StoreError>> + Send {
+        Self::callbacks(self)
+    }
+
+    fn next_delivery(&self, slot: u8) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send {
+        Self::next_delivery(self, slot)
+    }
+
+    fn finish_delivery(
+        &self,
+        outbox_id: i64,
+        outcome: DeliveryOutcome,
+        at: UnixMillis,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        Self::finish_delivery(self, outbox_id, outcome, at)
+    }
+}
+
+/// Tells one receiver, one body after the other.
+pub(super) struct Worker<'a, O, P> {
+    slot: u8,
+    outbox: &'a O,
+    post: &'a P,
+    clock: Clock,
+    wake: &'a Notify,
+    /// Attempts since the receiver was last reached, whatever the body was.
+    failures: u32,
+}
+
+/// What to do next.
+enum Step {
+    /// There may be more in the queue.
+    Continue,
+    /// The queue is empty.
+    WaitForWake,
+    /// This URL cannot be reached now.
+    WaitForRetry(String),
+}
+
+impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
+    pub(super) const fn new(slot: u8, outbox: &'a O, post: &'a P, clock: Clock, wake: &'a Notify) -> Self {
+        Self { slot, outbox, post, clock, wake, failures: 0 }
+    }
+
+    /// Never ends by itself.
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.step().await {
+                Ok(Step::Continue) => {}
+                Ok(Step::WaitForWake) => self.wake.notified().await,
+                Ok(Step::WaitForRetry(url)) => self.wait_for_retry(&url).await,
+                Err(error) => {
+                    tracing::error!(slot = self.slot, %error, "the outbox cannot be read; callbacks wait");
+                    sleep(STORE_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Step, StoreError> {
+        let Some(delivery) = self.outbox.next_delivery(self.slot).await? else { return Ok(Step::WaitForWake) };
+        let Some(url) = self.url().await? else {
+            return Ok(self.give_up(&delivery, "the callback was removed").await);
+        };
+        let posted = match Target::parse(&url) {
+            Ok(target) => self.post.post(&target, &delivery.body).await,
+            Err(error) => return Ok(self.give_up(&delivery, &error.to_string()).await),
+        };
+        match posted {
+            Posted::Told => {
+                self.failures = 0;
+                self.finish(&delivery, DeliveryOutcome::Told).await;
+                Ok(Step::Continue)
+            }
+            Posted::NotSent(reason) => {
+                self.failures = self.failures.saturating_add(1);
+                // Every body gets at least one attempt, also after a long time without power.
+                if self.clock.wall().since(delivery.created_at) >= GIVE_UP_AFTER {
+                    return Ok(self.give_up(&delivery, &reason).await);
+                }
+                tracing::debug!(slot = self.slot, reason, failures = self.failures, "a callback was not reached");
+                self.finish(&delivery, DeliveryOutcome::Retry).await;
+                Ok(Step::WaitForRetry(url))
+            }
+        }
+    }
+
+    async fn url(&self) -> Result<Option<String>, StoreError> {
+        let callbacks = self.outbox.callbacks().await?;
+        Ok(callbacks.into_iter().find(|callback| callback.id == self.slot).map(|callback| callback.url))
+    }
+
+    async fn give_up(&self, delivery: &Delivery, reason: &str) -> Step {
+        tracing::warn!(slot = self.slot, reason, "a callback was given up");
+        self.finish(delivery, DeliveryOutcome::GaveUp(reason.to_owned())).await;
+        Step::Continue
+    }
+
+    /// Until it is stored: otherwise the same body would go out again and again.
+    async fn finish(&self, delivery: &Delivery, outcome: DeliveryOutcome) {
+        while let Err(error) = self.outbox.finish_delivery(delivery.outbox_id, outcome.clone(), self.clock.wall()).await
+        {
+            tracing::error!(slot = self.slot, %error, "the outbox cannot be written; callbacks wait");
+            sleep(STORE_RETRY).await;
+        }
+    }
+
+    /// Waits out the delay. New events do not shorten it, but another URL in this slot does.
+    async fn wait_for_retry(&mut self, failed_url: &str) {
+        let doublings = self.failures.saturating_sub(1).min(5);
+        let until = Instant::now() + LONGEST_RETRY.min(FIRST_RETRY * (1 << doublings));
+        while timeout_at(until, self.wake.notified()).await.is_ok() {
+            if self.url().await.is_ok_and(|url| url.as_deref() != Some(failed_url)) {
+                self.failures = 0;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `/callback/add`, `/callback/list`, `/callback/remove`.
+
+use super::super::doors::Doors;
+use super::super::error::Refusal;
+use super::super::json::Object;
+use super::super::query::Params;
+use super::super::{AppState, Records};
+use crate::delivery::Target;
+use crate::store::AddCallback;
+
+/// Registers a URL; the text is kept byte for byte, because clients search the list for their own.
+pub(super) async fn add<D: Doors, R: Records>(app: &AppState<D, R>, params: &Params) -> Result<String, Refusal> {
+    let url = params.get("url").ok_or(Refusal::BadRequest)?;
+    Target::parse(url).map_err(|error| {
+        tracing::info!(%error, "a callback was not registered");
+        Refusal::BadRequest
+    })?;
+    Ok(match app.store.add_callback(url, app.clock.wall()).await? {
+        AddCallback::Added(id) => {
+            tracing::info!(id, "a callback was registered");
+            app.delivery.wake();
+            success()
+        }
+        AddCallback::AlreadyAdded => failure("callback already added"),
+        AddCallback::Full => failure("too many callbacks registered"),
+    })
+}
+
+/// In the order the store keeps: that of registration.
+pub(super) async fn list(records: &impl Records) -> Result<String, Refusal> {
+    let callbacks = records.callbacks().await?;
+    let items = callbacks.iter().map(|callback| Object::new().int("id", callback.id).text("url", &callback.url));
+    Ok(Object::new().array("callbacks", items).finish())
+}
+
+/// Frees a slot. Something that is no number is a bad request: aionuki sends a printed dictionary.
+pub(super) async fn remove<D: Doors, R: Records>(app: &AppState<D, R>, params: &Params) -> Result<String, Refusal> {
+    let id = params.get("id").filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let removed = match id.ok_or(Refusal::BadRequest)?.parse() {
+        Ok(id) => app.store.remove_callback(id).await?,
+        // A number beyond every slot.
+        Err(_) => false,
+    };
+    if !removed {
+        return Ok(failure("callback not found"));
+    }
+    // Its worker may be waiting to try again.
+    app.delivery.wake();
+    Ok(success())
+}
+
+fn success() -> String {
+    Object::new().bool("success", true).finish()
+}
+
+fn failure(message: &str) -> String {
+    Object::new().bool("success", false).text("message", message).finish()
+}

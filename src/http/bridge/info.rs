@@ -1,0 +1,46 @@
+//! `/info`.
+
+use super::super::doors::Doors;
+use super::super::json::Object;
+use super::super::{AppState, Records};
+use super::wire::{OPENER, timestamp};
+use crate::protocol::beacon::{Family, device_name};
+
+/// What clients compare for features; homebridge-nb recommends exactly this one.
+const FIRMWARE: &str = "2.18.0";
+const WIFI_FIRMWARE: &str = "2.4.0";
+/// A lock that is not paired does not say its model; most clients skip what is not 0, 2, 3 or 4.
+const UNKNOWN_LOCK: u8 = 4;
+
+/// From memory. `bridgeType` 1, because clients ask a software bridge for other credentials and want a `hardwareId`.
+pub(super) fn info<D: Doors, R: Records>(app: &AppState<D, R>) -> String {
+    let ids = Object::new().int("hardwareId", app.identity.hardware_id()).int("serverId", app.identity.server_id());
+    let versions = Object::new().text("firmwareVersion", FIRMWARE).text("wifiFirmwareVersion", WIFI_FIRMWARE);
+    let uptime = i64::try_from(app.clock.monotonic().as_secs()).unwrap_or(i64::MAX);
+    let heard = app.gateway.scan_results();
+    let results = heard.into_iter().map(|heard| {
+        let paired = app.gateway.lock(heard.nuki_id);
+        let device_type = match (&paired, heard.family) {
+            (Some(lock), _) => lock.device_type,
+            (None, Family::Opener) => OPENER,
+            (None, Family::Lock) => UNKNOWN_LOCK,
+        };
+        Object::new()
+            .int("deviceType", device_type)
+            .int("nukiId", heard.nuki_id)
+            .text("name", &device_name(heard.family, heard.nuki_id))
+            .int_if("rssi", heard.rssi)
+            .bool("paired", paired.is_some())
+    });
+    Object::new()
+        .int("bridgeType", 1)
+        .object("ids", ids)
+        .object("versions", versions)
+        .int("uptime", uptime)
+        .text("currentTime", &timestamp(app.clock.wall()))
+        .bool("wlanConnected", true)
+        .bool("serverConnected", false)
+        // FHEM cuts here: it stays the last key.
+        .array("scanResults", results)
+        .finish()
+}

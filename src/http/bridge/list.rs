@@ -1,0 +1,27 @@
+//! `/list`.
+
+use super::super::doors::Doors;
+use super::super::json::{Object, array, tame};
+use super::wire::{push_state, timestamp};
+use crate::gateway::LockSnapshot;
+
+/// From memory; no radio is used.
+pub(super) fn list(gateway: &impl Doors) -> String {
+    array(gateway.locks().iter().map(item))
+}
+
+fn item(lock: &LockSnapshot) -> Object {
+    let head = Object::new()
+        .int("deviceType", lock.device_type)
+        .int("nukiId", lock.nuki_id)
+        .text("name", &tame(&lock.name))
+        // homebridge-nb skips a device without one.
+        .text("firmwareVersion", lock.firmware_version.as_deref().unwrap_or("0.0.0"));
+    match &lock.state {
+        Some((states, read_at)) => {
+            let state = push_state(Object::new(), states, lock.device_type, lock.has_keypad);
+            head.object("lastKnownState", state.text("timestamp", &timestamp(*read_at)))
+        }
+        None => head,
+    }
+}

@@ -1,0 +1,172 @@
+//! Device states as Bridge clients read them: codes, names, key orders, and the callback's body.
+
+use super::super::json::{Object, tame};
+use crate::attribution::{Attribution, Event, EventKind, Method};
+use crate::clock::UnixMillis;
+use crate::protocol::beacon::NukiId;
+use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockState, NukiState, Trigger};
+
+/// `deviceType` of the Opener.
+pub(super) const OPENER: u8 = 2;
+
+/// `trigger` of anything done at a keypad; the lock itself has no such number.
+const TRIGGER_KEYPAD: u8 = 255;
+/// `authType` of a keypad code, which is not an authorization of its own in the lock.
+const AUTH_TYPE_KEYPAD_CODE: u8 = 13;
+
+/// The body of one callback POST: the vendor's keys first and unchanged, then ours.
+///
+/// Ours appear only when `event` explains the state in `states` and was not
+/// refused, and those about the user only when the lock's log names one.
+#[must_use]
+pub fn callback_body(
+    states: &KeyturnerStates,
+    nuki_id: NukiId,
+    device_type: u8,
+    has_keypad: bool,
+    event: Option<&Event>,
+) -> String {
+    let head = Object::new().int("deviceType", device_type).int("nukiId", nuki_id);
+    let vendor = push_state(head, states, device_type, has_keypad);
+    match event.filter(|event| explains(event, states)) {
+        Some(event) => push_event(vendor, event).finish(),
+        None => vendor.finish(),
+    }
+}
+
+fn explains(event: &Event, states: &KeyturnerStates) -> bool {
+    let names_it = event.change.is_some_and(|change| change.after == states.lock_state);
+    names_it && !event.is_refused()
+}
+
+fn push_event(object: Object, event: &Event) -> Object {
+    let source = keypad_source(event.method.name());
+    let trigger = web_trigger(event.kind.name(), source, event.trigger.map(Trigger::code));
+    let matched = (event.attribution == Attribution::Matched).then_some(&event.who);
+    let device_time = event.device_time.filter(|time| time.is_valid());
+    object
+        .int_if("action", event.action.map(|action| action.code()))
+        .int_if("trigger", trigger)
+        .int_if("source", source)
+        .int_if("authId", matched.and_then(|who| who.auth_id))
+        .int_if("authType", matched.and_then(|who| auth_type(who.auth_type.map(IdType::code), who.code_id.is_some())))
+        .text_if("userName", spoken(matched.and_then(|who| who.user_name())).as_deref())
+        .int_if("codeId", matched.and_then(|who| who.code_id))
+        .text_if("codeName", spoken(matched.and_then(|who| who.code_name.as_deref())).as_deref())
+        // Only the log knows it; without its entry "false" would be a guess.
+        .bool_if("autoUnlock", event.log_index.map(|_| event.auto_unlock))
+        .int_if("completionStatus", event.completion_status.map(CompletionStatus::code))
+        .int_if("eventId", event.log_index)
+        .text_if("eventTimestamp", device_time.map(|time| format!("{time}+00:00")).as_deref())
+}
+
+fn spoken(name: Option<&str>) -> Option<String> {
+    name.map(tame).filter(|name| !name.trim().is_empty())
+}
+
+/// `source` for what was done at a keypad, by the name of the method; `None` for everything else.
+pub(in crate::http) fn keypad_source(method: &str) -> Option<u8> {
+    const AT_KEYPAD: [(Method, u8); 3] = [(Method::ArrowKey, 0), (Method::Code, 1), (Method::Fingerprint, 2)];
+    AT_KEYPAD.iter().find(|(known, _)| known.name() == method).map(|(_, source)| *source)
+}
+
+/// The Web API's `trigger`: the lock's own number, except at a keypad.
+pub(in crate::http) fn web_trigger(kind: &str, source: Option<u8>, trigger: Option<u8>) -> Option<u8> {
+    if source.is_some() || kind == EventKind::KeypadAction.name() { Some(TRIGGER_KEYPAD) } else { trigger }
+}
+
+/// The Web API's number for the kind of authorization.
+pub(in crate::http) fn auth_type(id_type: Option<u8>, has_code: bool) -> Option<u8> {
+    if has_code {
+        return Some(AUTH_TYPE_KEYPAD_CODE);
+    }
+    // The keypad with a fingerprint reader is a keypad to every client.
+    id_type.map(|code| if code == IdType::Keypad2.code() { IdType::Keypad.code() } else { code })
+}
+
+/// Adds mode, state, batteries and door, in the order of firmware 2.x.
+pub(super) fn push_state(object: Object, states: &KeyturnerStates, device_type: u8, has_keypad: bool) -> Object {
+    let is_opener = device_type == OPENER;
+    let (state, state_name) = if is_opener { opener_state(states) } else { lock_state(states.lock_state) };
+    // Old firmware sends no charge; an Opener has none to send.
+    let percent = states.battery.percent().filter(|_| !is_opener);
+    let keypad = states.accessory_battery.and_then(|battery| battery.keypad_critical());
+    let door = states.door_sensor.filter(|_| !is_opener).and_then(door_sensor);
+    object
+        .int("mode", mode(states, is_opener))
+        .int("state", state)
+        .text("stateName", state_name)
+        .bool("batteryCritical", states.battery.is_critical())
+        .bool_if("batteryCharging", percent.map(|_| states.battery.is_charging()))
+        .int_if("batteryChargeState", percent)
+        .bool_if("keypadBatteryCritical", keypad.or_else(|| has_keypad.then_some(false)))
+        .int_if("doorsensorState", door.map(|(code, _)| code))
+        .text_if("doorsensorStateName", door.map(|(_, name)| name))
+}
+
+/// Clients know 2 and, for an Opener, 3; nothing else ever appears.
+fn mode(states: &KeyturnerStates, is_opener: bool) -> u8 {
+    match states.nuki_state {
+        NukiState::Continuous if is_opener => NukiState::Continuous.code(),
+        _ => NukiState::Door.code(),
+    }
+}
+
+/// States that the Bridge API does not list, such as a running calibration, are `undefined` to its clients.
+const fn lock_state(state: LockState) -> (u8, &'static str) {
+    let name = match state {
+        LockState::Uncalibrated => "uncalibrated",
+        LockState::Locked => "locked",
+        LockState::Unlocking => "unlocking",
+        LockState::Unlocked => "unlocked",
+        LockState::Locking => "locking",
+        LockState::Unlatched => "unlatched",
+        LockState::UnlockedLockNGo => "unlocked (lock \u{2018}n\u{2019} go)",
+        LockState::Unlatching => "unlatching",
+        LockState::MotorBlocked => "motor blocked",
+        LockState::Calibration | LockState::BootRun | LockState::Undefined | LockState::Unknown(_) => {
+            return (LockState::Undefined.code(), "undefined");
+        }
+    };
+    (state.code(), name)
+}
+
+const fn opener_state(states: &KeyturnerStates) -> (u8, &'static str) {
+    let code = states.lock_state.code();
+    let name = match code {
+        0 => "untrained",
+        1 => "online",
+        3 => "rto active",
+        5 => "open",
+        7 => "opening",
+        253 => "boot run",
+        _ => return (255, "undefined"),
+    };
+    (code, name)
+}
+
+const fn door_sensor(state: DoorSensorState) -> Option<(u8, &'static str)> {
+    let name = match state {
+        DoorSensorState::Unavailable => return None,
+        DoorSensorState::Deactivated => "deactivated",
+        DoorSensorState::Closed => "door closed",
+        DoorSensorState::Opened => "door opened",
+        DoorSensorState::DoorStateUnknown => "door state unknown",
+        DoorSensorState::Calibrating => "calibrating",
+        DoorSensorState::Uncalibrated => "uncalibrated",
+        DoorSensorState::Tampered => "removed",
+        DoorSensorState::UnknownState | DoorSensorState::Unknown(_) => {
+            return Some((DoorSensorState::UnknownState.code(), "unknown"));
+        }
+    };
+    Some((state.code(), name))
+}
+
+/// `2024-04-06T06:00:51+00:00`, as the hardware writes it.
+pub(super) fn timestamp(at: UnixMillis) -> String {
+    // A wall clock beyond the year 9999 is broken; clients still need a text that parses.
+    let epoch = jiff::Timestamp::UNIX_EPOCH;
+    let time = jiff::Timestamp::from_second(at.seconds()).unwrap_or(epoch);
+    format!("{}+00:00", time.strftime("%Y-%m-%dT%H:%M:%S"))
+}

@@ -1,0 +1,111 @@
+//! Answers that are errors, with the short plain texts of the hardware.
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::gateway::GatewayError;
+use crate::store::StoreError;
+
+/// Why a Bridge request gets no JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A parameter is missing or bad.
+    BadRequest,
+    /// No valid credential. Never 403: clients read "wrong token" from 401 only.
+    Unauthorized,
+    /// No such device or path.
+    NotFound,
+    /// Anything but GET.
+    MethodNotAllowed,
+    /// The action left for the lock, and whether it happened cannot be told.
+    ///
+    /// Not 503, 502, 504 or 500: widely used clients repeat those by
+    /// themselves, and a repeated unlatch opens the door once more.
+    Gone,
+    /// Longer than any client's URL.
+    UriTooLong,
+    /// The store failed.
+    Internal,
+    /// An action was not sent. Clients may repeat it, and some (FHEM) do so on exactly this body.
+    ActionUnavailable,
+    /// A query could not be answered. FHEM repeats its last *action* on any
+    /// 503 whose body is exactly `HTTP 503 Unavailable`, so this one differs.
+    QueryUnavailable,
+}
+
+impl Refusal {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Gone => StatusCode::GONE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ActionUnavailable | Self::QueryUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    const fn body(self) -> &'static str {
+        match self {
+            Self::BadRequest => "HTTP 400 Bad Request",
+            Self::Unauthorized => "HTTP 401 Unauthorized",
+            Self::NotFound => "HTTP 404 Not Found",
+            Self::MethodNotAllowed => "HTTP 405 Method Not Allowed",
+            Self::Gone => "HTTP 410 Gone",
+            Self::UriTooLong => "HTTP 414 URI Too Long",
+            Self::Internal => "HTTP 500 Internal Server Error",
+            Self::ActionUnavailable => "HTTP 503 Unavailable",
+            Self::QueryUnavailable => "HTTP 503 Service Unavailable",
+        }
+    }
+
+    /// For a query that the gateway could not answer.
+    pub(super) fn from_query(error: &GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownLock(_) => Self::NotFound,
+            _ => Self::QueryUnavailable,
+        }
+    }
+
+    /// For an action that was not sent.
+    pub(super) fn from_action(error: &GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownLock(_) => Self::NotFound,
+            _ => Self::ActionUnavailable,
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the event log could not answer a request");
+        Self::Internal
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = answer(self.status(), "text/plain", self.body());
+        if self == Self::MethodNotAllowed {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        }
+        response
+    }
+}
+
+/// A whole answer; its length is known, so hyper sends Content-Length and never chunks.
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: String) -> Response {
+    answer(status, "application/json", body)
+}

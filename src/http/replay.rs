@@ -1,0 +1,96 @@
+//! What single-use credentials were used already.
+
+use std::collections::BTreeSet;
+
+/// A credential that was accepted once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Used {
+    /// A hashed one: which token, and its random number.
+    Hashed {
+        /// Index of the token.
+        token: usize,
+        /// `rnr`.
+        rnr: u16,
+    },
+    /// An encrypted one: digest over nonce and ciphertext, so that every entry has the same size.
+    Encrypted([u8; 32]),
+}
+
+/// Remembers accepted credentials by the second they carry.
+///
+/// Whatever is forgotten, by age or because there is no room, moves `floor` to
+/// its second, and nothing at or before `floor` is fresh. So neither a flood
+/// nor a clock that is set back makes a used credential good again.
+#[derive(Debug)]
+pub(super) struct ReplayMemory {
+    used: BTreeSet<(i64, Used)>,
+    floor: i64,
+    capacity: usize,
+}
+
+impl ReplayMemory {
+    /// `floor`: the last second whose credentials are refused from the start.
+    pub(super) const fn new(floor: i64, capacity: usize) -> Self {
+        Self { used: BTreeSet::new(), floor, capacity }
+    }
+
+    /// The last second whose credentials are refused whatever they are.
+    pub(super) const fn floor(&self) -> i64 {
+        self.floor
+    }
+
+    /// Forgets what carries a second before `horizon`.
+    pub(super) fn forget_before(&mut self, horizon: i64) {
+        while self.used.first().is_some_and(|(second, _)| *second < horizon) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Marks a credential as used; `false` if it was used before or is too old to tell.
+    pub(super) fn use_once(&mut self, second: i64, used: Used) -> bool {
+        if second <= self.floor || !self.used.insert((second, used)) {
+            return false;
+        }
+        while self.used.len() > self.capacity {
+            self.forget_oldest();
+        }
+        true
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((second, _)) = self.used.pop_first() {
+            self.floor = self.floor.max(second);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn used(rnr: u16) -> Used {
+        Used::Hashed { token: 0, rnr }
+    }
+
+    #[test]
+    fn a_full_memory_stays_bounded_and_never_takes_one_twice() {
+        let mut memory = ReplayMemory::new(0, 10);
+        for second in 1..=1_000 {
+            assert!(memory.use_once(second, used(1)));
+            assert!(!memory.use_once(second, used(1)));
+            assert!(memory.used.len() <= 10);
+        }
+        assert!((1..=1_000).all(|second| !memory.use_once(second, used(1))));
+        assert!(memory.use_once(1_000, used(2)), "only what was forgotten closes its second");
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_revive_what_was_forgotten() {
+        let mut memory = ReplayMemory::new(0, 10);
+        assert!(memory.use_once(100, used(1)));
+        memory.forget_before(500);
+        assert!(memory.used.is_empty());
+        assert!(!memory.use_once(100, used(1)));
+        assert!(memory.use_once(101, used(1)));
+    }
+}

@@ -1,1 +1,0 @@
-//! Keys, PINs and tokens: one file, readable by its owner alone.

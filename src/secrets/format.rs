@@ -1,0 +1,296 @@
+//! The file's content.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use super::{BridgeIdentity, ID_RANGE, LockSecret, Token};
+use crate::protocol::IdType;
+use crate::protocol::crypto::{Pin, SharedKey};
+use crate::protocol::gatt::Generation;
+use crate::transport::Address;
+
+/// The version of this format.
+const VERSION: u32 = 1;
+
+/// The largest PIN: six digits.
+const MAX_PIN: u32 = 999_999;
+
+type Content = (BridgeIdentity, u32, Vec<LockSecret>);
+
+/// Only the version, whatever else there is.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u32,
+    bridge: Bridge,
+    app_id: u32,
+    locks: Vec<Lock>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bridge {
+    token: Token,
+    hardware_id: Id,
+    server_id: Id,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lock {
+    nuki_id: u32,
+    address: AddressText,
+    name: String,
+    auth_id: u32,
+    shared_key: Hex<32>,
+    uuid: Hex<16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pin: Option<PinNumber>,
+    generation: GenerationName,
+    id_type: Role,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum GenerationName {
+    Gen1To4,
+    Gen5,
+    Opener,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    App,
+    Bridge,
+}
+
+/// Reads the content. The error says where and what, and holds no value from the file.
+pub(super) fn parse(bytes: &[u8]) -> Result<Content, String> {
+    let head: Head = read(bytes)?;
+    if head.version != VERSION {
+        return Err(format!(
+            "it has version {}, and this program reads version {VERSION}; use the program that wrote it",
+            head.version
+        ));
+    }
+    let document: Document = read(bytes)?;
+    let mut locks: Vec<LockSecret> = Vec::with_capacity(document.locks.len());
+    for lock in document.locks {
+        if locks.iter().any(|other| other.nuki_id == lock.nuki_id) {
+            return Err(format!("lock {:08X} stands there twice", lock.nuki_id));
+        }
+        locks.push(lock.into());
+    }
+    let Bridge { token, hardware_id: Id(hardware_id), server_id: Id(server_id) } = document.bridge;
+    Ok((BridgeIdentity { token, hardware_id, server_id }, document.app_id, locks))
+}
+
+/// The content as text.
+pub(super) fn render(bridge: &BridgeIdentity, app_id: u32, locks: &[LockSecret]) -> Result<Zeroizing<String>, String> {
+    let document = Document {
+        version: VERSION,
+        bridge: Bridge {
+            token: bridge.token.clone(),
+            hardware_id: Id(bridge.hardware_id),
+            server_id: Id(bridge.server_id),
+        },
+        app_id,
+        locks: locks.iter().map(Lock::try_from).collect::<Result<_, _>>()?,
+    };
+    // Room for all of it from the start: a buffer that grows leaves copies behind.
+    let names: usize = locks.iter().map(|lock| lock.name.len() * 6).sum();
+    let mut text = Zeroizing::new(Vec::with_capacity(1024 + locks.len() * 1024 + names));
+    serde_json::to_writer_pretty(&mut *text, &document).map_err(|_| "it cannot be written as JSON".to_owned())?;
+    text.push(b'\n');
+    let text = String::from_utf8(std::mem::take(&mut *text)).map_err(|_| "it is not UTF-8".to_owned())?;
+    Ok(Zeroizing::new(text))
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        format!("{place}: {}", without_values(&error.to_string()))
+    })
+}
+
+/// serde quotes what it found, which may be a key. What it expected is our own
+/// text, and names of fields are no secret.
+fn without_values(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let quoting = ["invalid type", "invalid value", "invalid length", "unknown variant"];
+    if quoting.iter().any(|start| message.starts_with(start)) {
+        return match message.rsplit_once(", expected ") {
+            Some((_, expected)) => format!("wrong value, expected {expected}"),
+            None => "wrong value".to_owned(),
+        };
+    }
+    message.to_owned()
+}
+
+impl From<Lock> for LockSecret {
+    fn from(lock: Lock) -> Self {
+        Self {
+            nuki_id: lock.nuki_id,
+            address: lock.address.0,
+            name: lock.name,
+            auth_id: lock.auth_id,
+            shared_key: SharedKey::from_bytes(*lock.shared_key.0),
+            uuid: *lock.uuid.0,
+            pin: lock.pin.map(|PinNumber(pin)| pin),
+            generation: match lock.generation {
+                GenerationName::Gen1To4 => Generation::Gen1To4,
+                GenerationName::Gen5 => Generation::Gen5,
+                GenerationName::Opener => Generation::Opener,
+            },
+            id_type: match lock.id_type {
+                Role::App => IdType::App,
+                Role::Bridge => IdType::Bridge,
+            },
+        }
+    }
+}
+
+impl TryFrom<&LockSecret> for Lock {
+    type Error = String;
+
+    fn try_from(lock: &LockSecret) -> Result<Self, String> {
+        Ok(Self {
+            nuki_id: lock.nuki_id,
+            address: AddressText(lock.address),
+            name: lock.name.clone(),
+            auth_id: lock.auth_id,
+            shared_key: Hex(Zeroizing::new(*lock.shared_key.expose())),
+            uuid: Hex(Zeroizing::new(lock.uuid)),
+            pin: lock.pin.map(PinNumber),
+            generation: match lock.generation {
+                Generation::Gen1To4 => GenerationName::Gen1To4,
+                Generation::Gen5 => GenerationName::Gen5,
+                Generation::Opener => GenerationName::Opener,
+            },
+            id_type: match lock.id_type {
+                IdType::App => Role::App,
+                IdType::Bridge => Role::Bridge,
+                other => return Err(format!("lock {:08X}: we cannot be paired as {other}", lock.nuki_id)),
+            },
+        })
+    }
+}
+
+/// Bytes as hex digits, never copied to an ordinary string.
+struct Hex<const N: usize>(Zeroizing<[u8; N]>);
+
+impl<const N: usize> Serialize for Hex<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = Zeroizing::new(String::with_capacity(2 * N));
+        for byte in self.0.iter() {
+            for nibble in [byte >> 4, byte & 0x0F] {
+                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            }
+        }
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parse = |text: &str| {
+            let mut bytes = Zeroizing::new([0; N]);
+            if text.len() != 2 * N {
+                return None;
+            }
+            for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+                for digit in pair {
+                    let nibble = char::from(*digit).to_digit(16).and_then(|nibble| u8::try_from(nibble).ok())?;
+                    *byte = *byte << 4 | nibble;
+                }
+            }
+            Some(Self(bytes))
+        };
+        deserializer.deserialize_str(Text { expected: format!("{} hex digits", 2 * N), parse })
+    }
+}
+
+impl Serialize for Token {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text { expected: "1 to 20 letters and digits".to_owned(), parse: Token::new })
+    }
+}
+
+struct AddressText(Address);
+
+impl Serialize for AddressText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a Bluetooth address such as 54:D2:72:01:02:03".to_owned();
+        deserializer.deserialize_str(Text { expected, parse: |text: &str| text.parse().ok().map(AddressText) })
+    }
+}
+
+/// A string that `parse` accepts; the error holds what was expected, not what was found.
+struct Text<F> {
+    expected: String,
+    parse: F,
+}
+
+impl<T, F: Fn(&str) -> Option<T>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::custom(format_args!("wrong value, expected {}", self.expected)))
+    }
+}
+
+#[derive(Serialize)]
+struct Id(u32);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = u32::deserialize(deserializer)?;
+        if ID_RANGE.contains(&id) {
+            return Ok(Self(id));
+        }
+        let (low, high) = (ID_RANGE.start(), ID_RANGE.end());
+        Err(de::Error::custom(format_args!("wrong value, expected a number from {low} to {high}")))
+    }
+}
+
+struct PinNumber(Pin);
+
+impl Serialize for PinNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for PinNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            pin @ 0..=MAX_PIN => Ok(Self(Pin::new(pin))),
+            _ => Err(de::Error::custom("wrong value, expected a PIN of at most 6 digits")),
+        }
+    }
+}

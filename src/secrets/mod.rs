@@ -1,0 +1,313 @@
+//! The secret store: one file, `secrets.json`, that only its owner may read.
+//!
+//! Who has it can open the doors. So the file is refused when anyone else can
+//! read it, it is replaced as a whole or not at all, and nothing of it is ever
+//! printed: neither by `Debug` nor in an error message. Keys become text here
+//! and nowhere else; the other rooms see them as the protocol's own types.
+//!
+//! A field that this version does not know is refused, with its line and
+//! column. Keeping it blindly is no kinder: a newer version's lock, stored
+//! again by an older one without half of its meaning, would be a lock lost.
+
+mod file;
+mod format;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::protocol::IdType;
+use crate::protocol::beacon::NukiId;
+use crate::protocol::crypto::{Pin, SharedKey};
+use crate::protocol::gatt::Generation;
+use crate::transport::Address;
+use file::Stamp;
+
+/// Name of the file in the daemon's directory.
+pub const FILE_NAME: &str = "secrets.json";
+
+/// Characters of a bridge token; clients accept no more than 20.
+const TOKEN_LEN: usize = 20;
+
+/// Ids that every client of the Bridge API can hold: positive in 32 bits, and 8 hex digits.
+const ID_RANGE: std::ops::RangeInclusive<u32> = 0x1000_0000..=0x7FFF_FFFF;
+
+/// The token of the Bridge API. Printing it prints nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// A token that the owner chose; `None` unless it has 1 to 20 characters, all of them letters or digits.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = (1..=TOKEN_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        fits.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The text, for the check of a request and for the secret store only.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn random() -> Result<Self, SecretsError> {
+        const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let mut text = Zeroizing::new(String::with_capacity(TOKEN_LEN));
+        let mut bytes = Zeroizing::new([0u8; 32]);
+        while text.len() < TOKEN_LEN {
+            fill(&mut *bytes)?;
+            // A quarter of 256 makes 64 numbers; the two without a character are
+            // skipped, so that all characters are equally likely.
+            let picked = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte >> 2)));
+            let room = TOKEN_LEN - text.len();
+            text.extend(picked.take(room).map(|byte| char::from(*byte)));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Who we are as a bridge. Made once, then stable: clients know us by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgeIdentity {
+    /// What clients authenticate with.
+    pub token: Token,
+    /// `ids.hardwareId` of `/info`.
+    pub hardware_id: u32,
+    /// `ids.serverId` of `/info`.
+    pub server_id: u32,
+}
+
+/// What pairing with one lock has left us with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LockSecret {
+    /// Number of the lock.
+    pub nuki_id: NukiId,
+    /// Where it is on the air.
+    pub address: Address,
+    /// Its name when it was paired.
+    pub name: String,
+    /// The number it gave us.
+    pub auth_id: u32,
+    /// What it knows us by.
+    pub shared_key: SharedKey,
+    /// Its UUID, as sent when pairing ended.
+    pub uuid: [u8; 16],
+    /// The administrator's PIN, if we were told.
+    pub pin: Option<Pin>,
+    /// How it is spoken to.
+    pub generation: Generation,
+    /// What we are to it: bridge or app.
+    pub id_type: IdType,
+}
+
+impl fmt::Debug for LockSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockSecret")
+            .field("nuki_id", &format_args!("{:08X}", self.nuki_id))
+            .field("address", &format_args!("{}", self.address))
+            .field("name", &self.name)
+            .field("auth_id", &self.auth_id)
+            .field("pin", &self.pin)
+            .field("generation", &self.generation)
+            .field("id_type", &self.id_type)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything in the secret store.
+pub struct Secrets {
+    /// Who we are as a bridge.
+    pub bridge: BridgeIdentity,
+    /// Our number towards locks; random for each installation, so that their logs tell gateways apart.
+    pub app_id: u32,
+    locks: Vec<LockSecret>,
+    dir: PathBuf,
+    /// The file as we last saw it.
+    seen: Option<Stamp>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets")
+            .field("path", &self.path())
+            .field("bridge", &self.bridge)
+            .field("app_id", &self.app_id)
+            .field("locks", &self.locks)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// Reads `dir/secrets.json`; makes it, and `dir`, where there is none.
+    ///
+    /// # Errors
+    /// [`SecretsError`] that names the file and what to do.
+    pub fn load_or_create(dir: impl AsRef<Path>) -> Result<Self, SecretsError> {
+        let dir = dir.as_ref();
+        if let Some(secrets) = Self::load(dir)? {
+            return Ok(secrets);
+        }
+        file::create_dir(dir)?;
+        let mut secrets = Self {
+            bridge: BridgeIdentity { token: Token::random()?, hardware_id: random_id()?, server_id: random_id()? },
+            app_id: random_u32()?,
+            locks: Vec::new(),
+            dir: dir.to_owned(),
+            seen: None,
+        };
+        secrets.save()?;
+        Ok(secrets)
+    }
+
+    /// Reads `dir/secrets.json`; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`SecretsError`] that names the file and what to do.
+    pub fn load(dir: impl AsRef<Path>) -> Result<Option<Self>, SecretsError> {
+        let dir = dir.as_ref();
+        let path = dir.join(FILE_NAME);
+        let Some((bytes, stamp)) = file::read(&path)? else { return Ok(None) };
+        let (bridge, app_id, locks) =
+            format::parse(&bytes).map_err(|problem| SecretsError::Content { path, problem })?;
+        Ok(Some(Self { bridge, app_id, locks, dir: dir.to_owned(), seen: Some(stamp) }))
+    }
+
+    /// Writes everything: afterwards the file is either the new one, on disk, or the old one.
+    ///
+    /// # Errors
+    /// [`SecretsError`]; in particular when another process has written the
+    /// file since, whose new lock would otherwise be lost.
+    pub fn save(&mut self) -> Result<(), SecretsError> {
+        let path = self.path();
+        if file::stamp(&path)? != self.seen {
+            return Err(SecretsError::ChangedMeanwhile { path });
+        }
+        let text = format::render(&self.bridge, self.app_id, &self.locks)
+            .map_err(|problem| SecretsError::Content { path: path.clone(), problem })?;
+        self.seen = Some(file::replace(&self.dir, FILE_NAME, text.as_bytes())?);
+        Ok(())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(FILE_NAME)
+    }
+
+    /// Every lock, in the order in which they were added.
+    #[must_use]
+    pub fn locks(&self) -> &[LockSecret] {
+        &self.locks
+    }
+
+    /// One lock.
+    #[must_use]
+    pub fn lock(&self, nuki_id: NukiId) -> Option<&LockSecret> {
+        self.locks.iter().find(|lock| lock.nuki_id == nuki_id)
+    }
+
+    /// Adds a lock, or replaces what was known of it. Not stored before [`save`](Self::save).
+    pub fn put_lock(&mut self, secret: LockSecret) {
+        match self.locks.iter_mut().find(|lock| lock.nuki_id == secret.nuki_id) {
+            Some(lock) => *lock = secret,
+            None => self.locks.push(secret),
+        }
+    }
+
+    /// Forgets a lock. Not stored before [`save`](Self::save).
+    pub fn remove_lock(&mut self, nuki_id: NukiId) -> Option<LockSecret> {
+        let index = self.locks.iter().position(|lock| lock.nuki_id == nuki_id)?;
+        Some(self.locks.remove(index))
+    }
+}
+
+/// Why the secret store cannot be used. No variant holds anything secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// Reading or writing failed.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Others may read it.
+    #[error(
+        "{}: others may read this file (mode {mode:04o}); it opens doors. Run `chmod 600 {0}`, \
+         and if others had access to this machine, pair the locks anew",
+        path.display()
+    )]
+    Readable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Someone else's file.
+    #[error(
+        "{}: this file belongs to user {owner}, but this is user {us}. \
+         Run as that user, or `chown {us} {0}`",
+        path.display()
+    )]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// The user we run as.
+        us: u32,
+    },
+    /// A directory, a link, a device.
+    #[error("{}: this is not an ordinary file; put the file itself there, not a link to it", path.display())]
+    NotAFile {
+        /// What should be the file.
+        path: PathBuf,
+    },
+    /// The content makes no sense.
+    #[error("{}: {problem}. Correct it, or restore the file from a backup; it was not changed", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, and what is wrong there; never a value.
+        problem: String,
+    },
+    /// Written by another process since it was read.
+    #[error("{}: another process has changed this file meanwhile; stop the daemon, or try again", path.display())]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), SecretsError> {
+    getrandom::fill(bytes).map_err(SecretsError::Random)
+}
+
+fn random_u32() -> Result<u32, SecretsError> {
+    let mut bytes = [0; 4];
+    fill(&mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+fn random_id() -> Result<u32, SecretsError> {
+    loop {
+        // Seven of eight are in range.
+        let id = random_u32()? & *ID_RANGE.end();
+        if ID_RANGE.contains(&id) {
+            return Ok(id);
+        }
+    }
+}

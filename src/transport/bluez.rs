@@ -1,1 +1,0 @@
-//! The real radio: BlueZ over D-Bus.

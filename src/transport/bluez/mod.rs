@@ -1,0 +1,200 @@
+//! The real radio: BlueZ over D-Bus.
+//!
+//! Three rules hold everywhere here. Every call has our own time limit
+//! (`limits`), because BlueZ and D-Bus wait for minutes. Nothing is left
+//! half open: whoever drops a future or a link causes a disconnect in the
+//! background. And a link to a device is not opened before the last one to it
+//! is closed, so that a late disconnect cannot hit the next connection.
+
+mod connect;
+mod errors;
+mod limits;
+mod link;
+mod scan;
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bluer::{Adapter, DiscoveryFilter, DiscoveryTransport, Session};
+use futures::future::BoxFuture;
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
+
+use super::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
+use errors::Stage;
+
+/// How to reach the radio.
+#[derive(Debug, Clone, Default)]
+pub struct BluezOptions {
+    /// Name such as `hci1`; `None` takes `hci0`, or the first one where that does not exist.
+    pub adapter: Option<String>,
+    /// Devices that are always followed while scanning, however many others pretend to be locks.
+    pub known: Vec<Address>,
+}
+
+/// BlueZ as a [`Transport`]. Clones share one D-Bus connection.
+#[derive(Clone)]
+pub struct BluezTransport {
+    shared: Arc<Shared>,
+}
+
+impl BluezTransport {
+    /// A transport that connects to bluetoothd when it is used first, and anew whenever that is lost.
+    #[must_use]
+    pub fn new(options: BluezOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                adapter: options.adapter,
+                radio: tokio::sync::Mutex::new(None),
+                known: Mutex::new(options.known.into_iter().collect()),
+                slots: Mutex::new(HashMap::new()),
+                attempt: Arc::new(tokio::sync::Mutex::new(())),
+                silence: watch::Sender::new(0),
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for BluezTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BluezTransport").field("adapter", &self.shared.adapter).finish_non_exhaustive()
+    }
+}
+
+impl Transport for BluezTransport {
+    fn scan(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Sighting>, TransportError>> {
+        Box::pin(scan::start(Arc::clone(&self.shared)))
+    }
+
+    fn connect(&self, address: Address, purpose: Purpose) -> BoxFuture<'_, Result<Link, TransportError>> {
+        Box::pin(connect::open(Arc::clone(&self.shared), address, purpose))
+    }
+}
+
+/// A D-Bus connection and the adapter on it.
+#[derive(Clone)]
+struct Radio {
+    adapter: Adapter,
+}
+
+struct Shared {
+    adapter: Option<String>,
+    radio: tokio::sync::Mutex<Option<Radio>>,
+    /// Devices that may not be pushed out of the scan: named at the start, or connected to since.
+    known: Mutex<HashSet<Address>>,
+    /// One per device; held as long as a link to it, or the end of one, lasts.
+    slots: Mutex<HashMap<Address, Arc<tokio::sync::Mutex<()>>>>,
+    /// The controller can make one connection at a time; BlueZ refuses the second with InProgress.
+    attempt: Arc<tokio::sync::Mutex<()>>,
+    /// How many connection attempts want discovery to be off.
+    silence: watch::Sender<u32>,
+}
+
+impl Shared {
+    /// The adapter, switched on. A D-Bus connection that no longer works is replaced.
+    async fn radio(&self) -> Result<Radio, TransportError> {
+        let mut held = self.radio.lock().await;
+        if let Some(radio) = held.as_ref() {
+            match radio.make_ready().await {
+                Ok(()) => return Ok(radio.clone()),
+                Err(error) => {
+                    tracing::debug!(%error, "opening a new connection to BlueZ");
+                    *held = None;
+                }
+            }
+        }
+        let radio = Radio::open(self.adapter.as_deref()).await?;
+        radio.make_ready().await?;
+        *held = Some(radio.clone());
+        Ok(radio)
+    }
+
+    /// Makes the next use open a new D-Bus connection.
+    async fn forget_radio(&self) {
+        *self.radio.lock().await = None;
+    }
+
+    fn is_known(&self, address: Address) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&address)
+    }
+
+    fn add_known(&self, address: Address) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
+    }
+
+    /// The right to use a device; waits until an earlier link to it is closed.
+    async fn slot(&self, address: Address) -> Result<OwnedMutexGuard<()>, TransportError> {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            // Only devices in use keep their entry.
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+            Arc::clone(slots.entry(address).or_default())
+        };
+        tokio::time::timeout(limits::EARLIER_LINK, slot.lock_owned()).await.map_err(|_| {
+            TransportError::new(TransportErrorKind::Busy, format!("an earlier link to {address} is still open"))
+        })
+    }
+}
+
+impl Radio {
+    async fn open(name: Option<&str>) -> Result<Self, TransportError> {
+        let session = limited(Stage::Adapter, "connecting to D-Bus", limits::CALL, Session::new()).await?;
+        let adapter = match name {
+            Some(name) => session
+                .adapter(name)
+                .map_err(|error| errors::translate(Stage::Adapter, &format!("adapter {name}"), &error))?,
+            None => limited(Stage::Adapter, "looking for an adapter", limits::CALL, session.default_adapter()).await?,
+        };
+        // Only kept in bluer until discovery starts. Both fields matter:
+        // bluer's default is no duplicates, which hides the changed bit.
+        limited(Stage::Adapter, "discovery filter", limits::CALL, adapter.set_discovery_filter(filter())).await?;
+        Ok(Self { adapter })
+    }
+
+    async fn make_ready(&self) -> Result<(), TransportError> {
+        let name = self.adapter.name();
+        if limited(Stage::Adapter, name, limits::CALL, self.adapter.is_powered()).await? {
+            return Ok(());
+        }
+        tracing::info!(adapter = name, "switching the Bluetooth adapter on");
+        let what = format!("switching {name} on");
+        limited(Stage::Adapter, &what, limits::POWER_ON, self.adapter.set_powered(true)).await.map_err(|error| {
+            match error.kind {
+                // "Failed" and the like: what matters is that the adapter stays off.
+                TransportErrorKind::Other => errors::explain(TransportErrorKind::NoAdapter, error.detail),
+                _ => error,
+            }
+        })
+    }
+}
+
+fn filter() -> DiscoveryFilter {
+    DiscoveryFilter { transport: DiscoveryTransport::Le, duplicate_data: true, ..DiscoveryFilter::default() }
+}
+
+/// A call to BlueZ, with our time limit and our errors.
+async fn limited<T>(
+    stage: Stage,
+    what: &str,
+    limit: Duration,
+    call: impl Future<Output = bluer::Result<T>>,
+) -> Result<T, TransportError> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(errors::translate(stage, what, &error)),
+        Err(_) => Err(errors::elapsed(stage, what, limit)),
+    }
+}
+
+impl From<Address> for bluer::Address {
+    fn from(address: Address) -> Self {
+        Self(address.0)
+    }
+}
+
+impl From<bluer::Address> for Address {
+    fn from(address: bluer::Address) -> Self {
+        Self(address.0)
+    }
+}

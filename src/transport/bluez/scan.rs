@@ -1,0 +1,354 @@
+//! Listening to advertisements.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bluer::{Adapter, AdapterEvent, DeviceEvent, DeviceProperty};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_stream::StreamMap;
+
+use super::errors::Stage;
+use super::{Shared, limited, limits};
+use crate::protocol::beacon::{Advertisement, Beacon, COMPANY_ID, parse_pairing};
+use crate::protocol::gatt::Uuid;
+use crate::transport::{Address, Sighting, TransportError, TransportErrorKind};
+
+/// First half of every Nuki address.
+const OUI: [u8; 3] = [0x54, 0xD2, 0x72];
+/// How every Nuki name begins.
+const NAME_PREFIX: &str = "Nuki_";
+
+type Discovery = BoxStream<'static, AdapterEvent>;
+
+pub(super) async fn start(shared: Arc<Shared>) -> Result<mpsc::Receiver<Sighting>, TransportError> {
+    let mut adapter = shared.radio().await?.adapter;
+    let discovery = match discover(&adapter).await {
+        // A discovery whose start we gave up on may still be ours in BlueZ's
+        // books, and can only be stopped by leaving the bus.
+        Err(error) if error.kind == TransportErrorKind::Busy => {
+            tracing::debug!(%error, "starting discovery on a new connection");
+            shared.forget_radio().await;
+            adapter = shared.radio().await?.adapter;
+            discover(&adapter).await?
+        }
+        other => other?,
+    };
+    let (sender, receiver) = mpsc::channel(limits::SIGHTING_QUEUE);
+    let silence = shared.silence.subscribe();
+    let scan = Scan { shared, adapter, table: Table::default(), streams: StreamMap::new() };
+    tokio::spawn(scan.run(discovery, sender, silence));
+    Ok(receiver)
+}
+
+/// Starts discovery, or joins one that runs; it stops when the last stream is dropped.
+pub(super) async fn discover(adapter: &Adapter) -> Result<Discovery, TransportError> {
+    let stream = limited(Stage::Adapter, "starting discovery", limits::START_SCAN, adapter.discover_devices()).await?;
+    Ok(stream.boxed())
+}
+
+struct Scan {
+    shared: Arc<Shared>,
+    adapter: Adapter,
+    table: Table,
+    streams: StreamMap<Address, BoxStream<'static, DeviceEvent>>,
+}
+
+impl Scan {
+    async fn run(mut self, discovery: Discovery, sender: mpsc::Sender<Sighting>, mut silence: watch::Receiver<u32>) {
+        let mut discovery = Some(discovery);
+        let mut heard = Instant::now();
+        let mut check = interval_at(Instant::now() + limits::LIVENESS, limits::LIVENESS);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let reason = loop {
+            tokio::select! {
+                () = sender.closed() => break "nobody listens",
+                changed = silence.changed() => {
+                    let wanted = *silence.borrow_and_update() > 0;
+                    match (changed, wanted, discovery.is_some()) {
+                        (Err(_), ..) => break "the transport is gone",
+                        (_, true, _) => discovery = None,
+                        (_, false, false) => match discover(&self.adapter).await {
+                            Ok(stream) => {
+                                heard = Instant::now();
+                                discovery = Some(stream);
+                            }
+                            Err(error) => {
+                                tracing::debug!(%error, "discovery did not resume");
+                                break "discovery did not resume";
+                            }
+                        },
+                        (_, false, true) => {}
+                    }
+                }
+                event = next(&mut discovery), if discovery.is_some() => match event {
+                    Some(AdapterEvent::DeviceAdded(address)) => self.look_at(address.into()).await,
+                    Some(AdapterEvent::DeviceRemoved(address)) => self.forget(address.into()),
+                    Some(AdapterEvent::PropertyChanged(_)) => {}
+                    None => break "BlueZ ended discovery",
+                },
+                Some((address, event)) = self.streams.next(), if !self.streams.is_empty() => {
+                    if self.table.event(address, event) {
+                        heard = Instant::now();
+                    }
+                }
+                permit = sender.reserve(), if self.table.has_news() => {
+                    let Ok(permit) = permit else { break "nobody listens" };
+                    if let Some(sighting) = self.table.take() {
+                        permit.send(sighting);
+                    }
+                }
+                _ = check.tick(), if discovery.is_some() => {
+                    let answer = self.adapter.is_discovering();
+                    match limited(Stage::Adapter, "checking discovery", limits::CALL, answer).await {
+                        Ok(true) if self.streams.is_empty() || heard.elapsed() < limits::DEAF_SCAN => {}
+                        Ok(true) => {
+                            tracing::debug!("nothing heard for a while: starting discovery anew");
+                            heard = Instant::now();
+                            // Dropped first: bluer then stops discovery before it starts it again.
+                            drop(discovery.take());
+                            match discover(&self.adapter).await {
+                                Ok(stream) => discovery = Some(stream),
+                                Err(error) => {
+                                    tracing::debug!(%error, "scan check");
+                                    break "discovery did not start again";
+                                }
+                            }
+                        }
+                        Ok(false) => break "discovery is off",
+                        Err(error) => {
+                            tracing::debug!(%error, "scan check");
+                            break "BlueZ does not answer";
+                        }
+                    }
+                }
+            }
+        };
+        tracing::debug!(reason, "scan ended");
+    }
+
+    /// Follows a device that looks like Nuki, and reports what it said last.
+    async fn look_at(&mut self, address: Address) {
+        if self.streams.contains_key(&address) {
+            return;
+        }
+        // Errors mean that the device is gone again, or that BlueZ is; the check of the scan finds that out.
+        let Ok(device) = self.adapter.device(address.into()) else { return };
+        let what = "looking at a device";
+        let Ok(manufacturer) = limited(Stage::Adapter, what, limits::CALL, device.manufacturer_data()).await else {
+            return;
+        };
+        let beacon = manufacturer.as_ref().and_then(parse_manufacturer);
+        let Ok(service) = limited(Stage::Adapter, what, limits::CALL, device.service_data()).await else { return };
+        let pairing = service.as_ref().and_then(parse_service);
+        // The first packet of a lock may be one for HomeKit; hence address and name.
+        let known = self.shared.is_known(address);
+        let looks_right = known || beacon.is_some() || pairing.is_some() || address.0.starts_with(&OUI) || {
+            let name = limited(Stage::Adapter, what, limits::CALL, device.name()).await;
+            name.is_ok_and(|name| name.is_some_and(|name| name.starts_with(NAME_PREFIX)))
+        };
+        if !looks_right {
+            return;
+        }
+        let Ok(events) = limited(Stage::Adapter, what, limits::CALL, device.events()).await else { return };
+        let Ok(rssi) = limited(Stage::Adapter, what, limits::CALL, device.rssi()).await else { return };
+        if let Some(evicted) = self.table.insert(address, known) {
+            self.streams.remove(&evicted);
+        }
+        self.streams.insert(address, events.boxed());
+        self.table.rssi(address, rssi);
+        // Without a signal strength the data are from an earlier discovery. Where
+        // both are there BlueZ does not say which is newer, and the lock is
+        // far more likely to work than to wait for pairing; the next packet tells.
+        if rssi.is_some()
+            && let Some(advertisement) = beacon.or(pairing)
+        {
+            self.table.news(address, advertisement);
+        }
+    }
+
+    fn forget(&mut self, address: Address) {
+        self.streams.remove(&address);
+        self.table.remove(address);
+    }
+}
+
+async fn next(discovery: &mut Option<Discovery>) -> Option<AdapterEvent> {
+    match discovery {
+        Some(stream) => stream.next().await,
+        None => None,
+    }
+}
+
+fn parse_manufacturer(data: &HashMap<u16, Vec<u8>>) -> Option<Advertisement> {
+    data.get(&COMPANY_ID).and_then(|data| Beacon::parse(data)).map(Advertisement::Beacon)
+}
+
+fn parse_service(data: &HashMap<bluer::Uuid, Vec<u8>>) -> Option<Advertisement> {
+    data.iter()
+        .find_map(|(uuid, data)| parse_pairing(Uuid(uuid.as_u128()), data))
+        .map(|(mode, id)| Advertisement::Pairing(mode, id))
+}
+
+/// The devices that are followed, and what they said that nobody was told yet.
+///
+/// Bounded twice over: at most [`limits::TRACKED`] strangers, and at most one untold
+/// sighting for each, the newest. A slow reader loses repetitions, never a
+/// device; a flood of made-up locks pushes out made-up locks, because a real
+/// one is heard again every second and known ones stay whatever happens.
+#[derive(Default)]
+struct Table {
+    devices: HashMap<Address, Tracked>,
+    /// Devices with something to tell, longest waiting first.
+    waiting: VecDeque<Address>,
+    clock: u64,
+}
+
+#[derive(Default)]
+struct Tracked {
+    known: bool,
+    rssi: Option<i16>,
+    heard: u64,
+    news: Option<Advertisement>,
+}
+
+impl Table {
+    /// Adds a device; the result is the one that had to go for it.
+    fn insert(&mut self, address: Address, known: bool) -> Option<Address> {
+        self.clock += 1;
+        let strangers = self.devices.iter().filter(|(_, tracked)| !tracked.known);
+        let evicted = if !known && !self.devices.contains_key(&address) && strangers.clone().count() >= limits::TRACKED
+        {
+            strangers.min_by_key(|(_, tracked)| tracked.heard).map(|(address, _)| *address)
+        } else {
+            None
+        };
+        if let Some(evicted) = evicted {
+            self.remove(evicted);
+        }
+        // An older self may still wait to be told.
+        self.remove(address);
+        let heard = self.clock;
+        self.devices.insert(address, Tracked { known, heard, ..Tracked::default() });
+        evicted
+    }
+
+    fn remove(&mut self, address: Address) {
+        self.devices.remove(&address);
+        self.waiting.retain(|waiting| *waiting != address);
+    }
+
+    /// Takes in a change; whether it was an advertisement of ours.
+    fn event(&mut self, address: Address, DeviceEvent::PropertyChanged(property): DeviceEvent) -> bool {
+        let advertisement = match property {
+            DeviceProperty::Rssi(rssi) => {
+                self.rssi(address, Some(rssi));
+                None
+            }
+            DeviceProperty::ManufacturerData(data) => parse_manufacturer(&data),
+            DeviceProperty::ServiceData(data) => parse_service(&data),
+            _ => None,
+        };
+        advertisement.inspect(|advertisement| self.news(address, *advertisement)).is_some()
+    }
+
+    fn rssi(&mut self, address: Address, rssi: Option<i16>) {
+        if let Some(tracked) = self.devices.get_mut(&address) {
+            tracked.rssi = rssi;
+        }
+    }
+
+    fn news(&mut self, address: Address, advertisement: Advertisement) {
+        self.clock += 1;
+        if let Some(tracked) = self.devices.get_mut(&address) {
+            tracked.heard = self.clock;
+            if tracked.news.replace(advertisement).is_none() {
+                self.waiting.push_back(address);
+            }
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn take(&mut self) -> Option<Sighting> {
+        let address = self.waiting.pop_front()?;
+        let tracked = self.devices.get_mut(&address)?;
+        Some(Sighting { address, rssi: tracked.rssi, advertisement: tracked.news.take()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::beacon::Family;
+
+    fn address(number: u16) -> Address {
+        let [high, low] = number.to_be_bytes();
+        Address([0x54, 0xD2, 0x72, 0, high, low])
+    }
+
+    fn beacon(changed: bool) -> Beacon {
+        let tx_power = if changed { -59 } else { -60 };
+        Beacon { nuki_id: 0x1A2B_3C4D, family: Family::Lock, state_changed: changed, tx_power }
+    }
+
+    fn manufacturer(data: Vec<u8>) -> DeviceEvent {
+        DeviceEvent::PropertyChanged(DeviceProperty::ManufacturerData(HashMap::from([(COMPANY_ID, data)])))
+    }
+
+    #[test]
+    fn a_slow_reader_gets_the_newest_sighting_of_each_device() {
+        let mut table = Table::default();
+        table.insert(address(1), false);
+        table.insert(address(2), false);
+        table.event(address(1), manufacturer(beacon(false).to_bytes().to_vec()));
+        table.event(address(2), manufacturer(beacon(false).to_bytes().to_vec()));
+        table.event(address(1), manufacturer(beacon(true).to_bytes().to_vec()));
+        table.event(address(1), DeviceEvent::PropertyChanged(DeviceProperty::Rssi(-71)));
+        let newest = Advertisement::Beacon(beacon(true));
+        assert_eq!(table.take(), Some(Sighting { address: address(1), rssi: Some(-71), advertisement: newest }));
+        assert_eq!(table.take().map(|s| s.address), Some(address(2)));
+        assert!(!table.has_news() && table.take().is_none());
+    }
+
+    #[test]
+    fn foreign_data_are_no_news() {
+        let mut table = Table::default();
+        table.insert(address(1), false);
+        // HomeKit, from the same lock
+        table.event(address(1), manufacturer(vec![0x06, 0x31, 0x00, 0x9e]));
+        table.event(address(1), DeviceEvent::PropertyChanged(DeviceProperty::Connected(true)));
+        // Someone who is not followed
+        table.event(address(9), manufacturer(beacon(true).to_bytes().to_vec()));
+        assert!(!table.has_news());
+    }
+
+    #[test]
+    fn a_flood_of_strangers_pushes_out_strangers_only() {
+        let mut table = Table::default();
+        table.insert(address(0), true);
+        table.insert(address(1), false);
+        for number in 2..5000 {
+            let evicted = table.insert(address(number), false);
+            assert_ne!(evicted, Some(address(0)));
+            table.event(address(number), manufacturer(beacon(true).to_bytes().to_vec()));
+            // A real lock that is not ours yet goes on advertising.
+            table.event(address(1), manufacturer(beacon(false).to_bytes().to_vec()));
+        }
+        assert_eq!(table.devices.len(), limits::TRACKED + 1);
+        assert!(table.waiting.len() <= limits::TRACKED + 1);
+        assert!(table.devices.contains_key(&address(0)) && table.devices.contains_key(&address(1)));
+    }
+
+    #[test]
+    fn service_data_of_pairing_mode() {
+        let uuid = bluer::Uuid::from_u128(crate::protocol::gatt::lock::PAIRING_SERVICE_5TH_GEN.0);
+        let data = HashMap::from([(bluer::Uuid::from_u128(7), vec![1]), (uuid, vec![0x1A, 0x2B, 0x3C, 0x4D])]);
+        let mode = crate::protocol::beacon::PairingMode::Lock5thGen;
+        assert_eq!(parse_service(&data), Some(Advertisement::Pairing(mode, 0x1A2B_3C4D)));
+    }
+}

@@ -1,0 +1,51 @@
+//! No secret of a request reaches the log, however loud it is.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use keyturner::gateway::GatewayError;
+use tracing::level_filters::LevelFilter;
+
+use crate::http_support::{Server, TOKEN};
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_line_holds_a_token_a_query_or_a_callback_url() {
+    let buffer = Buffer::default();
+    let writer = buffer.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = Server::start().await;
+    server.doors.script().state = Err(GatewayError::QueueFull);
+    for target in [
+        "/lockAction?nukiId=1015571181&action=1&note=qu3ry",
+        "/lockState?nukiId=1015571181&note=qu3ry",
+        "/callback/add?url=http://ha:8123/api/webhook/qu3ry",
+        "/callback/add?url=https://ha:8123/api/webhook/qu3ry",
+        "/v1/history?limit=qu3ry",
+        "/qu3ry",
+    ] {
+        server.get(target).await;
+    }
+    server.raw("GET /list?token=qu3ry HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("an action was asked for") && log.contains("a wrong token"), "{log}");
+    assert!(!log.contains(TOKEN) && !log.contains("qu3ry"), "{log}");
+}

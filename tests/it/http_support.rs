@@ -1,0 +1,224 @@
+//! Scripted locks and records behind the real HTTP server, and a client that shows raw answers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use keyturner::clock::{Clock, UnixMillis};
+use keyturner::delivery::Waker;
+use keyturner::gateway::{ActionOutcome, GatewayError, LockSnapshot, ScanResult, WaitFor};
+use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Records, Token, router, serve};
+use keyturner::protocol::beacon::NukiId;
+use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
+use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
+use keyturner::store::{AddCallback, Callback, HistoryFilter, HistoryRow, StoreError, UserRow};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) const FRONT: NukiId = 0x3C88_62ED;
+pub(crate) const TOKEN: &str = "s3cret";
+/// 2024-04-06T06:03:01Z.
+pub(crate) const NOW: UnixMillis = UnixMillis(1_712_383_381_000);
+
+pub(crate) fn states(lock_state: LockState) -> KeyturnerStates {
+    KeyturnerStates {
+        nuki_state: NukiState::Door,
+        lock_state,
+        trigger: Trigger::System,
+        current_time: None,
+        timezone_offset: 0,
+        battery: Battery(48 << 2),
+        config_update_count: 0,
+        lock_n_go_timer: 0,
+        last_action: None,
+        door_sensor: Some(DoorSensorState::Closed),
+        night_mode: Some(false),
+        accessory_battery: Some(AccessoryBattery(0)),
+        network: None,
+    }
+}
+
+pub(crate) fn front() -> LockSnapshot {
+    LockSnapshot {
+        nuki_id: FRONT,
+        name: "Front".to_owned(),
+        device_type: 4,
+        firmware_version: Some("4.2.6".to_owned()),
+        state: Some((states(LockState::Unlocked), UnixMillis(1_712_383_251_999))),
+        has_keypad: false,
+        rssi: Some(-61),
+        last_seen: Some(NOW),
+    }
+}
+
+/// Locks that do what the test wrote down.
+pub(crate) struct Script {
+    pub locks: BTreeMap<NukiId, LockSnapshot>,
+    pub heard: Vec<ScanResult>,
+    pub state: Result<KeyturnerStates, GatewayError>,
+    pub outcome: Result<ActionOutcome, GatewayError>,
+    pub acted: Vec<(NukiId, LockAction, String, WaitFor)>,
+}
+
+#[derive(Clone)]
+pub(crate) struct FakeDoors(Arc<Mutex<Script>>);
+
+impl FakeDoors {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Script {
+            locks: BTreeMap::from([(FRONT, front())]),
+            heard: Vec::new(),
+            state: Ok(states(LockState::Locked)),
+            outcome: Ok(ActionOutcome::Done),
+            acted: Vec::new(),
+        })))
+    }
+
+    pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Doors for FakeDoors {
+    fn locks(&self) -> Vec<LockSnapshot> {
+        self.script().locks.values().cloned().collect()
+    }
+
+    fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
+        self.script().locks.get(&nuki_id).cloned()
+    }
+
+    fn scan_results(&self) -> Vec<ScanResult> {
+        self.script().heard.clone()
+    }
+
+    async fn read_state(&self, _: NukiId) -> Result<KeyturnerStates, GatewayError> {
+        self.script().state.clone()
+    }
+
+    async fn act(
+        &self,
+        nuki_id: NukiId,
+        action: LockAction,
+        requester: &str,
+        wait: WaitFor,
+    ) -> Result<ActionOutcome, GatewayError> {
+        let mut script = self.script();
+        script.acted.push((nuki_id, action, requester.to_owned(), wait));
+        script.outcome.clone()
+    }
+}
+
+/// Records in memory, with the slots' rules.
+#[derive(Clone, Default)]
+pub(crate) struct FakeRecords {
+    pub callbacks: Arc<Mutex<Vec<Callback>>>,
+    pub rows: Arc<Mutex<Vec<HistoryRow>>>,
+    pub users: Arc<Mutex<Vec<UserRow>>>,
+    pub asked: Arc<Mutex<Vec<HistoryFilter>>>,
+}
+
+impl Records for FakeRecords {
+    async fn add_callback(&self, url: &str, _: UnixMillis) -> Result<AddCallback, StoreError> {
+        let mut callbacks = self.callbacks.lock().unwrap();
+        if callbacks.iter().any(|callback| callback.url == url) {
+            return Ok(AddCallback::AlreadyAdded);
+        }
+        let Some(id) = (0..3).find(|id| callbacks.iter().all(|callback| callback.id != *id)) else {
+            return Ok(AddCallback::Full);
+        };
+        callbacks.push(Callback { id, url: url.to_owned(), added_at: NOW });
+        Ok(AddCallback::Added(id))
+    }
+
+    async fn callbacks(&self) -> Result<Vec<Callback>, StoreError> {
+        Ok(self.callbacks.lock().unwrap().clone())
+    }
+
+    async fn remove_callback(&self, id: u8) -> Result<bool, StoreError> {
+        let mut callbacks = self.callbacks.lock().unwrap();
+        let before = callbacks.len();
+        callbacks.retain(|callback| callback.id != id);
+        Ok(callbacks.len() < before)
+    }
+
+    async fn history(&self, filter: &HistoryFilter) -> Result<Vec<HistoryRow>, StoreError> {
+        self.asked.lock().unwrap().push(filter.clone());
+        let rows = self.rows.lock().unwrap();
+        let older = rows.iter().rev().filter(|row| filter.before_id.is_none_or(|id| row.id < id));
+        Ok(older.take(usize::try_from(filter.limit).unwrap()).cloned().collect())
+    }
+
+    async fn users(&self, nuki_id: Option<NukiId>) -> Result<Vec<UserRow>, StoreError> {
+        let users = self.users.lock().unwrap();
+        Ok(users.iter().filter(|user| nuki_id.is_none_or(|id| user.nuki_id == id)).cloned().collect())
+    }
+}
+
+/// The real server on loopback, in front of a script.
+pub(crate) struct Server {
+    pub doors: FakeDoors,
+    pub records: FakeRecords,
+    address: SocketAddr,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let (doors, records) = (FakeDoors::new(), FakeRecords::default());
+        let token = Token::new("hallway", TOKEN).unwrap();
+        let app = AppState {
+            gateway: doors.clone(),
+            store: records.clone(),
+            auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, NOW))),
+            clock: Clock::virtual_from(NOW),
+            identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
+            delivery: Waker::new(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, router(app), std::future::pending()));
+        Self { doors, records, address }
+    }
+
+    /// GET with the right token.
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        let separator = if target.contains('?') { '&' } else { '?' };
+        self.raw(&format!("GET {target}{separator}token={TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+            .await
+    }
+
+    /// Any bytes; the answer up to the end of the connection.
+    pub(crate) async fn raw(&self, request: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        Reply::parse(&String::from_utf8(answer).unwrap())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Reply {
+    fn parse(answer: &str) -> Self {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    pub(crate) fn pair(&self) -> (u16, &str) {
+        (self.status, &self.body)
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
