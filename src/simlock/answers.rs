@@ -25,7 +25,7 @@ impl SimLock {
                 self.send(to, &Message::new(Command::Challenge, challenge));
             }
             Command::KeyturnerStates => {
-                let states = self.states(now).encode();
+                let states = self.states_payload(now);
                 self.send(to, &Message::new(Command::KeyturnerStates, states));
                 // Only the bridge's reading counts as read.
                 self.unread &= !to.is_bridge;
@@ -151,7 +151,7 @@ impl SimLock {
 
     /// States for every link whose user is known and listens.
     pub(super) fn push_states(&mut self, now: Moment) {
-        let message = Message::new(Command::KeyturnerStates, self.states(now).encode());
+        let message = Message::new(Command::KeyturnerStates, self.states_payload(now));
         let listeners: Vec<_> =
             self.links.iter().filter_map(|(link, port)| port.auth.map(|auth_id| (*link, auth_id))).collect();
         for (link, auth_id) in listeners {

@@ -110,7 +110,7 @@ pub struct SimLockConfig {
     pub max_links: usize,
     /// How messages are cut.
     pub pieces: Pieces,
-    /// Bytes of Keyturner States: 15, 19, 21 or 27 by age of the firmware.
+    /// Bytes of Keyturner States: 15, 19, 21 or 27 by age of the firmware; some sends 26.
     pub states_len: usize,
     /// Offset of the lock's zone from UTC, minutes.
     pub timezone_offset: i16,

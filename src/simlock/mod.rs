@@ -294,8 +294,15 @@ impl SimLock {
             door_sensor: (length >= 19).then(|| self.door_sensor()),
             night_mode: (length >= 21).then_some(false),
             accessory_battery: (length >= 21).then_some(AccessoryBattery(accessories)),
-            network: (length >= 27).then_some(network),
+            network: (length > 21).then_some(network),
         }
+    }
+
+    /// Keyturner States on the wire, cut where this firmware's end.
+    fn states_payload(&self, now: Moment) -> Vec<u8> {
+        let mut payload = self.states(now).encode();
+        payload.truncate(self.config.states_len);
+        payload
     }
 
     fn nuki_state(&self) -> NukiState {

@@ -18,6 +18,13 @@ mod purity;
 mod reassembly;
 mod secrets;
 mod sim_radio;
+mod sim_sockets;
+mod simlock_beacon;
+mod simlock_checks;
+mod simlock_hostile;
+mod simlock_link;
+mod simlock_log;
+mod simlock_motion;
 mod simlock_pairing;
 #[cfg(feature = "daemon")]
 mod store;

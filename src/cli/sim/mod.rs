@@ -59,8 +59,9 @@ impl SimOptions {
 /// Serves until the task is dropped. The house is [`SimLockConfig::family`].
 ///
 /// # Errors
-/// When a socket cannot be made, or is in use by another process.
+/// When a socket cannot be made or is in use by another process, or the PIN has more than four digits.
 pub async fn serve(options: SimOptions) -> anyhow::Result<()> {
+    anyhow::ensure!(options.pin <= 9999, "a Smart Lock 3 has a PIN of four digits");
     let radio = Socket::bind(&options.radio).await?;
     let control = Socket::bind(&options.control).await?;
     let config = SimLockConfig { pin: Pin::new(options.pin), ..SimLockConfig::family(options.nuki_id) };

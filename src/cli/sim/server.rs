@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::wire::{self, FromRadio, ToRadio};
 use crate::clock::Clock;
 use crate::simlock::{Advertising, Input, LinkId, Moment, Output, SimLock};
-use crate::transport::Address;
+use crate::transport::sim::address_of;
 
 /// How often the radio shall advertise.
 const INTERVAL_MS: u32 = 300;
@@ -66,8 +66,7 @@ impl Server {
             return;
         }
         self.radio = Some(Radio { id, lines, links: BTreeMap::new() });
-        let [_, a, b, c] = self.lock.nuki_id().to_be_bytes();
-        let address = Address([0x54, 0xD2, 0x72, a, b, c]).to_string();
+        let address = address_of(self.lock.nuki_id()).to_string();
         self.say(&ToRadio::Hello { address, services: wire::services() });
         self.say_advertising();
     }

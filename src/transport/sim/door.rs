@@ -104,7 +104,8 @@ impl SimDoor {
         self.drop_at(DropAt::AfterWrites(n));
     }
 
-    /// Carries the lock out of reach, or back. Open links break by their supervision timeout.
+    /// Carries the lock out of reach, or back. Open links break by their supervision timeout, which a task
+    /// waits for: call it inside a tokio runtime.
     pub fn set_in_range(&self, is_in_range: bool) {
         self.place.set_range(is_in_range);
         if is_in_range {

@@ -106,6 +106,12 @@ impl SimRadio {
     }
 }
 
+/// The address of a simulated lock with this number.
+#[must_use]
+pub const fn address_of(nuki_id: u32) -> Address {
+    place::address_of(nuki_id)
+}
+
 impl Transport for SimRadio {
     fn scan(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Sighting>, TransportError>> {
         let (sender, receiver) = mpsc::channel(SCAN_QUEUE);

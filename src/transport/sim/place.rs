@@ -24,6 +24,13 @@ const OUI: [u8; 3] = [0x54, 0xD2, 0x72];
 /// A value on its way from a lock to the central.
 pub(super) type Piece = (Characteristic, Vec<u8>);
 
+/// The vendor's part, then the end of the Nuki-ID, as seen on real devices.
+pub(super) const fn address_of(nuki_id: u32) -> Address {
+    let [x, y, z] = OUI;
+    let [_, a, b, c] = nuki_id.to_be_bytes();
+    Address([x, y, z, a, b, c])
+}
+
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) air: Arc<Air>,
@@ -62,8 +69,6 @@ pub(super) struct Opened {
 impl Place {
     pub(super) fn new(air: Arc<Air>, lock: SimLock) -> Self {
         let nuki_id = lock.nuki_id();
-        let [_, a, b, c] = nuki_id.to_be_bytes();
-        let [x, y, z] = OUI;
         let state = State {
             lock,
             advertising: Vec::new(),
@@ -73,28 +78,36 @@ impl Place {
             ports: BTreeMap::new(),
             drop_at: None,
         };
-        let address = Address([x, y, z, a, b, c]);
-        let place = Self { air, nuki_id, address, wake: Arc::new(Notify::new()), state: Mutex::new(state) };
+        let place = Self {
+            air,
+            nuki_id,
+            address: address_of(nuki_id),
+            wake: Arc::new(Notify::new()),
+            state: Mutex::new(state),
+        };
         place.feed(Input::Tick);
         place
     }
 
     /// One input for the lock; carries out what it wants.
     pub(super) fn feed(&self, input: Input) {
+        let mut state = self.state();
+        // Taken under the lock, so that time never goes backwards between two threads.
         let now = self.air.moment();
-        self.state().feed(input, now);
+        state.feed(input, now);
         self.wake.notify_one();
     }
 
-    /// Looks at the lock.
+    /// Looks at the lock as it is now, even if its clockwork did not come round yet.
     pub(super) fn inspect<R>(&self, look: impl FnOnce(&SimLock) -> R) -> R {
+        self.feed(Input::Tick);
         look(&self.state().lock)
     }
 
     /// Lets the lock's time pass; when to come again.
     fn tick(&self) -> Option<Instant> {
-        let now = self.air.moment();
         let mut state = self.state();
+        let now = self.air.moment();
         state.feed(Input::Tick, now);
         state.lock.next_timeout().map(|at| self.air.clock.instant(at))
     }

@@ -28,7 +28,7 @@ pub(crate) struct Bench {
     pub(crate) advertising: Option<Advertising>,
     inbox: BTreeMap<(LinkId, u8), Reassembler>,
     next_link: u32,
-    nonces: u8,
+    nonces: u32,
 }
 
 impl Bench {
@@ -147,7 +147,9 @@ impl Bench {
 
     pub(crate) fn nonce(&mut self) -> [u8; 24] {
         self.nonces += 1;
-        [self.nonces; 24]
+        let mut nonce = [0; 24];
+        nonce[..4].copy_from_slice(&self.nonces.to_le_bytes());
+        nonce
     }
 
     /// Pairs over a link of its own, in pairing mode.
@@ -194,14 +196,18 @@ impl Bench {
         self.replies(client)
     }
 
+    /// A fresh nonce; what came before is dropped.
     pub(crate) fn challenge(&mut self, client: &Client) -> Challenge {
+        self.replies(client);
         match self.ask(client, &Message::request(Command::Challenge)).as_slice() {
             [Reply::Challenge(nonce)] => *nonce,
             other => panic!("{other:?} is no challenge"),
         }
     }
 
+    /// The states as of now; what came before is dropped.
     pub(crate) fn states(&mut self, client: &Client) -> KeyturnerStates {
+        self.replies(client);
         match self.ask(client, &Message::request(Command::KeyturnerStates)).as_slice() {
             [Reply::States(states)] => *states,
             other => panic!("{other:?} are no states"),
