@@ -95,7 +95,10 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
             Command::Token(args) => token::run(&args),
-            Command::Sim(args) => sim::serve(args.into()).await,
+            Command::Sim(args) => tokio::select! {
+                result = sim::serve(args.into()) => result,
+                result = stop_signal() => result,
+            },
         }
     });
     match result {
