@@ -18,6 +18,8 @@ use crate::transport::bluez::{BluezOptions, BluezTransport};
 
 /// The name in the lock's user list; short, because the lock appends the intent's mark to it.
 pub(super) const CLIENT_NAME: &str = "Keyturner";
+/// Bytes of a name in the lock's log, and of the intent's mark behind it.
+const _: () = assert!(CLIENT_NAME.len() + "#00000000".len() <= 32);
 
 #[derive(Debug, Args)]
 pub(super) struct PairArgs {

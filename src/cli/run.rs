@@ -1,10 +1,11 @@
 //! `keyturner run`.
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use tracing::{info, warn};
 
@@ -40,6 +41,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     config.adapter = args.adapter.or(config.adapter);
     let secrets = Secrets::load_or_create(&args.data.data)?;
+    let _only_one = claim(&args.data.data)?;
     let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
         warn!("no lock is paired yet; run `keyturner pair`, then start again");
@@ -70,6 +72,17 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         .await?;
     info!("stopped");
     signal_error.map_or(Ok(()), |error| Err(error).context("cannot wait for signals"))
+}
+
+/// Two gateways on one event log would both answer each beacon. The claim ends with the process, however it ends.
+fn claim(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("keyturner.lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another `keyturner run` uses {}; stop it first", data.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
 }
 
 /// Seeds for sessions. The first is drawn here, so that a system without randomness is noticed at the start.

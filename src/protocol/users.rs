@@ -114,13 +114,24 @@ impl AuthorizationEntry {
         out.push(self.id_type.code());
         out.extend_from_slice(&fixed_text::<32>(&self.name));
         out.extend_from_slice(&[u8::from(self.enabled), u8::from(self.remote_allowed)]);
-        out.extend_from_slice(&self.created.map_or([0; 7], DeviceTime::to_bytes));
-        out.extend_from_slice(&self.last_active.map_or([0; 7], DeviceTime::to_bytes));
-        out.extend_from_slice(&self.lock_count.to_le_bytes());
-        out.push(u8::from(self.time_limit.is_some()));
-        out.extend_from_slice(&self.time_limit.map_or_else(Vec::new, |limit| limit.encode()));
+        push_usage(&mut out, self.created, self.last_active, self.lock_count, self.time_limit);
         out
     }
+}
+
+/// What authorizations and keypad codes end with.
+fn push_usage(
+    out: &mut Vec<u8>,
+    created: Option<DeviceTime>,
+    last_active: Option<DeviceTime>,
+    lock_count: u16,
+    time_limit: Option<TimeLimit>,
+) {
+    out.extend_from_slice(&created.map_or([0; 7], DeviceTime::to_bytes));
+    out.extend_from_slice(&last_active.map_or([0; 7], DeviceTime::to_bytes));
+    out.extend_from_slice(&lock_count.to_le_bytes());
+    out.push(u8::from(time_limit.is_some()));
+    out.extend_from_slice(&time_limit.map_or_else(Vec::new, |limit| limit.encode()));
 }
 
 /// Some devices send the block even when it does not apply.
@@ -223,11 +234,7 @@ impl KeypadCode {
         out.extend_from_slice(&digits.expose().to_le_bytes());
         out.extend_from_slice(&fixed_text::<20>(&self.name));
         out.push(u8::from(self.enabled));
-        out.extend_from_slice(&self.created.map_or([0; 7], DeviceTime::to_bytes));
-        out.extend_from_slice(&self.last_active.map_or([0; 7], DeviceTime::to_bytes));
-        out.extend_from_slice(&self.lock_count.to_le_bytes());
-        out.push(u8::from(self.time_limit.is_some()));
-        out.extend_from_slice(&self.time_limit.map_or_else(Vec::new, |limit| limit.encode()));
+        push_usage(&mut out, self.created, self.last_active, self.lock_count, self.time_limit);
         out
     }
 }

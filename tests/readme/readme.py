@@ -1,0 +1,132 @@
+"""Every command of README.md, in its order, with a simulated lock in place of the reader's.
+
+`sudo` and `systemctl` are played by this script: there may be no systemd here. The unit that the
+README installed is checked by systemd's own tool and started as systemd would: its command, its user,
+its state directory."""
+import configparser
+import json
+import os
+import pathlib
+import pwd
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "clients"))
+
+from kit.fakebus import FakeBus
+from kit.gateway import HttpApi
+from kit.simlock import ANNA, NUKI_ID, SimLock
+from kit.waiting import expect, wait_for
+from kit.workspace import run_script, step
+
+PORT = 8080
+UNIT = pathlib.Path("/etc/systemd/system/keyturner.service")
+DATABASE = pathlib.Path("/var/lib/keyturner/keyturner.db")
+# The worst that `systemd-analyze security` may find, times ten.
+EXPOSURE = 15
+
+
+def commands(heading):
+    """The lines of the shell blocks below a heading."""
+    text = (ROOT / "README.md").read_text()
+    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, re.S | re.M)
+    expect(blocks, f"the README has commands under {heading}")
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+class Reader:
+    """Types what the README says."""
+
+    def __init__(self, workspace):
+        self.workspace, self.env, self.asked = workspace, dict(os.environ), workspace.dir / "systemctl"
+        shims = workspace.dir / "bin"
+        shims.mkdir()
+        self._shim(shims / "sudo", 'exec "$@"')
+        self._shim(shims / "systemctl", f'echo "$*" >> {self.asked}')
+        self.env["PATH"] = f"{shims}:{self.env['PATH']}"
+
+    @staticmethod
+    def _shim(path, body):
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def type(self, line, seconds=1800):
+        step(line)
+        done = subprocess.run(["bash", "-c", line], cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds)
+        expect(done.returncode == 0, f"`{line}` exits 0", done.returncode, done.stdout[-3000:])
+        return done.stdout
+
+    def type_section(self, heading):
+        return [self.type(line) for line in commands(heading)]
+
+
+def check_unit():
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", str(UNIT)],
+                          capture_output=True, text=True)
+    expect(done.returncode == 0, f"the unit's exposure is at most {EXPOSURE / 10}", done.stdout[-400:], done.stderr)
+
+
+def start_service(workspace, bus):
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str
+    unit.read(UNIT)
+    service = unit["Service"]
+    user = pwd.getpwnam(service["User"])
+    state = pathlib.Path("/var/lib") / service["StateDirectory"]
+    expect(state.stat().st_uid == user.pw_uid, f"{state} belongs to {user.pw_name}", state.stat().st_uid)
+    command = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups",
+               "--inh-caps=-all", "--no-new-privs", *service["ExecStart"].split()]
+    environment = {**bus.env, "STATE_DIRECTORY": str(state)}
+    return workspace.start("service", command, env=environment)
+
+
+def test(workspace, _args):
+    reader = Reader(workspace)
+    demo = reader.type_section("See it work")[-1]
+    expect("Anna unlocked the door with keypad code 1" in demo, "the demo names Anna", demo)
+    print("\n".join(f"      {line}" for line in demo.splitlines()[-12:]))
+    tests = reader.type_section("Run its tests")[-1]
+    # The runner's own closing lines, for whoever reads the log of this script.
+    print("\n".join(line for line in tests.splitlines() if line.startswith("test result:")))
+    reader.type_section("Install")
+    check_unit()
+
+    lock = SimLock(workspace)
+    bus = FakeBus(workspace, lock)
+    reader.env.update(bus.env)
+    pin = ROOT / "pin"
+    expect(not pin.exists(), f"{pin} is not there; move it away")
+    try:
+        pin.write_text(lock.pin_file.read_text())
+        pin.chmod(0o600)
+        lock.command("pairing on")
+        reader.type_section("Pair")
+    finally:
+        pin.unlink(missing_ok=True)
+    expect(reader.asked.read_text() == "enable --now keyturner\n", "the service is started", reader.asked.read_text())
+    service = start_service(workspace, bus)
+
+    token_line, *client_lines = commands("Connect a client")
+    reader.env["TOKEN"] = reader.type(token_line).strip()
+    api = HttpApi(PORT, reader.env["TOKEN"])
+    wait_for("the gateway has read the lock", lambda: api.is_up() and api.known_state(NUKI_ID), 60, alive=[service])
+    listed, added = [reader.type(f"curl -sS{line.removeprefix('curl')}") for line in client_lines]
+    expect(json.loads(listed)[0]["nukiId"] == NUKI_ID, "the lock is listed", listed)
+    expect(json.loads(added)["success"] is True, "the callback is registered", added)
+
+    lock.command(f"keypad {ANNA.digits}")
+    wait_for("the event is stored", lambda: any(e["name"] == ANNA.name for e in api.json("/v1/history")), 60, alive=[service])
+    answers = reader.type_section("Ask who opened the door")
+    for line, answer in zip(commands("Ask who opened the door"), answers):
+        expect(ANNA.name in answer, f"`{line}` names {ANNA.name}", answer)
+        print("\n".join(f"      {text}" for text in answer.splitlines()[-4:]))
+    expect(service.stop() == 0, "the service ends with exit code 0 on TERM")
+    expect(DATABASE.stat().st_mode & 0o077 == 0, "nobody else can read the event log", oct(DATABASE.stat().st_mode))
+
+
+if __name__ == "__main__":
+    run_script(test)
