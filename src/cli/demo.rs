@@ -171,7 +171,7 @@ impl Play {
         found.context("the simulated family has changed")
     }
 
-    /// Something happens; waits until the event log has it.
+    /// Something happens; waits until the event log has it and the listener was told.
     async fn act(&self, what: &str, person: Option<Person>) -> anyhow::Result<()> {
         println!("* {what}");
         let before = self.newest().await?;
@@ -181,7 +181,7 @@ impl Play {
             None => drop(self.client.get(&format!("/lockAction?nukiId={NUKI_ID}&action=1")).await?),
         }
         let deadline = Instant::now() + PATIENCE;
-        while self.newest().await? == before {
+        while self.newest().await? == before || self.store.next_delivery(0).await?.is_some() {
             if Instant::now() > deadline {
                 bail!("the event log never heard of it: {what}");
             }
