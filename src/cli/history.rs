@@ -1,5 +1,6 @@
 //! `keyturner history`.
 
+use anyhow::bail;
 use clap::Args;
 
 use super::DataArgs;
@@ -15,7 +16,11 @@ pub(super) struct HistoryArgs {
 }
 
 pub(super) async fn run(args: HistoryArgs) -> anyhow::Result<()> {
-    let store = Store::open(&args.data.database()).await?;
+    let path = args.data.database();
+    if !path.exists() {
+        bail!("there is no event log at {}; is --data right, and has `keyturner run` been started?", path.display());
+    }
+    let store = Store::open(&path).await?;
     let mut rows = store.audit(args.limit).await?;
     rows.reverse();
     for row in &rows {

@@ -2,13 +2,14 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::SecretsError;
 
+const ROOT: u32 = 0;
 /// A store of hundreds of locks is far smaller; more is a mistake or an attack.
 const MAX_LEN: u64 = 1024 * 1024;
 
@@ -57,7 +58,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(Content, Stamp)>, SecretsError
         return Err(SecretsError::NotAFile { path: path.to_owned() });
     }
     let us = effective_user().map_err(io(path, "find out which user this is"))?;
-    if metadata.uid() != us {
+    if !is_ours(metadata.uid(), us) {
         return Err(SecretsError::Owner { path: path.to_owned(), owner: metadata.uid(), us });
     }
     let mode = metadata.mode() & 0o7777;
@@ -112,9 +113,22 @@ fn write_new(path: &Path, content: &[u8]) -> Result<Stamp, SecretsError> {
     // Private from its first moment, and never somebody else's file.
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io(path, "create it"))?;
+    give_to_owner_of_dir(path, &file).map_err(io(path, "give it to the owner of its directory"))?;
     file.write_all(content).map_err(io(path, "write it"))?;
     file.sync_all().map_err(io(path, "write it to disk"))?;
     Ok(Stamp::of(&file.metadata().map_err(io(path, "look at it"))?))
+}
+
+/// Root may look at anybody's file anyway; it is how an owner pairs for the service's user.
+const fn is_ours(owner: u32, us: u32) -> bool {
+    owner == us || us == ROOT
+}
+
+/// What root writes into a service's directory must stay readable for the service.
+fn give_to_owner_of_dir(path: &Path, file: &File) -> std::io::Result<()> {
+    let Some(dir) = path.parent().filter(|_| effective_user().is_ok_and(|us| us == ROOT)) else { return Ok(()) };
+    let dir = fs::metadata(dir)?;
+    fchown(file, Some(dir.uid()), Some(dir.gid()))
 }
 
 /// The user whose rights we have. From /proc, because the system call needs unsafe code.
@@ -131,4 +145,17 @@ fn effective_user() -> std::io::Result<u32> {
 fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> SecretsError {
     let path = PathBuf::from(path);
     move |source| SecretsError::Io { path, action, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_user_is_not_ours_unless_we_are_root() {
+        assert!(is_ours(1000, 1000));
+        assert!(!is_ours(1000, 1001));
+        assert!(!is_ours(ROOT, 1001));
+        assert!(is_ours(1000, ROOT));
+    }
 }
