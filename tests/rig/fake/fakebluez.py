@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""fakebluez.py --bus ADDRESS --radio SOCKET
+
+An org.bluez on a private bus that has one adapter and knows one lock: the one
+behind the sim socket. Prints "ready" when the name is owned and the lock has
+said hello. When the lock's process goes away the lock is out of range, until
+the process is back.
+"""
+import argparse
+import asyncio
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "sim"))
+
+from adapter import Adapter
+from dbus_fast.aio import MessageBus
+from device import Device
+from objects import ObjectTable
+from simsocket import SimSocket, SimSocketError
+
+
+def obey(device, message):
+    match message:
+        case {"type": "advertise", "advertising_data": data, "scan_response": scan_response, "interval_ms": interval}:
+            device.advertise((bytes.fromhex(data), bytes.fromhex(scan_response), interval))
+        case {"type": "indicate", "link": link, "characteristic": uuid, "value": value}:
+            if link == device.link:
+                if len(value) // 2 > device.mtu - 3:
+                    raise SimSocketError(f"link {link}: {len(value) // 2} bytes do not fit one indication of {device.mtu - 3}")
+                device.gatt.indicate(uuid, bytes.fromhex(value))
+                device.lock.send("confirmed", link=link)
+        case {"type": "disconnect", "link": link}:
+            if link == device.link:
+                device.lost(0x16)       # connection terminated by local host, as the lock sees it
+        case {"type": "error", "error": text}:
+            # mostly a line that crossed with the end of its link
+            print(f"fake: the lock did not take a line: {text}", file=sys.stderr)
+        case _:
+            raise SimSocketError(f"the lock asked for something unknown: {message}")
+
+
+async def serve_lock(table, adapter, args, ready):
+    """One session with the lock's process after the other, always the same lock."""
+    device, seen = None, None
+    while True:
+        lock = await SimSocket.connect(args.radio, seconds=10.0 if device is None else float("inf"))
+        hello = await lock.hello()
+        if device is None:
+            device = Device(table, adapter, lock, hello, args.disconnect_seconds, args.mtu)
+            seen = asyncio.get_running_loop().create_task(device.be_seen())
+            ready.set()
+        elif hello["address"] != device.address:
+            raise SimSocketError(f"another lock answers: {hello['address']} instead of {device.address}")
+        device.lock = lock
+        while True:
+            receiving = asyncio.ensure_future(lock.receive())
+            await asyncio.wait({receiving, seen}, return_when=asyncio.FIRST_COMPLETED)
+            if seen.done():
+                seen.result()
+            message = await receiving
+            if message is None:
+                break
+            obey(device, message)
+        print("fake: the lock's process has gone, the lock is out of range", file=sys.stderr)
+        device.advertise(None)
+        device.lost(8)
+        lock.close()
+
+
+async def run(args):
+    bus = await MessageBus(bus_address=args.bus).connect()
+    table = ObjectTable(bus)
+    await table.start()
+    adapter = Adapter(table)
+    ready = asyncio.Event()
+    serving = asyncio.get_running_loop().create_task(serve_lock(table, adapter, args, ready))
+    ended = asyncio.get_running_loop().create_task(bus.wait_for_disconnect())
+    beginning = asyncio.get_running_loop().create_task(ready.wait())
+    await asyncio.wait({serving, ended, beginning}, return_when=asyncio.FIRST_COMPLETED)
+    if ready.is_set():
+        await bus.request_name("org.bluez")
+        print("ready", flush=True)
+    await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--bus", required=True, metavar="ADDRESS")
+    ap.add_argument("--radio", required=True, metavar="SOCKET", help="the sim socket of `keyturner sim`")
+    ap.add_argument("--mtu", type=int, default=517, help="ATT MTU of every link (default 517, as BlueZ asks for)")
+    ap.add_argument("--disconnect-seconds", type=float, default=2.0,
+                    help="from Device1.Disconnect to the end of the link (default 2, as in bluetoothd)")
+    try:
+        asyncio.run(run(ap.parse_args()))
+    except SimSocketError as error:
+        sys.exit(f"fakebluez.py: {error}")
+    except (KeyboardInterrupt, EOFError):
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

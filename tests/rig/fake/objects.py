@@ -1,0 +1,121 @@
+"""The D-Bus side of the fake: a table of objects, answered like BlueZ answers.
+
+`objects` is path -> interface -> property -> Variant. Methods are found by
+interface in `handlers`: a handler object has one coroutine per method, which
+takes (sender, path, *arguments) and returns (signature, body) or None.
+"""
+import asyncio
+import sys
+import traceback
+
+from dbus_fast import Message, MessageType, Variant
+
+PROPERTIES = "org.freedesktop.DBus.Properties"
+OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+DBUS = "org.freedesktop.DBus"
+
+
+class DBusFail(Exception):
+    def __init__(self, name, text=""):
+        super().__init__(name, text)
+        self.name, self.text = name, text
+
+
+class ObjectTable:
+    def __init__(self, bus):
+        self.bus = bus
+        self.objects = {}
+        self.handlers = {}      # interface -> handler
+        self.writable = {}      # (interface, property) -> coroutine(path, value) that carries a Set out
+        self.on_client_gone = []    # called with the unique name of a client that left the bus
+        self._tasks = set()
+        bus.add_message_handler(self._on_message)
+
+    async def start(self):
+        await self.bus.call(Message(destination=DBUS, path="/org/freedesktop/DBus", interface=DBUS, member="AddMatch",
+                                    signature="s", body=[f"type='signal',sender='{DBUS}',member='NameOwnerChanged'"]))
+
+    # ---- signals --------------------------------------------------------
+    def signal(self, path, interface, member, signature, body):
+        self.bus.send(Message.new_signal(path, interface, member, signature, body))
+
+    def add(self, path, interfaces):
+        self.objects[path] = interfaces
+        self.signal("/", OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, interfaces])
+
+    def remove(self, path):
+        """The object and everything below it, deepest first."""
+        for p in sorted((p for p in self.objects if p == path or p.startswith(path + "/")), reverse=True):
+            self.signal("/", OBJECT_MANAGER, "InterfacesRemoved", "oas", [p, list(self.objects.pop(p))])
+
+    def set(self, path, interface, **values):
+        self.objects[path][interface].update(values)
+        self.signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, values, []])
+
+    def invalidate(self, path, interface, name):
+        """The property ceases to exist."""
+        if self.objects[path][interface].pop(name, None):
+            self.signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, {}, [name]])
+
+    # ---- method calls ---------------------------------------------------
+    def _on_message(self, msg):
+        if msg.message_type == MessageType.SIGNAL and msg.member == "NameOwnerChanged":
+            name, _old, new = msg.body
+            if name.startswith(":") and not new:
+                for gone in self.on_client_gone:
+                    gone(name)
+            return None
+        if msg.message_type != MessageType.METHOD_CALL:
+            return None
+        if msg.interface in ("org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Introspectable"):
+            return None     # dbus-fast answers these
+        task = asyncio.get_running_loop().create_task(self._answer(msg))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _answer(self, msg):
+        try:
+            signature, body = await self._call(msg) or ("", [])
+            self.bus.send(Message.new_method_return(msg, signature, body))
+        except DBusFail as e:
+            self.bus.send(Message.new_error(msg, e.name, e.text))
+        except Exception as e:      # a mistake in the fake: say so on both sides
+            traceback.print_exc(file=sys.stderr)
+            self.bus.send(Message.new_error(msg, f"{DBUS}.Error.Failed", f"the fake org.bluez has a fault: {e!r}"))
+
+    async def _call(self, msg):
+        path, interface, member, args = msg.path, msg.interface, msg.member, msg.body
+        if (interface, member) == (OBJECT_MANAGER, "GetManagedObjects") and path == "/":
+            return "a{oa{sa{sv}}}", [self.objects]
+        if path not in self.objects:
+            raise DBusFail(f"{DBUS}.Error.UnknownObject",
+                           f'Method "{member}" with signature "{msg.signature}" on interface "{interface}" doesn\'t exist')
+        if interface == PROPERTIES:
+            return await self._properties(path, member, *args)
+        method = getattr(self.handlers.get(interface), member or "", None)
+        if method is None or interface not in self.objects[path]:
+            raise DBusFail(f"{DBUS}.Error.UnknownMethod",
+                           f'Method "{member}" with signature "{msg.signature}" on interface "{interface}" doesn\'t exist')
+        return await method(msg.sender, path, *args)
+
+    async def _properties(self, path, member, interface, name=None, value=None):
+        table = self.objects[path].get(interface)
+        if table is None:
+            raise DBusFail(f"{DBUS}.Error.InvalidArgs", f"No such interface '{interface}'")
+        if member == "GetAll":
+            return "a{sv}", [table]
+        if name not in table:      # bluer turns exactly this error into None
+            raise DBusFail(f"{DBUS}.Error.InvalidArgs", f"No such property '{name}'")
+        if member == "Get":
+            return "v", [table[name]]
+        carry_out = self.writable.get((interface, name))
+        if carry_out is None:
+            raise DBusFail(f"{DBUS}.Error.PropertyReadOnly", f"Property '{name}' is not writable")
+        await carry_out(path, value)
+        return None
+
+
+def variants(**values):
+    """Properties of the types that need no thought: text, truth."""
+    return {k: v if isinstance(v, Variant) else Variant("b" if isinstance(v, bool) else "s", v) for k, v in values.items()}
