@@ -202,7 +202,9 @@ impl Action {
             return None;
         }
         let untouched = match (&self.before, states) {
-            (Some(before), Some(now)) => shows_the_same(before, now) && !can_result(self.request.action, now.lock_state),
+            (Some(before), Some(now)) => {
+                shows_the_same(before, now) && !can_result(self.request.action, now.lock_state)
+            }
             _ => false,
         };
         Some(if untouched { Outcome::NotDone(NotDone::ProvenByLog) } else { Outcome::Unknown })

@@ -22,8 +22,7 @@ pub(super) enum Read {
 }
 
 impl Read {
-    pub(super) const ALL: [Self; 6] =
-        [Self::States, Self::Codes, Self::Users, Self::Newest, Self::Log, Self::Config];
+    pub(super) const ALL: [Self; 6] = [Self::States, Self::Codes, Self::Users, Self::Newest, Self::Log, Self::Config];
 
     pub(super) const fn needs_pin(self) -> bool {
         matches!(self, Self::Codes | Self::Users | Self::Newest | Self::Log)
