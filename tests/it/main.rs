@@ -17,6 +17,7 @@ mod known_answers;
 mod purity;
 mod reassembly;
 mod secrets;
+mod session_hygiene;
 mod sim_radio;
 mod simlock_pairing;
 #[cfg(feature = "daemon")]
