@@ -120,6 +120,7 @@ impl Session {
         if let Some(last) = entries.last() {
             self.cursor = last.index;
             self.beacons.news();
+            self.backoff.reset();
         }
         self.outputs.push_back(Output::Log { entries, end });
     }

@@ -7,7 +7,7 @@ use keyturner::protocol::gatt::{Characteristic, Generation};
 use keyturner::protocol::{Command, ErrorCode, LockAction, LockState, StatusCode};
 use keyturner::session::{Input, LogAccess, NotDone, Outcome, Output, intent_suffix};
 
-use crate::support::puppet::{Puppet, log_count, log_entry, states};
+use crate::support::puppet::{Puppet, log_count, log_count_of, log_entry, states};
 
 const LOCK_ACTION: u16 = 0x000D;
 const REQUEST_LOG: u16 = 0x0031;
@@ -409,4 +409,31 @@ fn stopping_answers_every_action_and_begins_nothing() {
     assert_eq!(puppet.outcome(3), Some(Outcome::NotDone(NotDone::NotSent)));
     assert_eq!((puppet.connects, puppet.action_frames), (before, 1));
     assert_eq!(puppet.session.next_timeout(), None);
+}
+
+#[test]
+fn a_log_counts_as_cleared_only_if_the_lock_says_so() {
+    // (what the lock says before COMPLETE, whether that is a cleared log)
+    let cases: [(&[Message], bool); 5] = [
+        (&[log_count(0)], true),
+        (&[log_count(3), log_entry(3, None)], true),
+        (&[log_count(12), log_entry(12, None)], false),
+        (&[log_count_of(false, 0)], false),
+        (&[], false),
+    ];
+    for (said, is_cleared) in cases {
+        let mut puppet = Puppet::idle();
+        puppet.input(Input::Rewind(10));
+        puppet.serve_reads(LockState::Locked);
+        puppet.input(Input::CheckLog);
+        assert_eq!(puppet.asked(), Some(Command::Challenge));
+        puppet.say(&Message::new(Command::Challenge, [4; 32]));
+        puppet.next_sent().unwrap();
+        said.iter().for_each(|message| puppet.say(message));
+        puppet.status(StatusCode::Complete);
+        let reset = puppet.outputs.iter().any(|output| matches!(output, Output::LogReset { .. }));
+        assert_eq!(reset, is_cleared, "{said:?}");
+        let is_off = puppet.session.log_access() == LogAccess::LoggingOff;
+        assert_eq!(is_off, said.first() == Some(&log_count_of(false, 0)));
+    }
 }

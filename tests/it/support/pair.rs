@@ -126,7 +126,7 @@ impl Pair {
             cut: None,
             at_once: 0,
         };
-        pair.carry_out();
+        pair.input(Input::ReadState);
         pair
     }
 
@@ -147,7 +147,7 @@ impl Pair {
         self.drop_link_of_lock();
         self.queue.clear();
         self.session = session(&self.key, self.auth_id, self.pin, cursor, self.now);
-        self.carry_out();
+        self.input(Input::ReadState);
     }
 
     pub(crate) fn input(&mut self, input: Input) {

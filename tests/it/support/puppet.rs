@@ -224,8 +224,11 @@ pub(crate) fn states(lock_state: LockState) -> Message {
 }
 
 pub(crate) fn log_count(count: u16) -> Message {
-    let count =
-        LogEntryCount { logging_enabled: true, count, door_sensor_enabled: None, door_sensor_logging_enabled: None };
+    log_count_of(true, count)
+}
+
+pub(crate) fn log_count_of(logging_enabled: bool, count: u16) -> Message {
+    let count = LogEntryCount { logging_enabled, count, door_sensor_enabled: None, door_sensor_logging_enabled: None };
     Message::new(Command::LogEntryCount, count.encode())
 }
 
