@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use futures::future::BoxFuture;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::handle::{ScanResult, Shared};
 use crate::clock::Clock;
 use crate::protocol::beacon::{Advertisement, Family, NukiId, PairingMode};
-use crate::transport::{Address, Link, Purpose, Sighting, Transport, TransportError};
+use crate::transport::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
 
 /// Pause before scanning is started again after the radio failed.
 const SCAN_RETRY: Duration = Duration::from_secs(2);
@@ -24,19 +26,116 @@ const FORGET_AFTER: Duration = Duration::from_secs(300);
 pub(super) struct Adapter {
     transport: Arc<dyn Transport>,
     /// Controllers make one connection at a time; a second attempt fails with "in progress".
-    connecting: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
+    /// How many attempts with somebody at the door wait for their turn.
+    urgent: Arc<watch::Sender<usize>>,
 }
 
 impl Adapter {
     pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, connecting: Arc::new(Semaphore::new(1)) }
+        Self { transport, turn: Arc::new(Semaphore::new(1)), urgent: Arc::new(watch::Sender::new(0)) }
     }
 
-    /// Connects when it is this lock's turn.
-    pub(super) async fn connect(&self, address: Address) -> Result<Link, TransportError> {
-        // The semaphore is never closed.
-        let _turn = self.connecting.acquire().await.ok();
+    /// Connects when it is this lock's turn, and when its link before is down.
+    pub(super) fn connect(self, address: Address, is_urgent: bool, before: Option<JoinHandle<()>>) -> Attempt {
+        let urgency = watch::Sender::new(is_urgent);
+        let urgent = urgency.subscribe();
+        let future = Box::pin(async move {
+            if let Some(task) = before {
+                // It has its own time limit, and its errors are told there.
+                task.await.ok();
+            }
+            self.take_turn(address, urgent).await
+        });
+        Attempt { future, urgency }
+    }
+
+    async fn take_turn(&self, address: Address, mut urgent: watch::Receiver<bool>) -> Result<Link, TransportError> {
+        let mut others = self.urgent.subscribe();
+        loop {
+            let turn = tokio::select! {
+                biased;
+                // Only the attempt itself holds the sender, so this ends with it.
+                () = until(&mut urgent, |urgent| *urgent) => return self.take_urgent_turn(address).await,
+                turn = self.calm_turn(&mut others) => turn,
+            };
+            if *others.borrow() > 0 {
+                drop(turn);
+                continue;
+            }
+            return tokio::select! {
+                biased;
+                link = self.transport.connect(address, Purpose::Daily) => link,
+                // One lock that is out of reach must not keep the door of another one shut.
+                () = made_way(&mut others, &urgent) => {
+                    Err(TransportError::new(TransportErrorKind::Busy, "another lock goes first: somebody waits at it"))
+                }
+            };
+        }
+    }
+
+    /// A turn while nobody is in a hurry.
+    async fn calm_turn(&self, others: &mut watch::Receiver<usize>) -> Option<SemaphorePermit<'_>> {
+        until(others, |urgent| *urgent == 0).await;
+        // Never closed.
+        self.turn.acquire().await.ok()
+    }
+
+    async fn take_urgent_turn(&self, address: Address) -> Result<Link, TransportError> {
+        let waiting = Hurry::new(&self.urgent);
+        let _turn = self.turn.acquire().await.ok();
+        drop(waiting);
         self.transport.connect(address, Purpose::Daily).await
+    }
+}
+
+/// Waits for a value; the senders here live longer than their receivers.
+async fn until<T>(values: &mut watch::Receiver<T>, is_it: impl FnMut(&T) -> bool) {
+    values.wait_for(is_it).await.ok();
+}
+
+/// Ends when another attempt is in a hurry and this one is not.
+async fn made_way(others: &mut watch::Receiver<usize>, urgent: &watch::Receiver<bool>) {
+    loop {
+        until(others, |urgent| *urgent > 0).await;
+        if !*urgent.borrow() {
+            return;
+        }
+        // Both are: first come, first served.
+        until(others, |urgent| *urgent == 0).await;
+    }
+}
+
+/// One that waits in a hurry, as long as this exists.
+struct Hurry<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Hurry<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count = count.saturating_add(1));
+        Self(count)
+    }
+}
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// A connection that is being made; dropping it gives it up.
+pub(super) struct Attempt {
+    future: BoxFuture<'static, Result<Link, TransportError>>,
+    urgency: watch::Sender<bool>,
+}
+
+impl Attempt {
+    /// The link; to be asked until it is there, and not again.
+    pub(super) async fn result(&mut self) -> Result<Link, TransportError> {
+        (&mut self.future).await
+    }
+
+    pub(super) fn make_urgent(&self) {
+        self.urgency.send_replace(true);
     }
 }
 

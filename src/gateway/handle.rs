@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::clock::UnixMillis;
 use crate::protocol::LockAction;
@@ -87,6 +88,17 @@ pub enum GatewayError {
     Stopping,
 }
 
+impl Request {
+    /// Answers that nothing was begun.
+    pub(super) fn refuse(self, error: GatewayError) {
+        match self {
+            Self::ReadState { reply } => reply.send(Err(error)).ok(),
+            // Whoever asked may have hung up.
+            Self::Act { reply, .. } => reply.send(Err(error)).map_err(drop).ok(),
+        };
+    }
+}
+
 /// A request to one lock's actor.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -96,6 +108,7 @@ pub(super) enum Request {
     Act {
         action: LockAction,
         requester: String,
+        asked_at: Instant,
         wait: WaitFor,
         reply: oneshot::Sender<Result<ActionOutcome, GatewayError>>,
     },
@@ -139,7 +152,7 @@ impl GatewayHandle {
     /// # Errors
     /// [`GatewayError`] when the lock is unknown or cannot be reached.
     pub async fn read_state(&self, nuki_id: NukiId) -> Result<KeyturnerStates, GatewayError> {
-        self.ask(nuki_id, |reply| Request::ReadState { reply }).await
+        self.ask(nuki_id, |reply| Request::ReadState { reply }).await?.unwrap_or(Err(GatewayError::Stopping))
     }
 
     /// Has the lock do something, once at most. The intent is on disk before the first byte leaves.
@@ -153,22 +166,25 @@ impl GatewayHandle {
         requester: &str,
         wait: WaitFor,
     ) -> Result<ActionOutcome, GatewayError> {
-        let requester = requester.to_owned();
-        self.ask(nuki_id, |reply| Request::Act { action, requester, wait, reply }).await
+        let (requester, asked_at) = (requester.to_owned(), Instant::now());
+        let answer = self.ask(nuki_id, |reply| Request::Act { action, requester, asked_at, wait, reply }).await?;
+        // Without an answer nobody can promise that nothing was sent, and a caller who believes that asks again.
+        answer.unwrap_or(Ok(ActionOutcome::Unknown))
     }
 
+    /// `None` if whoever should have answered is gone.
     async fn ask<T>(
         &self,
         nuki_id: NukiId,
         request: impl FnOnce(oneshot::Sender<Result<T, GatewayError>>) -> Request,
-    ) -> Result<T, GatewayError> {
+    ) -> Result<Option<Result<T, GatewayError>>, GatewayError> {
         let actor = self.actors.get(&nuki_id).ok_or(GatewayError::UnknownLock(nuki_id))?;
         let (reply, answer) = oneshot::channel();
         actor.try_send(request(reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => GatewayError::QueueFull,
             mpsc::error::TrySendError::Closed(_) => GatewayError::Stopping,
         })?;
-        answer.await.map_err(|_| GatewayError::Stopping)?
+        Ok(answer.await.ok())
     }
 
     pub(super) fn lock_shared(&self) -> std::sync::MutexGuard<'_, Shared> {

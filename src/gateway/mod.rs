@@ -2,8 +2,11 @@
 
 mod actor;
 mod arbiter;
+mod asked;
+mod carry;
 mod handle;
 pub mod pair;
+mod port;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::attribution::Event;
 use crate::clock::Clock;
@@ -23,8 +26,10 @@ use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::store::{Store, StoreError};
 use crate::transport::{Address, Transport};
-use actor::{Actor, Wiring, lock_row};
+use actor::{Actor, Wiring};
 use arbiter::Adapter;
+use asked::Memory;
+use carry::lock_row;
 use handle::Shared;
 
 pub use handle::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
@@ -35,6 +40,8 @@ const REQUEST_QUEUE: usize = 16;
 const SIGHTING_QUEUE: usize = 16;
 /// Pause before an actor starts again after the store failed.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
+/// Everything has stopped by then, in order or not.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// A lock that this gateway is authorized at.
 #[derive(Debug, Clone)]
@@ -154,6 +161,7 @@ impl Gateway {
                 adapter: adapter.clone(),
                 shared: shared.clone(),
                 stop: stopped.clone(),
+                memory: Memory::default(),
             };
             actors.spawn(supervise(lock, tools.clone(), wiring));
         }
@@ -166,7 +174,10 @@ impl Gateway {
     pub async fn stop(mut self) {
         // Without a receiver every actor has stopped already.
         self.stop.send(true).ok();
-        while self.actors.join_next().await.is_some() {}
+        let actors = async { while self.actors.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_WITHIN, actors).await.is_err() {
+            warn!("not every lock's actor stopped in time");
+        }
         self.scanner.shutdown().await;
     }
 }
@@ -178,15 +189,30 @@ async fn supervise(lock: PairedLock, tools: Tools, mut wiring: Wiring) {
             Ok(actor) => actor.run().await,
             Err(error) => Err(error),
         };
-        match result {
-            Ok(()) => return,
-            Err(error) => {
-                error!(lock = %lock.label(), %error, "the event log failed; starting again from what is stored");
-                let stop = wiring.stop.wait_for(|stop| *stop);
-                if tokio::time::timeout(RESTART_PAUSE, stop).await.is_ok() {
-                    return;
-                }
-            }
+        let Err(error) = result else { break };
+        error!(lock = %lock.label(), %error, "the event log failed; starting again from what is stored");
+        if rest(&mut wiring, &error).await {
+            break;
         }
     }
+    wiring.requests.close();
+    while let Ok(request) = wiring.requests.try_recv() {
+        request.refuse(GatewayError::Stopping);
+    }
+}
+
+/// Pauses; nobody waits in vain meanwhile. True if the gateway stops.
+async fn rest(wiring: &mut Wiring, error: &StoreError) -> bool {
+    let refuse_all = async {
+        loop {
+            tokio::select! {
+                _ = wiring.stop.wait_for(|stop| *stop) => return,
+                request = wiring.requests.recv() => match request {
+                    Some(request) => request.refuse(GatewayError::Storage(error.to_string())),
+                    None => return,
+                },
+            }
+        }
+    };
+    tokio::time::timeout(RESTART_PAUSE, refuse_all).await.is_ok()
 }

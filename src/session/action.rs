@@ -5,7 +5,9 @@
 //! attempt, because with each of them the lock has said that it did nothing:
 //! busy, bad nonce, and an explicit refusal that ends the action anyway.
 //! A lost answer is never answered by sending again: state and log are read
-//! until it is known what happened (`docs/design.md`, "Acting").
+//! until it is known what happened (`docs/design.md`, "Acting"). "Not done" is
+//! said only if state and log agree that nothing happened; one missing entry
+//! proves nothing.
 
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ use crate::protocol::crypto::Challenge;
 use crate::protocol::frame::{AuthId, Message};
 use crate::protocol::log::{LogEntry, LogEntryKind};
 use crate::protocol::request::{LockActionCommand, SUFFIX_LEN};
-use crate::protocol::{CompletionStatus, ErrorCode, LockAction};
+use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{CompletionStatus, ErrorCode, LockAction, LockState};
 
 /// An action must have left within this time, or it never does: a door that opens minutes later is a danger.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -33,6 +36,8 @@ pub struct ActionRequest {
     pub intent_id: i64,
     /// What to do.
     pub action: LockAction,
+    /// When it was asked for, in the session's time: its deadlines count from here, wherever it waited since.
+    pub asked_at: Duration,
 }
 
 /// How an action ended.
@@ -78,28 +83,40 @@ pub fn intent_suffix(intent_id: i64) -> String {
     format!("#{:08x}", intent_id & 0xFFFF_FFFF)
 }
 
+/// What a refusal means for an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The lock did nothing; it may leave again after a pause.
+    Again,
+    /// It is over.
+    Ends,
+    /// It is about something else, such as a second copy of a frame that was carried out.
+    Ignored,
+}
+
 #[derive(Debug)]
 pub(super) struct Action {
     pub(super) request: ActionRequest,
-    pub(super) send_before: Duration,
-    pub(super) answer_before: Duration,
     stage: Stage,
     /// The lock reported a state after the command had left.
     moved: bool,
     /// The last refusal that freed a new attempt.
     refusal: Option<ErrorCode>,
+    /// What was known of the lock when the command left.
+    before: Option<KeyturnerStates>,
 }
 
 impl Action {
-    pub(super) const fn new(request: ActionRequest, now: Duration) -> Self {
-        Self {
-            request,
-            send_before: now.saturating_add(SEND_WITHIN),
-            answer_before: now.saturating_add(ANSWER_WITHIN),
-            stage: Stage::Waiting,
-            moved: false,
-            refusal: None,
-        }
+    pub(super) const fn new(request: ActionRequest) -> Self {
+        Self { request, stage: Stage::Waiting, moved: false, refusal: None, before: None }
+    }
+
+    pub(super) const fn send_before(&self) -> Duration {
+        self.request.asked_at.saturating_add(SEND_WITHIN)
+    }
+
+    pub(super) const fn answer_before(&self) -> Duration {
+        self.request.asked_at.saturating_add(ANSWER_WITHIN)
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -111,11 +128,18 @@ impl Action {
     }
 
     /// The command leaves: `None` unless it never left before.
-    pub(super) fn leave(&mut self, app_id: u32, nonce: &Challenge, now: Duration) -> Option<Message> {
-        if self.stage != Stage::Waiting || now >= self.send_before {
+    pub(super) fn leave(
+        &mut self,
+        app_id: u32,
+        nonce: &Challenge,
+        before: Option<KeyturnerStates>,
+        now: Duration,
+    ) -> Option<Message> {
+        if self.stage != Stage::Waiting || now >= self.send_before() {
             return None;
         }
         self.stage = Stage::Sent;
+        self.before = before;
         let mut suffix = [0; SUFFIX_LEN];
         suffix.iter_mut().zip(intent_suffix(self.request.intent_id).bytes()).for_each(|(slot, byte)| *slot = byte);
         let command = LockActionCommand { action: self.request.action, app_id, flags: 0, suffix: Some(suffix) };
@@ -131,14 +155,19 @@ impl Action {
         first
     }
 
-    /// An error report for it: true if it may leave again after a pause, because the lock did nothing.
-    pub(super) fn refused(&mut self, code: ErrorCode) -> bool {
-        let free = self.stage == Stage::Sent && matches!(code, ErrorCode::Busy | ErrorCode::BadNonce);
-        if free {
-            self.stage = Stage::Waiting;
-            self.refusal = Some(code);
+    /// An error report for it.
+    pub(super) fn refused(&mut self, code: ErrorCode) -> Verdict {
+        let did_nothing = matches!(code, ErrorCode::Busy | ErrorCode::BadNonce);
+        match self.stage {
+            Stage::Waiting | Stage::Sent if did_nothing => {
+                self.stage = Stage::Waiting;
+                self.refusal = Some(code);
+                Verdict::Again
+            }
+            Stage::Accepted if did_nothing => Verdict::Ignored,
+            Stage::Waiting | Stage::Sent | Stage::Accepted => Verdict::Ends,
+            Stage::Searching { .. } => Verdict::Ignored,
         }
-        free
     }
 
     /// The link is gone.
@@ -151,23 +180,43 @@ impl Action {
     /// What an entry of the log says about this action, `None` if it is about something else.
     pub(super) fn verdict(&self, entry: &LogEntry, own_auth_id: AuthId) -> Option<Outcome> {
         let LogEntryKind::LockAction(logged) = &entry.kind else { return None };
-        let ours = entry.auth_id == own_auth_id && entry.name.ends_with(&intent_suffix(self.request.intent_id));
+        let suffix = intent_suffix(self.request.intent_id);
+        let ours = entry.auth_id == own_auth_id && entry.name.ends_with(&suffix) && !self.is_older(entry);
         ours.then_some(match logged.completion_status {
             CompletionStatus::Success => Outcome::Done,
             status => Outcome::NotDone(NotDone::Failed(status)),
         })
     }
 
-    /// The log was read to its end without an entry for it: the verdict, or `None` to search again.
-    pub(super) fn searched(&mut self) -> Option<Outcome> {
-        let Stage::Searching { searches } = &mut self.stage else { return None };
-        *searches = searches.saturating_add(1);
-        (*searches >= SEARCHES).then_some(Outcome::NotDone(NotDone::ProvenByLog))
+    /// Numbers of intents begin anew with a new database, and the lock still has the old entries.
+    fn is_older(&self, entry: &LogEntry) -> bool {
+        let left = self.before.and_then(|states| states.current_time);
+        matches!((entry.timestamp, left), (Some(written), Some(left)) if written < left)
     }
 
-    /// Time to send has run out: the outcome, unless it left already.
-    pub(super) fn given_up(&self) -> Option<Outcome> {
-        self.is_waiting().then_some(Outcome::NotDone(self.refusal.map_or(NotDone::NotSent, NotDone::Refused)))
+    /// The log was read to its end without an entry for it: the outcome, or `None` to search again.
+    pub(super) fn searched(&mut self, states: Option<&KeyturnerStates>) -> Option<Outcome> {
+        let Stage::Searching { searches } = &mut self.stage else { return None };
+        *searches = searches.saturating_add(1);
+        if *searches < SEARCHES {
+            return None;
+        }
+        let untouched = match (&self.before, states) {
+            (Some(before), Some(now)) => {
+                shows_the_same(before, now) && !can_result(self.request.action, now.lock_state)
+            }
+            _ => false,
+        };
+        Some(if untouched { Outcome::NotDone(NotDone::ProvenByLog) } else { Outcome::Unknown })
+    }
+
+    /// What is certain if it ends now and nobody knows more: it never left, or it is unknown.
+    pub(super) fn cut_short(&self) -> Outcome {
+        if self.is_waiting() {
+            Outcome::NotDone(self.refusal.map_or(NotDone::NotSent, NotDone::Refused))
+        } else {
+            Outcome::Unknown
+        }
     }
 
     /// The lock reported its state.
@@ -181,5 +230,22 @@ impl Action {
 
     pub(super) fn is_accepted(&self) -> bool {
         self.stage == Stage::Accepted
+    }
+}
+
+/// Whether nothing that an action changes differs.
+fn shows_the_same(before: &KeyturnerStates, now: &KeyturnerStates) -> bool {
+    (before.lock_state, before.trigger, before.last_action) == (now.lock_state, now.trigger, now.last_action)
+}
+
+/// Whether a lock may stand like that because it carried `action` out.
+const fn can_result(action: LockAction, state: LockState) -> bool {
+    match (action, state) {
+        (LockAction::Unlock, LockState::Unlocked | LockState::Unlatched)
+        | (LockAction::Lock | LockAction::FullLock, LockState::Locked)
+        | (LockAction::Unlatch, LockState::Unlocked | LockState::Unlatched | LockState::UnlockedLockNGo) => true,
+        (LockAction::Unlock | LockAction::Lock | LockAction::FullLock | LockAction::Unlatch, _) => false,
+        // It comes back to where it was.
+        _ => true,
     }
 }

@@ -1,5 +1,6 @@
 //! One request and its answers; never two at once on one authorization.
 
+use super::due::Read;
 use crate::protocol::Command;
 use crate::protocol::crypto::{Challenge, Pin};
 use crate::protocol::frame::Message;
@@ -9,9 +10,9 @@ use crate::protocol::request::{PinCommand, config_request};
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
 
 /// Log entries asked for at a time; an action waits for one page at most.
-pub(super) const LOG_PAGE: u16 = 50;
+pub(super) const LOG_PAGE: u16 = 25;
 /// Authorizations or codes asked for at a time.
-pub(super) const LIST_PAGE: u16 = 100;
+pub(super) const LIST_PAGE: u16 = 25;
 
 /// What is being asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +22,88 @@ pub(super) enum Job {
     /// Configuration.
     Config,
     /// The newest index of the log, to notice that it was cleared.
-    NewestLogIndex { newest: Option<LogIndex> },
-    /// Entries behind the cursor.
-    Log { entries: Vec<LogEntry> },
+    NewestLogIndex { newest: Option<LogIndex>, announced: Option<u16> },
+    /// Entries behind `start`.
+    Log {
+        start: LogIndex,
+        entries: Vec<LogEntry>,
+        /// The cursor was set back meanwhile: these entries leave a hole in front of them.
+        is_void: bool,
+    },
     /// Authorizations.
-    Users { found: Vec<AuthorizationEntry>, announced: Option<u16> },
+    Users(List<AuthorizationEntry>),
     /// Keypad codes.
-    Codes { found: Vec<KeypadCode>, announced: Option<u16> },
+    Codes(List<KeypadCode>),
     /// A lock action.
     Action,
+}
+
+/// A list that is read in pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct List<T> {
+    pub(super) found: Vec<T>,
+    pub(super) announced: Option<u16>,
+    /// How many were there when this page began.
+    page_start: usize,
+}
+
+impl<T> List<T> {
+    pub(super) const fn new() -> Self {
+        Self { found: Vec::new(), announced: None, page_start: 0 }
+    }
+
+    /// Whether another page is worth asking for: some are missing, and this page brought some.
+    pub(super) fn has_more(&self) -> bool {
+        self.found.len() > self.page_start && self.found.len() < usize::from(self.announced.unwrap_or(0))
+    }
+
+    pub(super) const fn next_page(mut self) -> Self {
+        self.page_start = self.found.len();
+        self
+    }
+
+    /// True if there was room: a page has an end.
+    pub(super) fn push(&mut self, entry: T) -> bool {
+        let has_room = self.found.len() < self.page_start.saturating_add(usize::from(LIST_PAGE));
+        if has_room {
+            self.found.push(entry);
+        }
+        has_room
+    }
+
+    fn is_complete(&self) -> bool {
+        self.announced.is_some_and(|n| self.found.len() >= usize::from(n))
+    }
+}
+
+impl Job {
+    pub(super) const fn log_behind(start: LogIndex) -> Self {
+        Self::Log { start, entries: Vec::new(), is_void: false }
+    }
+
+    /// Which read it is; `None` for an action.
+    pub(super) const fn read(&self) -> Option<Read> {
+        Some(match self {
+            Self::States => Read::States,
+            Self::Config => Read::Config,
+            Self::NewestLogIndex { .. } => Read::Newest,
+            Self::Log { .. } => Read::Log,
+            Self::Users(_) => Read::Users,
+            Self::Codes(_) => Read::Codes,
+            Self::Action => return None,
+        })
+    }
+
+    const fn command(&self) -> Command {
+        match self {
+            Self::States => Command::KeyturnerStates,
+            Self::Config => Command::RequestConfig,
+            Self::NewestLogIndex { .. } | Self::Log { .. } => Command::RequestLogEntries,
+            Self::Users(_) => Command::RequestAuthorizationEntries,
+            Self::Codes(_) => Command::RequestKeypadCodes,
+            Self::Action => Command::LockAction,
+        }
+    }
 }
 
 /// How far the exchange is.
@@ -57,13 +131,7 @@ impl Exchange {
     }
 
     /// The command that follows the nonce; `None` for the action, which decides for itself.
-    pub(super) fn command(
-        &self,
-        nonce: &Challenge,
-        pin: Pin,
-        generation: Generation,
-        cursor: LogIndex,
-    ) -> Option<Message> {
+    pub(super) fn command(&self, nonce: &Challenge, pin: Pin, generation: Generation) -> Option<Message> {
         let log = |start_index, count, order| {
             PinCommand::RequestLogEntries(LogRequest { start_index, count, order, total_count: true })
         };
@@ -71,21 +139,31 @@ impl Exchange {
             Job::States | Job::Action => return None,
             Job::Config => return Some(config_request(Command::RequestConfig, nonce)),
             Job::NewestLogIndex { .. } => log(0, 1, SortOrder::Descending),
-            Job::Log { .. } => log(cursor, LOG_PAGE, SortOrder::Ascending),
-            Job::Users { found, .. } => PinCommand::RequestAuthorizationEntries(offset(found.len()), LIST_PAGE),
-            Job::Codes { found, .. } => PinCommand::RequestKeypadCodes(offset(found.len()), LIST_PAGE),
+            Job::Log { start, .. } => log(*start, LOG_PAGE, SortOrder::Ascending),
+            Job::Users(list) => PinCommand::RequestAuthorizationEntries(offset(list.found.len()), LIST_PAGE),
+            Job::Codes(list) => PinCommand::RequestKeypadCodes(offset(list.found.len()), LIST_PAGE),
         };
         Some(command.encode(nonce, pin, generation))
+    }
+
+    /// Whether an error report about `command` is about this exchange, as far as it has come.
+    pub(super) fn is_about(&self, command: u16) -> bool {
+        let asked = Command::RequestData.id();
+        match self.stage {
+            Stage::Challenge => command == asked || command == Command::Challenge.id(),
+            Stage::Answer if self.job == Job::States => command == asked || command == self.job.command().id(),
+            Stage::Answer => command == self.job.command().id(),
+        }
     }
 
     /// Whether everything announced has come, so that a missing final Status does no harm.
     pub(super) fn is_list_complete(&self) -> bool {
         self.stage == Stage::Answer
             && match &self.job {
-                Job::Users { found, announced } => announced.is_some_and(|n| found.len() >= usize::from(n)),
-                Job::Codes { found, announced } => announced.is_some_and(|n| found.len() >= usize::from(n)),
-                Job::Log { entries } => entries.len() >= usize::from(LOG_PAGE),
-                Job::NewestLogIndex { newest } => newest.is_some(),
+                Job::Users(list) => list.is_complete(),
+                Job::Codes(list) => list.is_complete(),
+                Job::Log { entries, .. } => entries.len() >= usize::from(LOG_PAGE),
+                Job::NewestLogIndex { newest, .. } => newest.is_some(),
                 Job::States | Job::Config | Job::Action => false,
             }
     }

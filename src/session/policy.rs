@@ -8,7 +8,7 @@ const BUDGET: usize = 6;
 const BUDGET_WINDOW: Duration = Duration::from_secs(60);
 /// A bit that is still set right after a read is either a new change or stuck: ask again after this, then less and less often.
 const STUCK_FIRST: Duration = Duration::from_secs(2);
-const STUCK_MAX: Duration = Duration::from_secs(30);
+const STUCK_MAX: Duration = Duration::from_secs(300);
 /// A failed connection is tried again after this, then after twice as long, up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -46,6 +46,11 @@ impl BeaconPolicy {
         }
         self.spent.push_back(now);
         true
+    }
+
+    /// What was read was new: where something happened, more may follow soon.
+    pub(super) fn news(&mut self) {
+        self.stuck_wait = None;
     }
 
     /// The state was read, which clears the bit for a bridge.
@@ -94,13 +99,13 @@ mod tests {
     fn a_stuck_bit_is_asked_less_and_less_often() {
         let mut policy = BeaconPolicy::default();
         let mut reads = Vec::new();
-        for t in 0..300 {
+        for t in 0..1_500 {
             if policy.should_connect(true, s(t)) {
                 reads.push(t);
                 policy.state_read(s(t));
             }
         }
-        assert_eq!(reads, [0, 2, 6, 14, 30, 60, 90, 120, 150, 180, 210, 240, 270]);
+        assert_eq!(reads, [0, 2, 6, 14, 30, 62, 126, 254, 510, 810, 1_110, 1_410]);
     }
 
     #[test]

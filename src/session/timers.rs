@@ -59,7 +59,11 @@ impl TimerTable {
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.expiries.get(timer as usize).is_some_and(Option::is_some)
+        self.expiry(timer).is_some()
+    }
+
+    pub(super) fn expiry(&self, timer: Timer) -> Option<Duration> {
+        self.expiries.get(timer as usize).copied().flatten()
     }
 
     /// When the earliest timer fires.
@@ -71,7 +75,7 @@ impl TimerTable {
     pub(super) fn take_due(&mut self, now: Duration) -> Option<Timer> {
         let timer = Self::ALL
             .into_iter()
-            .filter_map(|timer| Some((self.expiries.get(timer as usize).copied().flatten()?, timer)))
+            .filter_map(|timer| Some((self.expiry(timer)?, timer)))
             .filter(|(at, _)| *at <= now)
             .min_by_key(|(at, _)| *at)
             .map(|(_, timer)| timer)?;

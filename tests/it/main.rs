@@ -1,6 +1,8 @@
 //! One test binary; a module per behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod action_at_most_once;
+mod action_random;
 mod bridge_actions;
 mod bridge_auth;
 mod bridge_wire;
@@ -17,6 +19,8 @@ mod known_answers;
 mod purity;
 mod reassembly;
 mod secrets;
+mod session_hygiene;
+mod session_pair;
 mod sim_radio;
 mod sim_sockets;
 mod simlock_beacon;

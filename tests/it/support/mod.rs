@@ -4,3 +4,5 @@ pub(crate) mod bench;
 pub(crate) mod central;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;
+pub(crate) mod pair;
+pub(crate) mod puppet;

@@ -1,0 +1,173 @@
+//! What an actor does for its session and its journal: the radio, the event log, what is known of the lock.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::PairedLock;
+use super::actor::Actor;
+use super::handle::{LockSnapshot, Shared};
+use crate::attribution::{self, Draft, UnknownReason};
+use crate::clock::UnixMillis;
+use crate::protocol::config::Config;
+use crate::protocol::gatt::Generation;
+use crate::protocol::state::KeyturnerStates;
+use crate::session::{Input, LogAccess, Output};
+use crate::store::{Batch, LockRow, Observation, StoreError};
+
+impl Actor<'_> {
+    pub(super) async fn on_session(&mut self, output: Output) -> Result<(), StoreError> {
+        let now = self.now();
+        match output {
+            Output::Connect => self.connect(),
+            Output::Disconnect => self.end_link(),
+            Output::Write(characteristic, value) => {
+                if let Some(port) = &mut self.port {
+                    port.write(characteristic, value);
+                }
+            }
+            Output::Observed(states) => self.on_observed(states, now),
+            Output::Log { entries, end } => self.journal.handle_log(entries, end, now),
+            Output::LogReset { newest } => {
+                warn!(lock = %self.lock.label(), "the lock's log was cleared");
+                self.journal.handle_log_reset(newest);
+            }
+            Output::LogAccess(access) => self.on_log_access(access, now),
+            Output::Config(config) => self.on_config(&config).await?,
+            Output::Codes(codes) => {
+                self.tools.store.replace_keypad_codes(self.lock.nuki_id, &codes, self.tools.clock.wall()).await?;
+                self.directory.set_codes(&codes);
+            }
+            Output::Users(users) => {
+                self.tools.store.replace_users(self.lock.nuki_id, &users, self.tools.clock.wall()).await?;
+                self.directory.set_users(&users);
+                // People come after codes, so both are fresh now.
+                self.journal.handle_directory(self.directory.clone(), now);
+            }
+            Output::ActionAccepted { intent_id } => self.on_accepted(intent_id),
+            Output::ActionFinished { intent_id, outcome } => self.on_finished(intent_id, outcome).await,
+            Output::AuthorizationLost => {
+                error!(lock = %self.lock.label(), "the lock does not know this gateway any more; run `keyturner pair` again");
+            }
+            Output::Garbled(error) => {
+                warn!(lock = %self.lock.label(), %error, "the lock sent something that is no message")
+            }
+            Output::Refused(report) => {
+                warn!(lock = %self.lock.label(), code = %report.code, command = report.command, "the lock refused a request");
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn on_journal(&mut self, output: attribution::Output) -> Result<(), StoreError> {
+        let now = self.now();
+        match output {
+            attribution::Output::Commit(draft) => self.commit(draft).await?,
+            attribution::Output::ReadLog => self.session.handle(Input::ReadLog, now),
+            attribution::Output::CheckLog => self.session.handle(Input::CheckLog, now),
+            attribution::Output::ReadDirectory => self.session.handle(Input::ReadDirectory, now),
+        }
+        Ok(())
+    }
+
+    /// Truth on disk, then tell.
+    async fn commit(&mut self, draft: Draft) -> Result<(), StoreError> {
+        let snapshot = self.snapshot();
+        let bodies = draft
+            .tellings
+            .iter()
+            .map(|telling| {
+                let event = telling.event.and_then(|at| draft.events.get(at));
+                (self.tools.callback_body)(&snapshot, &telling.states, event)
+            })
+            .collect();
+        let batch = Batch {
+            nuki_id: self.lock.nuki_id,
+            observed_at: self.tools.clock.wall(),
+            observations: draft
+                .observations
+                .iter()
+                .map(|seen| Observation { states: seen.states, before: seen.before.map(|states| states.lock_state) })
+                .collect(),
+            events: draft.events,
+            cursor: draft.cursor,
+            callback_bodies: bodies,
+        };
+        self.tools.store.commit(&batch).await?;
+        for event in &batch.events {
+            info!(
+                lock = %self.lock.label(),
+                kind = event.kind.name(),
+                method = event.method.name(),
+                attribution = event.attribution.name(),
+                log_index = event.log_index,
+                backfilled = event.backfilled,
+                "event"
+            );
+        }
+        (self.tools.committed)();
+        Ok(())
+    }
+
+    fn on_observed(&mut self, states: KeyturnerStates, now: Duration) {
+        let at = self.tools.clock.wall();
+        update(&self.wiring.shared, self.lock, |snapshot| snapshot.state = Some((states, at)));
+        self.answer_readers(states);
+        self.journal.handle_states(states, now);
+    }
+
+    fn on_log_access(&mut self, access: LogAccess, now: Duration) {
+        // It outlives this actor: a PIN is not tried again because the event log failed.
+        self.wiring.memory.pin_refused |= access == LogAccess::PinRefused;
+        let blocked = match access {
+            LogAccess::Readable => None,
+            LogAccess::PinMissing => Some(UnknownReason::PinMissing),
+            LogAccess::PinRefused => Some(UnknownReason::PinRefused),
+            LogAccess::LoggingOff => Some(UnknownReason::LoggingOff),
+        };
+        if let Some(reason) = blocked {
+            warn!(lock = %self.lock.label(), reason = reason.name(), "the lock's log cannot be read: nobody can be named");
+        }
+        self.journal.handle_log_access(blocked, now);
+    }
+
+    async fn on_config(&mut self, config: &Config) -> Result<(), StoreError> {
+        let firmware = config.firmware_version.map(|[major, minor, patch]| format!("{major}.{minor}.{patch}"));
+        let has_keypad = config.has_keypad.unwrap_or(false) || config.has_keypad2.unwrap_or(false);
+        let device_type = bridge_device_type(self.lock.generation, config.device_type);
+        update(&self.wiring.shared, self.lock, |snapshot| {
+            snapshot.name.clone_from(&config.name);
+            snapshot.firmware_version.clone_from(&firmware);
+            snapshot.has_keypad = has_keypad;
+            snapshot.device_type = device_type;
+        });
+        self.tools.store.register_lock(&lock_row(&self.snapshot(), self.tools.clock.wall())).await
+    }
+}
+
+pub(super) fn update(shared: &Mutex<Shared>, lock: &PairedLock, change: impl FnOnce(&mut LockSnapshot)) {
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    change(shared.locks.entry(lock.nuki_id).or_insert_with(|| lock.snapshot()));
+}
+
+/// The Bridge API's number for a device; newer models than it knows are reported as the newest it knows.
+const fn bridge_device_type(generation: Generation, device_type: Option<u8>) -> u8 {
+    match (generation, device_type) {
+        (Generation::Opener, _) => 2,
+        (Generation::Gen1To4, None) => 0,
+        (Generation::Gen1To4, Some(3)) => 3,
+        _ => 4,
+    }
+}
+
+pub(super) fn lock_row(snapshot: &LockSnapshot, now: UnixMillis) -> LockRow {
+    LockRow {
+        nuki_id: snapshot.nuki_id,
+        name: snapshot.name.clone(),
+        device_type: snapshot.device_type,
+        firmware_version: snapshot.firmware_version.clone(),
+        has_keypad: snapshot.has_keypad,
+        paired_at: now,
+    }
+}

@@ -1,0 +1,157 @@
+//! What goes into a session and what comes out.
+
+use std::time::Duration;
+
+use super::action::{ActionRequest, Outcome};
+use super::channel::ChannelError;
+use crate::protocol::beacon::Beacon;
+use crate::protocol::config::Config;
+use crate::protocol::crypto::{Pin, SharedKey};
+use crate::protocol::frame::AuthId;
+use crate::protocol::gatt::{Characteristic, Generation};
+use crate::protocol::log::{LogEntry, LogIndex};
+use crate::protocol::reply::ErrorReport;
+use crate::protocol::state::KeyturnerStates;
+use crate::protocol::users::{AuthorizationEntry, KeypadCode};
+
+/// What a session needs to know of its lock.
+#[derive(Debug)]
+pub struct SessionConfig {
+    /// Device family.
+    pub generation: Generation,
+    /// The authorization.
+    pub auth_id: AuthId,
+    /// Its key.
+    pub key: SharedKey,
+    /// The number given at pairing.
+    pub app_id: u32,
+    /// The administrator's PIN; without it the log cannot be read.
+    pub pin: Option<Pin>,
+    /// The lock refused this PIN before: it is not tried again.
+    pub pin_refused: bool,
+    /// Index of the last log entry that is stored; 0 for none.
+    pub cursor: LogIndex,
+    /// Fresh randomness from the operating system; message nonces derive from it.
+    pub seed: [u8; 32],
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub enum Input {
+    /// The lock was heard.
+    Beacon(Beacon),
+    /// A link is up and subscribed.
+    Connected,
+    /// A link could not be made.
+    ConnectFailed,
+    /// The lock indicated these bytes.
+    Received(Characteristic, Vec<u8>),
+    /// A write was not acknowledged; the link is of no more use.
+    WriteFailed,
+    /// The link is gone, by whoever's wish.
+    Disconnected,
+    /// Act, once at most.
+    Act(ActionRequest),
+    /// Read the state; the answer is an [`Output::Observed`].
+    ReadState,
+    /// The state has changed and the log has not said why: read it again.
+    ReadLog,
+    /// The log had no entry for a change: find out whether it was cleared.
+    CheckLog,
+    /// Read authorizations and keypad codes.
+    ReadDirectory,
+    /// What was read could not be stored: read the log from here again.
+    Rewind(LogIndex),
+    /// The end: every open action gets its answer, the link is ended, and nothing begins any more.
+    Stop,
+}
+
+/// What a session wants, or has learnt.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// Make a link.
+    Connect,
+    /// End the link.
+    Disconnect,
+    /// Write this, as one message with response.
+    Write(Characteristic, Vec<u8>),
+    /// The lock's state, asked for or not.
+    Observed(KeyturnerStates),
+    /// Entries behind the cursor, ascending; `end` says that there are no more.
+    Log {
+        /// The entries.
+        entries: Vec<LogEntry>,
+        /// Whether the log was read to its end.
+        end: bool,
+    },
+    /// The log's newest index is below the cursor: it was cleared. The cursor is 0 again.
+    LogReset {
+        /// Newest index there is, `None` for an empty log.
+        newest: Option<LogIndex>,
+    },
+    /// Whether the log can be read has become known or has changed.
+    LogAccess(LogAccess),
+    /// The configuration.
+    Config(Box<Config>),
+    /// Every authorization.
+    Users(Vec<AuthorizationEntry>),
+    /// Every keypad code.
+    Codes(Vec<KeypadCode>),
+    /// The lock accepted the action.
+    ActionAccepted {
+        /// Which.
+        intent_id: i64,
+    },
+    /// The action ended.
+    ActionFinished {
+        /// Which.
+        intent_id: i64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The lock does not know our authorization any more: pair again.
+    AuthorizationLost,
+    /// The lock sent something that cannot be understood; the link is ended.
+    Garbled(ChannelError),
+    /// The lock refused a request.
+    Refused(ErrorReport),
+}
+
+/// Whether the lock's log can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogAccess {
+    /// As far as known.
+    Readable,
+    /// No PIN was given.
+    PinMissing,
+    /// The lock refused the PIN; it is not tried again.
+    PinRefused,
+    /// The lock does not write its log.
+    LoggingOff,
+}
+
+impl LogAccess {
+    /// Whether PIN commands make sense.
+    #[must_use]
+    pub const fn has_pin(self) -> bool {
+        matches!(self, Self::Readable | Self::LoggingOff)
+    }
+
+    pub(super) const fn at_start(pin: Option<Pin>, pin_refused: bool) -> Self {
+        match pin {
+            None => Self::PinMissing,
+            Some(_) if pin_refused => Self::PinRefused,
+            Some(_) => Self::Readable,
+        }
+    }
+}
+
+/// How often the state is read without any beacon asking for it.
+pub(super) const fn upkeep(generation: Generation) -> Duration {
+    match generation {
+        // Four connections a day: a beacon tells of everything that happens.
+        Generation::Gen1To4 | Generation::Opener => Duration::from_secs(6 * 3600),
+        // It has no bridge role, and whether its beacon tells is not known; peers read every half hour.
+        Generation::Gen5 => Duration::from_secs(30 * 60),
+    }
+}

@@ -1,0 +1,149 @@
+//! A session's links: when one is made, what arrives on it, how it ends.
+
+use std::time::Duration;
+
+use super::action::{Action, NotDone, Outcome};
+use super::daily::{LinkState, Session};
+use super::due::Read;
+use super::exchange::{Exchange, Job};
+use super::io::{Output, upkeep};
+use super::timers::Timer;
+use crate::protocol::ErrorCode;
+use crate::protocol::beacon::Beacon;
+use crate::protocol::frame::{Message, decode_plain};
+use crate::protocol::gatt::Characteristic;
+use crate::protocol::reply::Reply;
+
+/// After the lock said that it does not know us, it is asked again this late.
+const LOST_PAUSE: Duration = Duration::from_secs(30 * 60);
+/// Somebody waits at the door: a failed connection is tried again after this, not after a back-off.
+const ACTION_RETRY: Duration = Duration::from_millis(500);
+/// News that the lock did not hand out in several tries are asked for again this late.
+const GIVEN_UP_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+impl Session {
+    pub(super) fn on_beacon(&mut self, beacon: Beacon, now: Duration) {
+        if self.link != LinkState::Down || self.lost || self.stopped {
+            return;
+        }
+        if self.beacons.should_connect(beacon.state_changed, now) {
+            self.want(Read::States);
+            // A lock that is heard and has news is worth a try before the back-off ends.
+            self.timers.stop(Timer::Reconnect);
+        }
+    }
+
+    pub(super) fn on_connected(&mut self, now: Duration) {
+        if self.stopped {
+            self.outputs.push_back(Output::Disconnect);
+            return;
+        }
+        self.link = LinkState::Up;
+        self.channel.reset();
+        self.has_spoken = false;
+        self.exchange = None;
+        if self.action.as_ref().is_some_and(Action::is_searching) {
+            self.want(Read::States);
+        }
+        self.timers.stop(Timer::Reconnect);
+        self.timers.set(Timer::SafetyNet, now.saturating_add(upkeep(self.generation)));
+    }
+
+    pub(super) fn on_link_down(&mut self, now: Duration) {
+        self.link = LinkState::Down;
+        if let Some(exchange) = self.exchange.take() {
+            self.abandon(exchange, now);
+        }
+        if let Some(action) = &mut self.action {
+            action.link_lost();
+        }
+        for timer in [Timer::Reply, Timer::Motor, Timer::Linger] {
+            self.timers.stop(timer);
+        }
+        if self.is_moving() {
+            // Left in the middle of a motion: its end must be seen.
+            self.want(Read::States);
+        }
+        if self.wants_link() && !self.timers.is_set(Timer::Reconnect) {
+            let wait = if self.action.is_some() { ACTION_RETRY } else { self.backoff.next_wait() };
+            self.timers.set(Timer::Reconnect, now.saturating_add(wait));
+        }
+    }
+
+    /// Ends the link from our side.
+    pub(super) fn leave_link(&mut self, now: Duration) {
+        if self.link == LinkState::Up {
+            self.outputs.push_back(Output::Disconnect);
+        }
+        self.on_link_down(now);
+    }
+
+    /// An exchange ends without its end mark. What it brought is kept.
+    pub(super) fn abandon(&mut self, exchange: Exchange, now: Duration) {
+        self.timers.stop(Timer::Reply);
+        let Some(read) = exchange.job.read() else { return };
+        if let Job::Log { entries, is_void: false, .. } = exchange.job
+            && !entries.is_empty()
+        {
+            self.due.succeeded(Read::Log);
+            self.hand_on(entries, false);
+        }
+        if self.due.stumbled(read) && read.is_news() {
+            let again = now.saturating_add(GIVEN_UP_PAUSE);
+            let planned = self.timers.expiry(Timer::SafetyNet).unwrap_or(again);
+            self.timers.set(Timer::SafetyNet, again.min(planned));
+        }
+    }
+
+    pub(super) fn on_received(&mut self, characteristic: Characteristic, bytes: &[u8], now: Duration) {
+        if self.link != LinkState::Up {
+            return;
+        }
+        match characteristic {
+            Characteristic::KeyturnerUsdio => match self.channel.receive(bytes) {
+                Ok(replies) => {
+                    for reply in replies {
+                        // An answer can end the link; what came behind it in one piece is void then.
+                        if self.link == LinkState::Up {
+                            self.on_reply(reply, now);
+                        }
+                    }
+                }
+                Err(error) => {
+                    self.outputs.push_back(Output::Garbled(error));
+                    self.leave_link(now);
+                }
+            },
+            Characteristic::KeyturnerGdio => self.on_plain(bytes, now),
+            Characteristic::PairingGdio => {}
+        }
+    }
+
+    /// The plain characteristic carries one thing: that the lock cannot decrypt what we send.
+    fn on_plain(&mut self, bytes: &[u8], now: Duration) {
+        let Ok(message) = decode_plain(bytes) else { return };
+        let Ok(Reply::Error(report)) = Reply::decode(message, false) else { return };
+        if report.code != ErrorCode::NotAuthorized {
+            self.outputs.push_back(Output::Refused(report));
+        } else if self.has_spoken {
+            // It understood us a moment ago: a frame was damaged, or somebody else says so, for nobody signs
+            // this message. The next link will show.
+            self.outputs.push_back(Output::Refused(report));
+            self.leave_link(now);
+        } else {
+            self.lost = true;
+            self.outputs.push_back(Output::AuthorizationLost);
+            self.exchange = None;
+            self.due.forget(|_| true);
+            self.finish_all_actions(Outcome::NotDone(NotDone::Refused(report.code)));
+            self.leave_link(now);
+            self.timers.set(Timer::Reconnect, now.saturating_add(LOST_PAUSE));
+            self.timers.set(Timer::SafetyNet, now.saturating_add(LOST_PAUSE));
+        }
+    }
+
+    pub(super) fn write(&mut self, message: &Message) {
+        let frame = self.channel.seal(message);
+        self.outputs.push_back(Output::Write(Characteristic::KeyturnerUsdio, frame));
+    }
+}

@@ -1,0 +1,229 @@
+//! What a session makes of the lock's messages.
+
+use std::time::Duration;
+
+use super::action::BUSY_PAUSE;
+use super::daily::Session;
+use super::due::{Due, Read};
+use super::exchange::{Exchange, Job, LOG_PAGE, Stage};
+use super::io::{LogAccess, Output};
+use super::timers::Timer;
+use crate::protocol::log::{LogEntry, LogEntryCount};
+use crate::protocol::reply::{ErrorReport, Reply};
+use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{ErrorCode, StatusCode};
+
+/// While the motor runs the lock reports by itself; after this silence it is asked.
+const MOTOR_SILENCE: Duration = Duration::from_millis(1_500);
+
+impl Session {
+    pub(super) fn on_reply(&mut self, reply: Reply, now: Duration) {
+        // The lock speaks our key: it is really there.
+        self.has_spoken = true;
+        if core::mem::take(&mut self.lost) {
+            self.want_everything();
+        }
+        match reply {
+            Reply::States(states) => self.on_states(states, now),
+            Reply::Challenge(nonce) => self.on_challenge(&nonce, now),
+            Reply::Status(StatusCode::Accepted) => self.on_accepted(now),
+            Reply::Status(StatusCode::Complete) => self.on_complete(now),
+            Reply::Status(StatusCode::Unknown(_)) | Reply::Battery(_) | Reply::Other(_) => {}
+            Reply::Error(report) => self.on_error(report, now),
+            Reply::Config(config) => {
+                if self.is_doing(|job| matches!(job, Job::Config)) {
+                    self.end_exchange();
+                    self.outputs.push_back(Output::Config(config));
+                }
+            }
+            reply => self.on_list_item(reply, now),
+        }
+    }
+
+    /// Part of a list, if it is the list that is being read.
+    fn on_list_item(&mut self, reply: Reply, now: Duration) {
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.stage == Stage::Answer) else { return };
+        let is_taken = match (reply, &mut exchange.job) {
+            (Reply::LogEntryCount(count), Job::NewestLogIndex { .. } | Job::Log { .. }) => {
+                self.on_log_count(count);
+                true
+            }
+            (Reply::LogEntry(entry), Job::NewestLogIndex { newest, .. }) => {
+                *newest = Some(entry.index.max(newest.unwrap_or(0)));
+                true
+            }
+            (Reply::LogEntry(entry), Job::Log { .. }) => self.on_log_entry(entry, now),
+            (Reply::AuthorizationEntryCount(count), Job::Users(list)) => {
+                list.announced = Some(count);
+                true
+            }
+            (Reply::AuthorizationEntry(entry), Job::Users(list)) => list.push(entry),
+            (Reply::KeypadCodeCount(count), Job::Codes(list)) => {
+                list.announced = Some(count);
+                true
+            }
+            (Reply::KeypadCode(code), Job::Codes(list)) => list.push(code),
+            _ => false,
+        };
+        if is_taken {
+            self.expect_reply(now);
+        }
+    }
+
+    fn on_log_count(&mut self, count: LogEntryCount) {
+        if let Some(Exchange { job: Job::NewestLogIndex { announced, .. }, .. }) = &mut self.exchange {
+            *announced = Some(count.count);
+        }
+        let access = if count.logging_enabled { LogAccess::Readable } else { LogAccess::LoggingOff };
+        self.set_log_access(access);
+    }
+
+    /// True if it is new: ascending and behind the cursor is what was asked for; anything else would be stored twice.
+    fn on_log_entry(&mut self, entry: LogEntry, now: Duration) -> bool {
+        let Some(Exchange { job: Job::Log { start, entries, .. }, .. }) = &mut self.exchange else { return false };
+        let position = entries.last().map_or(*start, |last| last.index);
+        if entry.index <= position || entries.len() >= usize::from(LOG_PAGE) {
+            return false;
+        }
+        let verdict = self
+            .action
+            .as_ref()
+            .filter(|action| action.is_searching())
+            .and_then(|action| action.verdict(&entry, self.auth_id));
+        entries.push(entry);
+        if let Some(outcome) = verdict {
+            self.finish_action(outcome, now);
+        }
+        true
+    }
+
+    fn on_states(&mut self, states: KeyturnerStates, now: Duration) {
+        let requested = self.is_doing(|job| matches!(job, Job::States));
+        if requested {
+            self.end_exchange();
+            self.beacons.state_read(now);
+        }
+        let news = self.states.is_none_or(|known| {
+            (known.lock_state, known.trigger, known.last_action, known.door_sensor)
+                != (states.lock_state, states.trigger, states.last_action, states.door_sensor)
+        });
+        if news {
+            self.beacons.news();
+        }
+        if self.config_count.replace(states.config_update_count).is_some_and(|n| n != states.config_update_count) {
+            self.want(Read::Config);
+            self.want(Read::Users);
+            self.want(Read::Codes);
+        }
+        self.states = Some(states);
+        // Our reading clears the beacon's bit, and with it whatever it announced: the log must be read behind it.
+        self.log_follows |= news || requested;
+        if let Some(action) = &mut self.action {
+            action.moved();
+        }
+        if !states.lock_state.is_transitional() {
+            self.motor_polls = 0;
+        }
+        if self.is_moving() {
+            self.timers.set(Timer::Motor, now.saturating_add(MOTOR_SILENCE));
+        } else {
+            self.timers.stop(Timer::Motor);
+            if requested {
+                if core::mem::take(&mut self.log_follows) {
+                    self.want(Read::Log);
+                }
+            } else if news {
+                // A state that came by itself leaves the bit set; only a requested one clears it.
+                self.want(Read::States);
+            }
+        }
+        self.outputs.push_back(Output::Observed(states));
+        self.judge_without_log(now);
+    }
+
+    fn on_challenge(&mut self, nonce: &[u8; 32], now: Duration) {
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.stage == Stage::Challenge) else {
+            return;
+        };
+        exchange.stage = Stage::Answer;
+        if exchange.job == Job::Action {
+            self.expect_reply(now);
+            return self.send_action(nonce, now);
+        }
+        match exchange.command(nonce, self.pin, self.generation) {
+            Some(message) => {
+                self.expect_reply(now);
+                self.write(&message);
+            }
+            None => self.end_exchange(),
+        }
+    }
+
+    fn on_complete(&mut self, now: Duration) {
+        let Some(Exchange { stage: Stage::Answer, job }) = &self.exchange else { return };
+        match job {
+            Job::Action => self.on_action_complete(now),
+            Job::States | Job::Config => {}
+            _ => self.finish_list(now),
+        }
+    }
+
+    fn on_error(&mut self, report: ErrorReport, now: Duration) {
+        let is_about_pin = matches!(report.code, ErrorCode::BadPin | ErrorCode::TooManyPinAttempts);
+        if is_about_pin {
+            // Another try could lock the owner out: stop until the owner acts, whatever it was about.
+            self.set_log_access(LogAccess::PinRefused);
+        }
+        let Some(exchange) = &self.exchange else {
+            self.outputs.push_back(Output::Refused(report));
+            return;
+        };
+        if !exchange.is_about(report.command) {
+            self.outputs.push_back(Output::Refused(report));
+            if report.command == 0 {
+                // The lock could not even read what it refuses; nothing certain follows from that on this link.
+                self.leave_link(now);
+            }
+            return;
+        }
+        if exchange.job == Job::Action {
+            return self.on_action_refused(report.code, now);
+        }
+        let Some(exchange) = self.exchange.take() else { return };
+        match report.code {
+            ErrorCode::BadNonce => self.abandon(exchange, now),
+            ErrorCode::Busy if exchange.job.read() == Some(Read::Log) => {
+                self.abandon(exchange, now);
+                if self.due.take(Read::Log) {
+                    self.timers.set(Timer::LogAgain, now.saturating_add(BUSY_PAUSE));
+                }
+            }
+            _ => {
+                // It said no; asking again would not change that.
+                self.timers.stop(Timer::Reply);
+                if let Job::Log { entries, is_void: false, .. } = exchange.job
+                    && !entries.is_empty()
+                {
+                    self.hand_on(entries, false);
+                }
+                if !is_about_pin {
+                    self.outputs.push_back(Output::Refused(report));
+                }
+            }
+        }
+        self.judge_without_log(now);
+    }
+
+    fn set_log_access(&mut self, access: LogAccess) {
+        // A PIN that was refused stays refused, whatever the lock says afterwards.
+        if self.log_access == access || (!self.log_access.has_pin() && access.has_pin()) {
+            return;
+        }
+        self.log_access = access;
+        if !access.has_pin() {
+            Due::forget(&mut self.due, Read::needs_pin);
+            self.timers.stop(Timer::LogAgain);
+        }
+        self.outputs.push_back(Output::LogAccess(access));
+    }
+}

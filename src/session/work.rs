@@ -1,0 +1,144 @@
+//! What a session does on a link: one exchange after the other, in order of their worth.
+
+use std::time::Duration;
+
+use super::action::Action;
+use super::daily::Session;
+use super::due::Read;
+use super::exchange::{Exchange, Job, LOG_PAGE, List};
+use super::io::{LogAccess, Output};
+use super::timers::Timer;
+use crate::protocol::log::{LogEntry, LogIndex};
+
+/// The lock answers within a few connection intervals; peers allow 3 to 4 s.
+const REPLY_WITHIN: Duration = Duration::from_secs(4);
+/// The state of one motion is asked for so often, then it is left alone.
+const MOTOR_POLLS: u8 = 20;
+/// A link without work is held so long, for what may follow at once.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// The next exchange, actions before all.
+    pub(super) fn next_job(&mut self) -> Option<Job> {
+        // What an action changed can only be told by who knows what was before it.
+        if self.states.is_none() && self.due.take(Read::States) {
+            return Some(Job::States);
+        }
+        let is_action_ready =
+            self.action.as_ref().is_some_and(Action::is_waiting) && !self.timers.is_set(Timer::BusyAgain);
+        if is_action_ready {
+            return Some(Job::Action);
+        }
+        let is_motor_running = self.timers.is_set(Timer::Motor);
+        let read = Read::ALL
+            .into_iter()
+            .filter(|read| *read == Read::States || !is_motor_running)
+            .find(|read| self.due.take(*read))?;
+        Some(match read {
+            Read::States => Job::States,
+            Read::Codes => Job::Codes(List::new()),
+            Read::Users => Job::Users(List::new()),
+            Read::Newest => Job::NewestLogIndex { newest: None, announced: None },
+            Read::Log => Job::log_behind(self.cursor),
+            Read::Config => Job::Config,
+        })
+    }
+
+    pub(super) fn begin(&mut self, job: Job, now: Duration) {
+        let (exchange, message) = Exchange::begin(job);
+        self.exchange = Some(exchange);
+        self.timers.stop(Timer::Linger);
+        self.expect_reply(now);
+        self.write(&message);
+    }
+
+    /// The lock owes something that belongs to the exchange; anything else does not make it pay.
+    pub(super) fn expect_reply(&mut self, now: Duration) {
+        self.timers.set(Timer::Reply, now.saturating_add(REPLY_WITHIN));
+    }
+
+    pub(super) fn end_exchange(&mut self) {
+        if let Some(exchange) = self.exchange.take()
+            && let Some(read) = exchange.job.read()
+        {
+            self.due.succeeded(read);
+        }
+        self.timers.stop(Timer::Reply);
+    }
+
+    /// Nothing to do on this link now.
+    pub(super) fn rest(&mut self, now: Duration) {
+        let busy = self.timers.is_set(Timer::Motor)
+            || self.timers.is_set(Timer::LogAgain)
+            || self.timers.is_set(Timer::BusyAgain);
+        if busy {
+            return;
+        }
+        // Only a link that brought everything it was made for is a success.
+        self.backoff.reset();
+        if !self.timers.is_set(Timer::Linger) {
+            self.timers.set(Timer::Linger, now.saturating_add(LINGER));
+        }
+    }
+
+    /// Whether the motor runs. A lock that shows a transitional state without end is left alone after a while.
+    pub(super) fn is_moving(&self) -> bool {
+        self.motor_polls < MOTOR_POLLS && self.states.is_some_and(|states| states.lock_state.is_transitional())
+    }
+
+    /// A list has ended: hand it on, or ask for its next page.
+    pub(super) fn finish_list(&mut self, now: Duration) {
+        let Some(exchange) = self.exchange.take() else { return };
+        self.timers.stop(Timer::Reply);
+        if let Some(read) = exchange.job.read() {
+            self.due.succeeded(read);
+        }
+        match exchange.job {
+            Job::NewestLogIndex { newest, announced } => self.on_newest(newest, announced),
+            // Read again from the new cursor.
+            Job::Log { is_void: true, .. } => self.want(Read::Log),
+            Job::Log { entries, .. } => {
+                let end = entries.len() < usize::from(LOG_PAGE);
+                if !end {
+                    self.want(Read::Log);
+                }
+                self.hand_on(entries, end);
+                if end {
+                    self.log_searched(now);
+                }
+            }
+            Job::Users(list) if list.has_more() => self.begin(Job::Users(list.next_page()), now),
+            Job::Users(list) => self.outputs.push_back(Output::Users(list.found)),
+            Job::Codes(list) if list.has_more() => self.begin(Job::Codes(list.next_page()), now),
+            Job::Codes(list) => self.outputs.push_back(Output::Codes(list.found)),
+            Job::States | Job::Config | Job::Action => {}
+        }
+    }
+
+    /// From here on the entries are the receiver's, so the cursor moves.
+    pub(super) fn hand_on(&mut self, entries: Vec<LogEntry>, end: bool) {
+        if let Some(last) = entries.last() {
+            self.cursor = last.index;
+            self.beacons.news();
+            self.backoff.reset();
+        }
+        self.outputs.push_back(Output::Log { entries, end });
+    }
+
+    fn on_newest(&mut self, newest: Option<LogIndex>, announced: Option<u16>) {
+        // Reading a whole log again is a lot of work for a mistake: an empty one has to say that it is empty.
+        let is_cleared = match newest {
+            Some(newest) => newest < self.cursor,
+            None => self.cursor > 0 && announced == Some(0) && self.log_access == LogAccess::Readable,
+        };
+        if is_cleared {
+            self.cursor = 0;
+            self.outputs.push_back(Output::LogReset { newest });
+        }
+        if newest.is_some_and(|newest| newest > self.cursor) {
+            self.want(Read::Log);
+        } else if !self.due.is_due(Read::Log) {
+            self.outputs.push_back(Output::Log { entries: Vec::new(), end: true });
+        }
+    }
+}

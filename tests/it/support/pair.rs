@@ -1,0 +1,453 @@
+//! A session and a simulated lock in pure virtual time: no runtime, no sleeping, every step is counted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use keyturner::protocol::beacon::Advertisement;
+use keyturner::protocol::crypto::{Pin, SharedKey};
+use keyturner::protocol::frame::{AuthId, Message, decode_encrypted, encode_encrypted};
+use keyturner::protocol::gatt::{Characteristic, Generation};
+use keyturner::protocol::log::{LogEntry, LogIndex};
+use keyturner::protocol::pairing::Applicant;
+use keyturner::protocol::request::LockActionCommand;
+use keyturner::protocol::state::KeyturnerStates;
+use keyturner::protocol::{Command, IdType, LockAction, LockState};
+use keyturner::session::pairing::{self, Pairing, PairingConfig};
+use keyturner::session::{ActionRequest, Input, Outcome, Output, Session, SessionConfig, intent_suffix};
+use keyturner::simlock::{self, Fault, LinkId, Moment, Person, SimLock, SimLockConfig};
+
+pub(crate) const NUKI_ID: u32 = 0x0A1B_2C3D;
+pub(crate) const APP_ID: u32 = 0x4B54_0001;
+pub(crate) const ANNA: u32 = 583_921;
+/// 2026-11-23 14:00:00 UTC.
+const START: i64 = 1_795_442_400;
+/// One way over the air.
+const FLIGHT: Duration = Duration::from_millis(15);
+const CONNECT_TIME: Duration = Duration::from_millis(300);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const SUPERVISION: Duration = Duration::from_secs(6);
+const BEACON_EVERY: Duration = Duration::from_secs(1);
+/// So much may happen at one point in time; more is a loop that feeds itself.
+const MAX_AT_ONCE: u32 = 500;
+
+/// Where the link breaks, counted from when it is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The n-th write does not arrive.
+    BeforeWrite(u32),
+    /// The n-th write arrives; nothing comes back.
+    AfterWrite(u32),
+    /// The n-th indication arrives, its confirmation does not.
+    AfterIndication(u32),
+}
+
+#[derive(Debug)]
+enum Event {
+    Connected,
+    ConnectFailed,
+    ToLock(LinkId, Characteristic, Vec<u8>),
+    ToUs(LinkId, Characteristic, Vec<u8>),
+    Confirm(LinkId),
+    Supervision(LinkId),
+}
+
+/// What the session has told.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) outcomes: Vec<(i64, Outcome, Duration)>,
+    pub(crate) accepted: Vec<i64>,
+    pub(crate) entries: Vec<LogEntry>,
+    /// How often the log was read to its end.
+    pub(crate) ends: u32,
+    pub(crate) states: Vec<LockState>,
+    pub(crate) connects: Vec<Duration>,
+    /// Every other output, as text.
+    pub(crate) other: Vec<String>,
+    /// Commands that left, in order.
+    pub(crate) sent: Vec<Command>,
+    /// Frames of lock actions that left, by name suffix.
+    pub(crate) action_frames: BTreeMap<String, u32>,
+}
+
+pub(crate) struct Pair {
+    pub(crate) session: Session,
+    pub(crate) lock: SimLock,
+    pub(crate) now: Duration,
+    pub(crate) seen: Seen,
+    pub(crate) in_range: bool,
+    pub(crate) mtu: u16,
+    /// Whether the lock's advertisements are heard.
+    pub(crate) hears_beacons: bool,
+    pub(crate) auth_id: AuthId,
+    key: SharedKey,
+    pin: Option<Pin>,
+    link: Option<LinkId>,
+    next_link: u32,
+    queue: BTreeMap<(Duration, u64), Event>,
+    seq: u64,
+    next_beacon: Duration,
+    advertising: Vec<u8>,
+    cut: Option<Cut>,
+    at_once: u32,
+}
+
+impl Pair {
+    pub(crate) fn new() -> Self {
+        Self::with(SimLockConfig::family(NUKI_ID), Some(Pin::new(1234)))
+    }
+
+    pub(crate) fn with(config: SimLockConfig, pin: Option<Pin>) -> Self {
+        let mut lock = SimLock::new(config, [7; 32]);
+        let (auth_id, key) = pair(&mut lock);
+        let mut advertising = Vec::new();
+        while let Some(output) = lock.poll() {
+            if let simlock::Output::Advertise(new) = output {
+                advertising = new.data;
+            }
+        }
+        let now = Duration::from_secs(1);
+        let mut pair = Self {
+            session: session(&key, auth_id, pin, 0, now),
+            lock,
+            now,
+            seen: Seen::default(),
+            in_range: true,
+            mtu: 247,
+            hears_beacons: true,
+            auth_id,
+            key,
+            pin,
+            link: None,
+            next_link: 100,
+            queue: BTreeMap::new(),
+            seq: 0,
+            next_beacon: now + BEACON_EVERY,
+            advertising,
+            cut: None,
+            at_once: 0,
+        };
+        pair.input(Input::ReadState);
+        pair
+    }
+
+    /// A paired lock whose session has read everything once.
+    pub(crate) fn settled() -> Self {
+        let mut pair = Self::new();
+        pair.rest();
+        pair.forget();
+        pair
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.seen = Seen::default();
+    }
+
+    /// The gateway dies and comes back: all it knows is what was stored.
+    pub(crate) fn restart(&mut self, cursor: LogIndex) {
+        self.drop_link_of_lock();
+        self.queue.clear();
+        self.session = session(&self.key, self.auth_id, self.pin, cursor, self.now);
+        self.input(Input::ReadState);
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        self.session.handle(input, self.now);
+        self.carry_out();
+    }
+
+    pub(crate) fn act(&mut self, intent_id: i64, action: LockAction) {
+        self.input(Input::Act(ActionRequest { intent_id, action, asked_at: self.now }));
+    }
+
+    pub(crate) fn person(&mut self, person: Person) {
+        self.to_lock(simlock::Input::Person(person));
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.to_lock(simlock::Input::Fault(fault));
+    }
+
+    pub(crate) fn cut_at(&mut self, cut: Cut) {
+        self.cut = Some(cut);
+    }
+
+    pub(crate) fn set_in_range(&mut self, in_range: bool) {
+        self.in_range = in_range;
+        if let (false, Some(link)) = (in_range, self.link) {
+            self.after(SUPERVISION, Event::Supervision(link));
+        }
+    }
+
+    pub(crate) fn is_linked(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// The lock's own count of what it carried out for an intent.
+    pub(crate) fn executions(&self, intent_id: i64) -> u32 {
+        self.lock.executions(APP_ID, &intent_suffix(intent_id))
+    }
+
+    pub(crate) fn outcome(&self, intent_id: i64) -> Option<Outcome> {
+        self.seen.outcomes.iter().find(|(id, ..)| *id == intent_id).map(|(_, outcome, _)| *outcome)
+    }
+
+    /// The lock says something that nobody expects, over the link that is up.
+    pub(crate) fn say(&mut self, message: &Message) {
+        let frame = self.seal(message);
+        self.input(Input::Received(Characteristic::KeyturnerUsdio, frame));
+    }
+
+    pub(crate) fn seal(&self, message: &Message) -> Vec<u8> {
+        encode_encrypted(&self.key, &[0x5A; 24], self.auth_id, message)
+    }
+
+    fn moment(&self) -> Moment {
+        let seconds = i64::try_from(self.now.as_secs()).unwrap();
+        Moment { mono: self.now, unix_seconds: START + seconds }
+    }
+
+    fn after(&mut self, wait: Duration, event: Event) {
+        self.seq += 1;
+        self.queue.insert((self.now + wait, self.seq), event);
+    }
+
+    /// One jump to whatever happens next.
+    pub(crate) fn step(&mut self) {
+        let queued = self.queue.keys().next().map(|(at, _)| *at);
+        let beacon = Some(self.next_beacon);
+        let next = [queued, beacon, self.session.next_timeout(), self.lock.next_timeout()];
+        let next = next.into_iter().flatten().min().unwrap().max(self.now);
+        self.at_once = if next > self.now { 0 } else { self.at_once + 1 };
+        assert!(self.at_once < MAX_AT_ONCE, "time stands still at {next:?}: {:?}", self.seen.other);
+        self.now = next;
+        if self.session.next_timeout().is_some_and(|at| at <= self.now) {
+            self.session.handle_timeout(self.now);
+            self.carry_out();
+        }
+        if self.lock.next_timeout().is_some_and(|at| at <= self.now) {
+            self.to_lock(simlock::Input::Tick);
+        }
+        if self.next_beacon <= self.now {
+            self.next_beacon = self.now + BEACON_EVERY;
+            self.beacon();
+        }
+        while let Some(((at, seq), event)) = self.queue.pop_first() {
+            if at > self.now {
+                self.queue.insert((at, seq), event);
+                break;
+            }
+            self.happen(event);
+        }
+    }
+
+    fn beacon(&mut self) {
+        if self.in_range
+            && self.hears_beacons
+            && let Some(Advertisement::Beacon(beacon)) = Advertisement::parse(&self.advertising)
+        {
+            self.input(Input::Beacon(beacon));
+        }
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    /// Steps until `done`; fails if that takes longer than `limit` of virtual time.
+    pub(crate) fn drive_bounded(&mut self, limit: Duration, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        let end = self.now + limit;
+        while !done(self) {
+            assert!(self.now < end, "it never came to this: {what}; seen {:?}", self.seen);
+            self.step();
+        }
+    }
+
+    /// Until no link is up, none is wanted, and the beacon's bit is clear.
+    pub(crate) fn rest(&mut self) {
+        self.drive_bounded(Duration::from_secs(900), "rest", |pair| {
+            let busy = pair.link.is_some() || pair.queue.values().any(|event| matches!(event, Event::Connected));
+            !busy && !pair.lock.state().state_changed
+        });
+        self.pass(Duration::from_secs(1));
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Connected if !self.in_range => self.after(CONNECT_LIMIT - CONNECT_TIME, Event::ConnectFailed),
+            Event::Connected => {
+                let link = LinkId(self.next_link);
+                self.next_link += 1;
+                self.link = Some(link);
+                let mtu = self.mtu;
+                self.to_lock(simlock::Input::Connected { link, mtu });
+                for characteristic in [Characteristic::KeyturnerGdio, Characteristic::KeyturnerUsdio] {
+                    self.to_lock(simlock::Input::Subscribed { link, characteristic, indications: true });
+                }
+                self.input(Input::Connected);
+            }
+            Event::ConnectFailed => self.input(Input::ConnectFailed),
+            Event::Supervision(link) if self.link == Some(link) && !self.in_range => self.lose_link(),
+            Event::Supervision(_) => {}
+            Event::ToLock(link, ..) | Event::ToUs(link, ..) | Event::Confirm(link) if self.link != Some(link) => {}
+            // Sent again at each connection event, until the supervision time is over.
+            event @ (Event::ToLock(..) | Event::ToUs(..) | Event::Confirm(..)) if !self.in_range => {
+                self.after(Duration::from_millis(100), event);
+            }
+            Event::ToLock(link, characteristic, value) => {
+                if self.is_cut(|cut| if let Cut::BeforeWrite(n) = cut { Some((n, Cut::BeforeWrite)) } else { None }) {
+                    return self.lose_link();
+                }
+                self.to_lock(simlock::Input::Write { link, characteristic, value });
+                if self.is_cut(|cut| if let Cut::AfterWrite(n) = cut { Some((n, Cut::AfterWrite)) } else { None }) {
+                    self.lose_link();
+                }
+            }
+            Event::ToUs(link, characteristic, value) => {
+                self.input(Input::Received(characteristic, value));
+                let counts = |cut| {
+                    if let Cut::AfterIndication(n) = cut {
+                        Some((n, Cut::AfterIndication as fn(u32) -> Cut))
+                    } else {
+                        None
+                    }
+                };
+                if self.is_cut(counts) {
+                    self.lose_link();
+                } else {
+                    self.after(FLIGHT, Event::Confirm(link));
+                }
+            }
+            Event::Confirm(link) => self.to_lock(simlock::Input::Confirmed { link }),
+        }
+    }
+
+    fn is_cut<F: Fn(u32) -> Cut>(&mut self, counts: impl Fn(Cut) -> Option<(u32, F)>) -> bool {
+        let Some((n, again)) = self.cut.and_then(counts) else { return false };
+        self.cut = (n > 1).then(|| again(n - 1));
+        n <= 1
+    }
+
+    pub(crate) fn lose_link(&mut self) {
+        if self.drop_link_of_lock() {
+            self.input(Input::Disconnected);
+        }
+    }
+
+    fn drop_link_of_lock(&mut self) -> bool {
+        let Some(link) = self.link.take() else { return false };
+        self.to_lock(simlock::Input::Disconnected { link });
+        true
+    }
+
+    fn to_lock(&mut self, input: simlock::Input) {
+        self.lock.handle(input, self.moment());
+        while let Some(output) = self.lock.poll() {
+            match output {
+                simlock::Output::Indicate { link, characteristic, value } => {
+                    self.after(FLIGHT, Event::ToUs(link, characteristic, value));
+                }
+                simlock::Output::Disconnect { link } => {
+                    if self.link == Some(link) {
+                        self.link = None;
+                        self.input(Input::Disconnected);
+                    }
+                }
+                simlock::Output::Advertise(advertising) => self.advertising = advertising.data,
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        for _ in 0..MAX_AT_ONCE {
+            let Some(output) = self.session.poll() else { return };
+            match output {
+                Output::Connect => {
+                    self.seen.connects.push(self.now);
+                    self.after(CONNECT_TIME, Event::Connected);
+                }
+                Output::Disconnect => {
+                    self.drop_link_of_lock();
+                }
+                Output::Write(characteristic, value) => {
+                    self.note_sent(&value);
+                    let link = self.link.expect("nothing is written without a link");
+                    self.after(FLIGHT, Event::ToLock(link, characteristic, value));
+                }
+                Output::Observed(KeyturnerStates { lock_state, .. }) => self.seen.states.push(lock_state),
+                Output::Log { entries, end } => {
+                    self.seen.entries.extend(entries);
+                    self.seen.ends += u32::from(end);
+                }
+                Output::ActionAccepted { intent_id } => self.seen.accepted.push(intent_id),
+                Output::ActionFinished { intent_id, outcome } => {
+                    self.seen.outcomes.push((intent_id, outcome, self.now));
+                }
+                other => self.seen.other.push(format!("{other:?}")),
+            }
+        }
+        panic!("outputs without end: {:?}", self.seen.other.last());
+    }
+
+    fn note_sent(&mut self, frame: &[u8]) {
+        let (auth_id, message) = decode_encrypted(&self.key, frame).unwrap();
+        assert_eq!(auth_id, self.auth_id);
+        self.seen.sent.push(message.command);
+        if message.command == Command::LockAction {
+            let (command, _) = LockActionCommand::decode(&message.payload).unwrap();
+            let suffix = command.suffix.unwrap();
+            let suffix = String::from_utf8(suffix.into_iter().take_while(|byte| *byte != 0).collect()).unwrap();
+            *self.seen.action_frames.entry(suffix).or_default() += 1;
+        }
+    }
+}
+
+fn session(key: &SharedKey, auth_id: AuthId, pin: Option<Pin>, cursor: LogIndex, now: Duration) -> Session {
+    let config = SessionConfig {
+        generation: Generation::Gen1To4,
+        auth_id,
+        key: key.clone(),
+        app_id: APP_ID,
+        pin,
+        pin_refused: false,
+        cursor,
+        seed: [now.subsec_nanos().to_le_bytes()[0]; 32],
+    };
+    Session::new(config, now)
+}
+
+fn pair(lock: &mut SimLock) -> (AuthId, SharedKey) {
+    let now = Moment { mono: Duration::ZERO, unix_seconds: START };
+    let link = LinkId(1);
+    lock.handle(simlock::Input::PairingMode(true), now);
+    lock.handle(simlock::Input::Connected { link, mtu: 247 }, now);
+    let characteristic = Characteristic::PairingGdio;
+    lock.handle(simlock::Input::Subscribed { link, characteristic, indications: true }, now);
+    let applicant = Applicant { id_type: IdType::Bridge, app_id: APP_ID, name: "Keyturner".to_owned() };
+    let config = PairingConfig { generation: Generation::Gen1To4, applicant, pin: None, seed: [3; 32] };
+    let mut pairing = Pairing::new(config, now.mono);
+    let mut arrived = VecDeque::new();
+    loop {
+        while let Some(output) = pairing.poll() {
+            match output {
+                pairing::Output::Write(characteristic, value) => {
+                    lock.handle(simlock::Input::Write { link, characteristic, value }, now);
+                }
+                pairing::Output::Finished(result) => {
+                    let authorization = result.unwrap();
+                    lock.handle(simlock::Input::Disconnected { link }, now);
+                    return (authorization.auth_id, authorization.key);
+                }
+            }
+        }
+        while let Some(output) = lock.poll() {
+            if let simlock::Output::Indicate { value, .. } = output {
+                arrived.push_back(value);
+                lock.handle(simlock::Input::Confirmed { link }, now);
+            }
+        }
+        pairing.handle_received(&arrived.pop_front().expect("an answer"));
+    }
+}
