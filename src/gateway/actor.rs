@@ -84,9 +84,9 @@ impl<'a> Actor<'a> {
         let cursor = store.cursor(lock.nuki_id).await?;
         let directory = store.directory(lock.nuki_id).await?;
         let states = store.last_observation(lock.nuki_id).await?;
-        let pending = store.pending_event(lock.nuki_id).await?.and_then(|pending| {
+        let pending = store.pending_events(lock.nuki_id).await?.into_iter().filter_map(|pending| {
             let states = KeyturnerStates::decode(&pending.raw).ok();
-            Some(Pending { change: pending.change?, states, not_before: None })
+            Some(Pending { change: pending.change?, states })
         });
         if let Some(stored) = &states {
             update(&wiring.shared, lock, |snapshot| snapshot.state = Some((stored.states, stored.observed_at)));
@@ -95,7 +95,7 @@ impl<'a> Actor<'a> {
             own_auth_id: lock.auth_id,
             cursor,
             states: states.map(|stored| stored.states),
-            pending,
+            pending: pending.collect(),
             directory: directory.clone(),
             patience: PATIENCE,
         });
@@ -273,6 +273,7 @@ impl<'a> Actor<'a> {
             attribution::Output::Commit(draft) => self.commit(draft).await?,
             attribution::Output::ReadLog => self.session.handle(Input::ReadLog, now),
             attribution::Output::CheckLog => self.session.handle(Input::CheckLog, now),
+            attribution::Output::ReadState => self.session.handle(Input::ReadState, now),
             attribution::Output::ReadDirectory => self.session.handle(Input::ReadDirectory, now),
         }
         Ok(())
