@@ -5,7 +5,7 @@ use super::event::{Attribution, Event, EventKind, Method, UnknownReason, Who, is
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::{KeypadEntry, LogEntry, LogEntryKind, LoggedAction};
 use crate::protocol::request::FLAG_AUTO_UNLOCK;
-use crate::protocol::{CompletionStatus, IdType, KeypadSource, LockAction, Trigger};
+use crate::protocol::{CompletionStatus, IdType, KeypadSource, Trigger};
 
 /// The event that a log entry tells of.
 ///
@@ -170,18 +170,6 @@ pub const fn is_refusal(status: CompletionStatus) -> bool {
             | CompletionStatus::Busy
             | CompletionStatus::HandleNotLifted
     )
-}
-
-/// What the log says of a motion: action, trigger, result; `None` for entries that never move the bolt.
-pub(super) fn motion(entry: &LogEntry) -> Option<(LockAction, Trigger, CompletionStatus)> {
-    match &entry.kind {
-        LogEntryKind::LockAction(logged) => Some((logged.action, logged.trigger, logged.completion_status)),
-        LogEntryKind::Keypad(keypad) => Some((keypad.action, Trigger::System, keypad.completion_status)),
-        _ => None,
-    }
-    .filter(|(action, _, status)| {
-        !is_refusal(*status) && !matches!(action, LockAction::FobNoAction | LockAction::ButtonNoAction)
-    })
 }
 
 impl Event {

@@ -1,128 +1,351 @@
 //! Which log entry explains a state change that was seen.
 //!
 //! The rule has to be right or silent, never likely. The log is replayed from
-//! the state before: the last entry that can have moved the bolt is the cause,
-//! if it leads to the state seen and agrees with what the lock itself says of
-//! its last change and last action. Somebody who unlocks an unlocked door is
-//! in the log, but moved nothing. Times are compared only within the lock's own
-//! clock, and only to leave entries out, never to prefer one.
+//! a known state along every way it can have gone past the states seen; a
+//! change has an answer only if every such way gives the same one. Somebody
+//! who unlocks an unlocked door is in the log, but moved nothing. Times are
+//! compared only within the lock's own clock, and only to leave ways out,
+//! never to prefer one.
 
-use super::entry::motion;
+use std::collections::BTreeSet;
+
+use super::step::{Act, Step, is_leaving};
 use crate::protocol::datetime::DeviceTime;
-use crate::protocol::log::LogEntry;
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{CompletionStatus, LockAction, LockState, Trigger};
+use crate::protocol::{LockAction, LockState, Trigger};
 
-/// A state change to be explained.
+/// More ways than this through log and states: nobody can be named.
+const MAX_WAYS: usize = 2_000;
+/// An action shows states on its way before it is logged; at most so long before, seconds.
+const ON_THE_WAY: i64 = 120;
+
+/// Where a replay begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Question<'a> {
-    /// The state before.
-    pub(super) before: Option<LockState>,
-    /// What the lock said afterwards.
-    pub(super) states: &'a KeyturnerStates,
-    /// The lock's clock when the bolt was last seen at rest before: an older entry belongs to an older change.
-    pub(super) not_before: Option<DeviceTime>,
+pub(super) struct Start {
+    /// The state in front of the first step, if that is known.
+    pub(super) state: Option<LockState>,
+    /// The lock 'n' go that runs there.
+    pub(super) leaving: Option<Act>,
 }
 
-/// Index into `entries`, which are in the log's order, of the one that explains the change.
-pub(super) fn explanation(entries: &[LogEntry], question: Question<'_>) -> Option<usize> {
-    let states = question.states;
-    let mut position = Position::of(question.before);
-    let mut cause = None;
-    let mut last = None;
-    for (at, entry) in entries.iter().enumerate() {
-        let Some(motion) = motion(entry).map(Motion::from) else { continue };
-        if is_before(states.current_time, entry.timestamp) {
-            break;
-        }
-        if motion.can_move(position) {
-            cause = Some((at, entry, motion));
-        }
-        position = motion.leads_to(position);
-        last = Some(motion);
-    }
-    let (at, entry, cause) = cause?;
-    let agrees = !is_before(entry.timestamp, question.not_before)
-        && cause.explains(states.lock_state)
-        && cause.trigger_agrees(states)
-        && last?.action_agrees(states);
-    agrees.then_some(at)
-}
-
-/// Whether `a` is certainly before `b`; false where a clock is not set.
-fn is_before(a: Option<DeviceTime>, b: Option<DeviceTime>) -> bool {
-    matches!((a, b), (Some(a), Some(b)) if a < b)
-}
-
-/// As much of the bolt's position as decides whether an action moves it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Position {
-    Out,
-    In,
-    Unsure,
-}
-
-impl Position {
-    const fn of(state: Option<LockState>) -> Self {
-        match state {
-            Some(LockState::Locked) => Self::Out,
-            Some(LockState::Unlocked) => Self::In,
-            _ => Self::Unsure,
-        }
-    }
-}
-
+/// A state seen, in the order of seeing.
 #[derive(Debug, Clone, Copy)]
-struct Motion {
-    action: LockAction,
-    trigger: Trigger,
-    succeeded: bool,
+pub(super) struct Sight<'a> {
+    /// The bolt's state.
+    pub(super) state: LockState,
+    /// The lock's clock then.
+    pub(super) time: Option<DeviceTime>,
+    /// All the lock said, if a change was seen that needs a cause.
+    pub(super) change: Option<&'a KeyturnerStates>,
+    /// The motor went on at once, so the action's entry is still to come.
+    pub(super) goes_on: bool,
 }
 
-impl From<(LockAction, Trigger, CompletionStatus)> for Motion {
-    fn from((action, trigger, status): (LockAction, Trigger, CompletionStatus)) -> Self {
-        Self { action, trigger, succeeded: status == CompletionStatus::Success }
+/// What made a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    /// Nothing yet.
+    Nothing,
+    /// Something that is not in the log.
+    Lost,
+    /// The lock 'n' go that already ran at the start.
+    Start,
+    /// The act of this step.
+    Step(usize),
+}
+
+/// What is known of one sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mark {
+    /// So many steps lie before it.
+    pub(super) cut: usize,
+    /// What made the change.
+    pub(super) cause: Cause,
+}
+
+/// The outcome of a replay.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// One per sight; [`Cause::Lost`] where no answer is certain.
+    pub(super) marks: Vec<Mark>,
+    /// States that the lock can have after the last step.
+    pub(super) ends: BTreeSet<LockState>,
+}
+
+/// One way the log can have gone past the sights.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    cut: usize,
+    state: LockState,
+    cause: Cause,
+    leaving: Option<Cause>,
+    /// The lock 'n' go locked by itself.
+    by_itself: bool,
+    lost: usize,
+    marks: Vec<Mark>,
+}
+
+/// Replays `steps` from `start` past `sights`.
+pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Reading {
+    let replay = Replay { start, steps };
+    // Only if no way explains everything, some entry is missing or still to come.
+    let ways = replay.ways(sights, false).or_else(|| replay.ways(sights, true)).unwrap_or_default();
+    let fewest = ways.iter().map(|way| way.lost).min().unwrap_or(0);
+    let ways: BTreeSet<Way> = ways.into_iter().filter(|way| way.lost == fewest).collect();
+    // Of equal answers the latest: a lock that logs its own locking after a lock 'n' go is taken at its word.
+    let Some(chosen) = ways.last() else { return replay.nothing(sights) };
+    let marks = chosen.marks.iter().enumerate().map(|(at, mark)| {
+        let same = |way: &Way| way.marks.get(at).is_some_and(|other| replay.is_same(mark.cause, other.cause));
+        if ways.iter().all(same) { *mark } else { Mark { cause: Cause::Lost, ..*mark } }
+    });
+    Reading { marks: marks.collect(), ends: replay.ends(&ways) }
+}
+
+struct Replay<'a> {
+    start: Start,
+    steps: &'a [Step],
+}
+
+impl Replay<'_> {
+    fn ways(&self, sights: &[Sight<'_>], may_lose: bool) -> Option<BTreeSet<Way>> {
+        let states = self.start.state.map_or(ANYWHERE.to_vec(), |state| vec![state]);
+        let at = |state| Way {
+            cut: 0,
+            state,
+            cause: if self.start.state.is_some() { Cause::Nothing } else { Cause::Lost },
+            leaving: self.start.leaving.map(|_| Cause::Start),
+            by_itself: false,
+            lost: 0,
+            marks: Vec::new(),
+        };
+        let mut ways: BTreeSet<Way> = states.into_iter().map(at).collect();
+        for sight in sights {
+            ways = self.past(&ways, sight, may_lose);
+            if ways.is_empty() || ways.len() > MAX_WAYS {
+                return None;
+            }
+        }
+        Some(ways)
     }
-}
 
-impl Motion {
-    /// Whether it can have changed the state from `position`.
-    fn can_move(self, position: Position) -> bool {
-        match self.action {
-            LockAction::Unlock => !(self.succeeded && position == Position::In),
-            LockAction::Lock | LockAction::FullLock => !(self.succeeded && position == Position::Out),
-            _ => true,
+    /// Without a way that fits: everything lies behind, nothing is known.
+    fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
+        let mark = Mark { cut: self.steps.len(), cause: Cause::Lost };
+        Reading { marks: vec![mark; sights.len()], ends: BTreeSet::from(ANYWHERE) }
+    }
+
+    /// First and last number of steps that can lie before a sight.
+    fn window(&self, time: Option<DeviceTime>) -> (usize, usize) {
+        let Some(time) = time else { return (0, self.steps.len()) };
+        let is = |step: &Step, is: fn(&DeviceTime, &DeviceTime) -> bool| step.time.is_some_and(|t| is(&t, &time));
+        let first = self.steps.iter().rposition(|step| is(step, PartialOrd::lt)).map_or(0, |at| at + 1);
+        let last = self.steps.iter().position(|step| is(step, PartialOrd::gt)).unwrap_or(self.steps.len());
+        (first, last)
+    }
+
+    fn past(&self, from: &BTreeSet<Way>, sight: &Sight<'_>, may_lose: bool) -> BTreeSet<Way> {
+        let (first, last) = self.window(sight.time);
+        let mut past = BTreeSet::new();
+        let mut running = BTreeSet::new();
+        for cut in 0..=last {
+            running.extend(from.iter().filter(|way| way.cut == cut).cloned());
+            let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
+            running.extend(by_itself);
+            if cut >= first {
+                past.extend(running.iter().filter_map(|way| self.meets(way, cut, sight)));
+                past.extend(running.iter().filter_map(|way| self.meets_on_the_way(way, cut, sight)));
+            }
+            if let Some(step) = self.steps.get(cut) {
+                running = running.iter().flat_map(|way| way.after(cut, step)).collect();
+            }
+            if running.len() > MAX_WAYS {
+                return running;
+            }
+        }
+        if may_lose {
+            // A clock that was set leaves no room; then every place is possible.
+            let places = if first <= last { first..=last } else { 0..=self.steps.len() };
+            for way in from {
+                past.extend(places.clone().filter(|cut| *cut >= way.cut).map(|cut| Way {
+                    leaving: None,
+                    lost: way.lost + 1,
+                    ..way.at(cut, sight.state, Cause::Lost)
+                }));
+            }
+        }
+        past
+    }
+
+    fn meets(&self, way: &Way, cut: usize, sight: &Sight<'_>) -> Option<Way> {
+        if way.state != sight.state {
+            return None;
+        }
+        let Some(states) = sight.change else { return Some(way.at(cut, way.state, Cause::Nothing)) };
+        let is_possible = match self.act(way.cause) {
+            _ if way.cause == Cause::Nothing => false,
+            None => true,
+            Some(act) => {
+                let last_act = self.last_act(cut);
+                // A lock that says "locked" as its last action did not lock by itself: its entry is missing.
+                let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
+                    || states.last_action.is_some_and(|last| is_leaving(last.action));
+                act.trigger_agrees(states)
+                    && last_act.is_none_or(|act| act.action_agrees(states))
+                    && (!way.by_itself || has_locked_itself)
+            }
+        };
+        is_possible.then(|| way.at(cut, way.state, way.cause))
+    }
+
+    /// The state is one that the next act shows before it ends and is logged.
+    fn meets_on_the_way(&self, way: &Way, cut: usize, sight: &Sight<'_>) -> Option<Way> {
+        let states = sight.change?;
+        let step = self.steps.get(cut)?;
+        let act = step.act?;
+        let is_near = match (step.time, sight.time) {
+            (Some(logged), Some(seen)) => logged
+                .unix_seconds()
+                .zip(seen.unix_seconds())
+                .is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen))),
+            _ => false,
+        };
+        let shows = match sight.state {
+            LockState::UnlockedLockNGo => is_leaving(act.action),
+            LockState::Unlocked => sight.goes_on && (is_leaving(act.action) || act.action == LockAction::Unlatch),
+            _ => false,
+        };
+        let is_it = shows && is_near && act.succeeded && way.state != sight.state && act.trigger_agrees(states);
+        is_it.then(|| way.at(cut, sight.state, Cause::Step(cut)))
+    }
+
+    fn act(&self, cause: Cause) -> Option<Act> {
+        match cause {
+            Cause::Nothing | Cause::Lost => None,
+            Cause::Start => self.start.leaving,
+            Cause::Step(at) => self.steps.get(at).and_then(|step| step.act),
         }
     }
 
-    const fn leads_to(self, position: Position) -> Position {
-        match (self.succeeded, self.action) {
-            (true, LockAction::Unlock) => Position::In,
-            (true, LockAction::Lock | LockAction::FullLock) => Position::Out,
-            (false, LockAction::Unlock | LockAction::Lock | LockAction::FullLock) => Position::Unsure,
-            // A latch springs back; what an open-ended action did is not known.
-            (_, LockAction::FobNoAction | LockAction::ButtonNoAction) => position,
-            _ => Position::Unsure,
+    fn last_act(&self, cut: usize) -> Option<Act> {
+        self.steps.iter().take(cut).rev().find_map(|step| step.act).or(self.start.leaving)
+    }
+
+    /// Two causes that name the same person or thing are one answer.
+    fn is_same(&self, a: Cause, b: Cause) -> bool {
+        match (self.act(a), self.act(b)) {
+            (Some(a), Some(b)) => a.is_by_same(&b),
+            _ => a == b,
         }
     }
 
-    /// Whether `state` can be its result.
-    const fn explains(self, state: LockState) -> bool {
+    fn ends(&self, ways: &BTreeSet<Way>) -> BTreeSet<LockState> {
+        let mut running: BTreeSet<Way> = BTreeSet::new();
+        for cut in 0..=self.steps.len() {
+            running.extend(ways.iter().filter(|way| way.cut == cut).map(Way::without_past));
+            let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
+            running.extend(by_itself);
+            if let Some(step) = self.steps.get(cut) {
+                running = running.iter().flat_map(|way| way.after(cut, step)).collect();
+            }
+        }
+        running.into_iter().map(|way| way.state).collect()
+    }
+}
+
+/// Where a bolt can be at rest.
+const ANYWHERE: [LockState; 6] = [
+    LockState::Uncalibrated,
+    LockState::Locked,
+    LockState::Unlocked,
+    LockState::UnlockedLockNGo,
+    LockState::MotorBlocked,
+    LockState::Undefined,
+];
+
+impl Way {
+    /// The same way, with a sight behind it.
+    fn at(&self, cut: usize, state: LockState, cause: Cause) -> Self {
+        let mut marks = self.marks.clone();
+        marks.push(Mark { cut, cause });
+        Self { cut, state, cause: Cause::Nothing, by_itself: false, marks, ..*self }
+    }
+
+    fn without_past(&self) -> Self {
+        Self { marks: Vec::new(), lost: 0, ..*self }
+    }
+
+    /// Lock 'n' go locks; some locks log that, some do not.
+    fn leave(&self) -> Option<Self> {
+        let cause = self.leaving?;
+        matches!(self.state, LockState::Unlocked | LockState::UnlockedLockNGo).then(|| Self {
+            state: LockState::Locked,
+            cause,
+            leaving: None,
+            by_itself: true,
+            ..self.clone()
+        })
+    }
+
+    /// Everything a step can lead to.
+    fn after(&self, at: usize, step: &Step) -> Vec<Self> {
+        let Some(act) = step.act else {
+            let anywhere = ANYWHERE.iter().map(|state| Self {
+                state: *state,
+                cause: Cause::Lost,
+                leaving: None,
+                by_itself: false,
+                ..self.clone()
+            });
+            return anywhere.chain([self.clone()]).collect();
+        };
+        let outcome = |(state, has_moved)| {
+            let starts = act.succeeded
+                && (is_leaving(act.action) || act.is_open_ended() && has_moved)
+                && matches!(state, LockState::Unlocked | LockState::UnlockedLockNGo);
+            Self {
+                state,
+                cause: if has_moved { Cause::Step(at) } else { self.cause },
+                leaving: match self.leaving {
+                    _ if starts => Some(Cause::Step(at)),
+                    kept if !has_moved => kept,
+                    _ => None,
+                },
+                by_itself: self.by_itself && !has_moved,
+                ..self.clone()
+            }
+        };
+        act.outcomes(self.state).into_iter().map(outcome).collect()
+    }
+}
+
+impl Act {
+    /// States it can end in from `state`, and whether it moved there.
+    fn outcomes(self, state: LockState) -> Vec<(LockState, bool)> {
         use LockAction as A;
         use LockState as S;
-        if matches!(state, S::MotorBlocked | S::Undefined) {
-            return !self.succeeded;
-        }
-        if !self.succeeded {
-            return false;
-        }
+        let stays = (state, false);
         match self.action {
-            A::Unlock => matches!(state, S::Unlocked | S::Unlatched),
-            A::Lock | A::FullLock => matches!(state, S::Locked),
-            A::Unlatch => matches!(state, S::Unlatched | S::Unlocked),
-            A::LockNGo => matches!(state, S::UnlockedLockNGo | S::Unlocked | S::Locked),
-            A::LockNGoUnlatch => matches!(state, S::Unlatched | S::UnlockedLockNGo | S::Unlocked | S::Locked),
-            _ => !state.is_transitional(),
+            _ if !self.succeeded => {
+                // The motor ran and did not get there.
+                let mut ends = vec![stays, (state, true), (S::MotorBlocked, true), (S::Undefined, true)];
+                if !matches!(self.action, A::Lock | A::FullLock | A::Unlock) {
+                    ends.extend([(S::Unlocked, true), (S::UnlockedLockNGo, true)]);
+                }
+                ends
+            }
+            A::Unlock if state == S::Unlocked => vec![stays],
+            A::Unlock => vec![(S::Unlocked, true)],
+            A::Lock if state == S::Locked => vec![stays],
+            // Turns once more on some locks.
+            A::FullLock if state == S::Locked => vec![stays, (state, true)],
+            A::Lock | A::FullLock => vec![(S::Locked, true)],
+            A::Unlatch => vec![(S::Unlocked, true)],
+            A::LockNGo if matches!(state, S::Unlocked | S::UnlockedLockNGo) => {
+                vec![stays, (S::UnlockedLockNGo, state != S::UnlockedLockNGo)]
+            }
+            // Not every lock shows that a lock 'n' go runs.
+            A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true), (S::Unlocked, true)],
+            _ => vec![stays, (S::Locked, true), (S::Unlocked, true), (S::UnlockedLockNGo, true)],
         }
     }
 
@@ -139,20 +362,9 @@ impl Motion {
         let Some(last) = states.last_action else { return true };
         // A hand is no action; it leaves the last one standing.
         self.trigger == Trigger::Manual
-            || is_open_ended(self.action)
-            || is_open_ended(last.action)
+            || self.is_open_ended()
+            || super::step::is_open_ended(last.action)
+            || super::is_refusal(last.completion_status)
             || last.action == self.action
     }
-}
-
-/// The action does not say which way the bolt went.
-const fn is_open_ended(action: LockAction) -> bool {
-    matches!(
-        action,
-        LockAction::None
-            | LockAction::FobAction1
-            | LockAction::FobAction2
-            | LockAction::FobAction3
-            | LockAction::Unknown(_)
-    )
 }

@@ -4,102 +4,35 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::directory::Directory;
-use super::entry::event_of;
+use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
-use super::explain::{Question, explanation};
+use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
+use super::question::{GRACE, Question, Questions, Unstored};
+use super::step::{Step, is_leaving};
+use super::trail::Trail;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::{LogEntry, LogEntryKind, LogIndex};
 use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{LockAction, LockState};
 
-/// Catching up after an absence may take this long before a change is stored without its log entry.
+mod record;
+
+use record::{observed, show};
+
+/// Catching up after an absence may take this long before something is stored without what belongs to it.
 const CATCH_UP: Duration = Duration::from_secs(30);
 
-/// A state that was seen and differs from the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observation {
-    /// The state.
-    pub states: KeyturnerStates,
-    /// The one before, if any was known.
-    pub before: Option<KeyturnerStates>,
-}
-
-/// A state change that Bridge callbacks must be told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Telling {
-    /// The state.
-    pub states: KeyturnerStates,
-    /// Index into [`Draft::events`] of the event that explains it.
-    pub event: Option<usize>,
-}
-
-/// What must become durable together, in one transaction.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// States seen.
-    pub observations: Vec<Observation>,
-    /// What happened, in the log's order.
-    pub events: Vec<Event>,
-    /// The log is stored up to here.
-    pub cursor: Option<LogIndex>,
-    /// What to tell, in order.
-    pub tellings: Vec<Telling>,
-}
-
-/// What a journal wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Store this, and tell.
-    Commit(Draft),
-    /// Read the log again: an entry is owed.
-    ReadLog,
-    /// Find out whether the log was cleared: an entry is owed and does not come.
-    CheckLog,
-    /// Read people and codes: somebody unknown was at the door.
-    ReadDirectory,
-}
-
-/// Why the log cannot be read, if so.
-pub type LogBlocked = Option<UnknownReason>;
-
-/// What a journal starts from.
+/// Where the bolt was when everything seen before was explained or given up.
 #[derive(Debug)]
-pub struct JournalConfig {
-    /// The gateway's own authorization.
-    pub own_auth_id: AuthId,
-    /// Index of the last stored log entry; 0 for none.
-    pub cursor: LogIndex,
-    /// The last stored state.
-    pub states: Option<KeyturnerStates>,
-    /// The newest stored event that is still without an answer, and its state.
-    pub pending: Option<Pending>,
-    /// People and codes as stored.
-    pub directory: Directory,
-    /// How long a telling waits for its log entry.
-    pub patience: Duration,
-}
-
-/// A stored state change that waits for a late answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending {
-    /// The change.
-    pub change: StateChange,
-    /// What the lock said then; `None` when that was before a restart, and then only "cannot be known" is an answer.
-    pub states: Option<KeyturnerStates>,
-    /// The lock's clock when the state before was seen.
-    pub not_before: Option<DeviceTime>,
-}
-
-/// A state change that is not stored yet, because its log entry is expected.
-#[derive(Debug)]
-struct Waiting {
-    observation: Observation,
-    not_before: Option<DeviceTime>,
-    deadline: Duration,
-    /// The entry that explains it is here; only names are missing.
-    explained: bool,
-    /// It happened before our eyes, so it is told.
-    live: bool,
+struct Base {
+    state: Option<LockState>,
+    /// The lock's clock when it was last seen there.
+    time: Option<DeviceTime>,
+    /// The lock 'n' go that runs.
+    leaving: Option<LogEntry>,
+    /// The log was read up to there; else older entries are still to come.
+    in_step: bool,
 }
 
 /// Joins states and log entries of one lock. Same contract as a session: one
@@ -107,16 +40,28 @@ struct Waiting {
 ///
 /// Every commit is complete in itself: an entry and the cursor behind it, a
 /// state and what is told of it, travel together.
+///
+/// A change is answered only when the log was read to its end after it was
+/// seen: the first pages of a long log can hold an entry that fits, and the
+/// last page the one that did it. Until then its entries are held back, and
+/// changes are told in their order, each at its own deadline at the latest.
 #[derive(Debug)]
 pub struct Journal {
     config: JournalConfig,
-    /// Entries read and not yet committed, because names are missing.
-    held: Vec<LogEntry>,
-    held_until: Option<Duration>,
-    waiting: Option<Waiting>,
+    trail: Trail,
+    questions: Questions,
+    base: Base,
+    /// The bolt when it was last seen at rest.
+    rest: Option<LockState>,
+    /// The log was read to its end since the last change was seen.
+    ended: bool,
+    /// Entries wait for names, for the log's next pages, for the state they led to; so long.
+    names_until: Option<Duration>,
+    pages_until: Option<Duration>,
+    state_until: Option<Duration>,
+    /// When to look once more for an entry that is late.
+    look_again: Option<Duration>,
     log_blocked: LogBlocked,
-    /// The lock's clock when the bolt was last seen at rest.
-    rest_clock: Option<DeviceTime>,
     /// The lock's clock when its state was read first; `None` until then. Whatever is older happened while we were away.
     arrival: Option<Option<DeviceTime>>,
     /// The log has been read to its end once: what comes now is new.
@@ -127,27 +72,34 @@ pub struct Journal {
     outputs: VecDeque<Output>,
 }
 
-impl Waiting {
-    fn question(&self) -> Question<'_> {
-        Question {
-            before: self.observation.before.map(|states| states.lock_state),
-            states: &self.observation.states,
-            not_before: self.not_before,
-        }
-    }
-}
-
 impl Journal {
     /// A journal that continues from what is stored.
     #[must_use]
-    pub const fn new(config: JournalConfig) -> Self {
+    pub fn new(config: JournalConfig) -> Self {
+        let clock = config.states.and_then(|states| states.current_time);
+        let last = config.states.map(|states| states.lock_state);
+        let oldest = config.pending.first().map(|pending| pending.change.before);
+        let newest = config.pending.last().map(|pending| pending.change.after);
         Self {
+            trail: Trail::new(config.cursor),
+            questions: Questions::new(&config.pending, clock),
+            base: Base {
+                state: oldest.unwrap_or(last),
+                time: clock.filter(|_| oldest.is_none()),
+                leaving: None,
+                in_step: config.cursor != 0,
+            },
+            rest: match last {
+                Some(state) if state.is_transitional() => newest.or(last),
+                _ => last,
+            },
             config,
-            held: Vec::new(),
-            held_until: None,
-            waiting: None,
+            ended: false,
+            names_until: None,
+            pages_until: None,
+            state_until: None,
+            look_again: None,
             log_blocked: None,
-            rest_clock: None,
             arrival: None,
             caught_up: false,
             asked_users: BTreeSet::new(),
@@ -164,8 +116,8 @@ impl Journal {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        let waiting = self.waiting.as_ref().map(|waiting| waiting.deadline);
-        [waiting, self.held_until].into_iter().flatten().min()
+        let waiting = self.questions.waiting().map(|unstored| unstored.deadline);
+        [waiting, self.names_until, self.pages_until, self.state_until, self.look_again].into_iter().flatten().min()
     }
 
     /// Index of the last log entry handed out for storage.
@@ -176,122 +128,185 @@ impl Journal {
 
     /// Why the log cannot be read, or that it can.
     pub fn handle_log_access(&mut self, blocked: LogBlocked, now: Duration) {
-        self.log_blocked = blocked;
-        if blocked.is_some() {
-            self.give_up(now);
+        let was = core::mem::replace(&mut self.log_blocked, blocked);
+        if was != blocked && [was, blocked].contains(&Some(UnknownReason::LoggingOff)) {
+            // What happened meanwhile is nowhere.
+            self.trail.hole();
         }
+        self.settle(now);
     }
 
     /// The lock reported a state.
     pub fn handle_states(&mut self, states: KeyturnerStates, now: Duration) {
-        self.take_states(states, now);
-        if !states.lock_state.is_transitional() {
-            self.rest_clock = states.current_time;
-        }
-        self.arrival.get_or_insert(states.current_time);
-    }
-
-    fn take_states(&mut self, states: KeyturnerStates, now: Duration) {
         let before = self.config.states.replace(states);
+        let is_rest = !states.lock_state.is_transitional();
+        // The first state shows what happened while we were away.
+        let live = self.arrival.is_some();
+        self.arrival.get_or_insert(states.current_time);
+        if self.questions.clock_fell(states.current_time) {
+            self.base.time = None;
+        }
         let observation = Observation { states, before };
         let Some(known) = before else {
             // The very first state is no change.
+            self.base = Base {
+                state: Some(states.lock_state),
+                time: states.current_time,
+                leaving: None,
+                in_step: self.base.in_step,
+            };
+            self.rest = Some(states.lock_state);
             return self.commit(Draft { observations: vec![observation], ..Draft::default() });
         };
         let bolt_moved = known.lock_state != states.lock_state;
-        // The first state shows what happened while we were away.
-        let live = self.arrival.is_some();
-        let rest_changed = (known.nuki_state, known.door_sensor) != (states.nuki_state, states.door_sensor);
-        if !bolt_moved && !rest_changed {
+        if bolt_moved && is_rest {
+            self.ask(observation, live, now);
+        } else {
+            if bolt_moved || (known.nuki_state, known.door_sensor) != (states.nuki_state, states.door_sensor) {
+                self.note(observation, live);
+            }
+            if is_rest {
+                self.rest = Some(states.lock_state);
+                self.seen_again(states.current_time);
+            } else {
+                self.questions.motor_runs(states.lock_state, now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The bolt came to rest: what did it?
+    fn ask(&mut self, observation: Observation, live: bool, now: Duration) {
+        let after = observation.states.lock_state;
+        let change = StateChange { before: self.rest.replace(after), after };
+        // Nobody waits for a telling of what happened while we were away.
+        let deadline = now.saturating_add(if live { self.config.patience } else { CATCH_UP });
+        if live {
+            self.questions.hurry(deadline, false);
+        }
+        if self.questions.is_full() {
+            self.drop_oldest();
+        }
+        let unstored = Unstored { deadline, live, observation, then: Vec::new() };
+        self.questions.push(Question::new(change, now, unstored));
+        self.ended = false;
+        self.state_until = None;
+    }
+
+    /// Something else changed: it is told behind what waits.
+    fn note(&mut self, observation: Observation, live: bool) {
+        if let Some(unstored) = self.questions.newest_unstored() {
+            return unstored.then.push((observation, live));
+        }
+        let mut draft = Draft::default();
+        show(&mut draft, observation, live, None);
+        self.commit(draft);
+    }
+
+    /// The bolt is where it was.
+    fn seen_again(&mut self, time: Option<DeviceTime>) {
+        if self.questions.still(time) {
             return;
         }
-        if bolt_moved {
-            // Somebody acts again before the last change was explained.
-            self.give_up(now);
-        }
-        if !bolt_moved || states.lock_state.is_transitional() {
-            let tellings = telling(live, states, None);
-            return self.commit(Draft { observations: vec![observation], tellings, ..Draft::default() });
-        }
-        // Nobody waits for a telling of what happened while we were away.
-        let patience = if live { self.config.patience } else { CATCH_UP };
-        let deadline = now.saturating_add(patience);
-        self.waiting = Some(Waiting { observation, not_before: self.rest_clock, deadline, explained: false, live });
-        if self.log_blocked.is_some() {
-            self.give_up(now);
+        self.base.time = time;
+        if self.ended {
+            // Where the log's last entries led, it is not any more.
+            self.forget();
         }
     }
 
     /// Log entries behind the cursor, ascending; `end` says that there are no more.
     pub fn handle_log(&mut self, entries: Vec<LogEntry>, end: bool, now: Duration) {
-        self.held.extend(entries);
+        for entry in entries {
+            let backfilled = !self.caught_up && self.is_from_before(&entry);
+            self.trail.add(entry, backfilled);
+        }
         if self.needs_directory() {
             self.outputs.push_back(Output::ReadDirectory);
-            self.held_until.get_or_insert(now.saturating_add(self.config.patience));
-            if let Some(waiting) = &mut self.waiting {
-                waiting.explained = explanation(&self.held, waiting.question()).is_some();
-            }
-        } else if self.held_until.is_none() {
-            self.release(now);
+            self.names_until.get_or_insert(now.saturating_add(self.config.patience));
         }
-        if end && self.held_until.is_none() {
+        self.ended = end;
+        if end {
             self.caught_up = true;
-            if self.waiting.is_some() {
-                self.outputs.push_back(Output::ReadLog);
-            }
+            self.pages_until = None;
+            // What is not here now may only just have happened.
+            self.questions.hurry(now.saturating_add(self.config.patience), true);
+        }
+        self.settle(now);
+        if end && self.questions.waiting().is_some() {
+            self.outputs.push_back(Output::ReadLog);
         }
     }
 
     /// People and codes as the lock knows them now.
     pub fn handle_directory(&mut self, directory: Directory, now: Duration) {
         self.config.directory = directory;
-        if self.held_until.take().is_some() {
-            self.release(now);
-        }
+        self.names_until = None;
+        self.settle(now);
     }
 
     /// The log was cleared, or the lock reset: its numbers begin again.
     pub fn handle_log_reset(&mut self, newest: Option<LogIndex>) {
-        let detail = format!(
-            "the log was at {} and is now at {}",
-            self.config.cursor,
-            newest.map_or_else(|| "nothing".to_owned(), |index| index.to_string())
-        );
+        let mut draft = Draft::default();
+        self.store_held(&mut draft);
+        let newest = newest.map_or_else(|| "nothing".to_owned(), |index| index.to_string());
+        let detail = format!("the log was at {} and is now at {newest}", self.config.cursor);
         self.config.cursor = 0;
-        let event = Event { detail: Some(detail), ..self.observed(EventKind::Reset, Attribution::Nobody) };
-        self.commit(Draft { events: vec![event], cursor: Some(0), ..Draft::default() });
+        draft.events.push(Event { detail: Some(detail), ..observed(EventKind::Reset, Attribution::Nobody) });
+        draft.cursor = Some(0);
+        self.trail.reset();
+        self.ended = false;
+        self.names_until = None;
+        self.commit(draft);
     }
 
     /// An action that the gateway was asked for did not happen, or may not have.
-    pub fn handle_intent_failed(&mut self, intent_id: i64, action: crate::protocol::LockAction, detail: String) {
+    pub fn handle_intent_failed(&mut self, intent_id: i64, action: LockAction, detail: String) {
         let event = Event {
             action: Some(action),
             intent_id: Some(intent_id),
             method: Method::Bridge,
             detail: Some(detail),
-            ..self.observed(EventKind::IntentFailed, Attribution::Matched)
+            who: Who { auth_id: Some(self.config.own_auth_id), ..Who::default() },
+            ..observed(EventKind::IntentFailed, Attribution::Matched)
         };
-        let who = Who { auth_id: Some(self.config.own_auth_id), ..Who::default() };
-        self.commit(Draft { events: vec![Event { who, ..event }], ..Draft::default() });
+        self.commit(Draft { events: vec![event], ..Draft::default() });
     }
 
     /// Handles every deadline that has passed.
     pub fn handle_timeout(&mut self, now: Duration) {
-        if self.held_until.is_some_and(|until| until <= now) {
-            // The names did not come; numbers are better than silence.
-            self.held_until = None;
-            self.release(now);
+        let is_due = |until: &mut Option<Duration>| until.take_if(|until| *until <= now).is_some();
+        let is_told = self.questions.waiting().is_some_and(|unstored| unstored.deadline <= now);
+        // The names did not come; numbers are better than silence.
+        let is_nameless = is_due(&mut self.names_until) || (is_told && self.names_until.take().is_some());
+        if is_due(&mut self.pages_until) | is_due(&mut self.state_until) {
+            // Better without the change they belong to than not at all.
+            let mut draft = Draft::default();
+            self.store_held(&mut draft);
+            self.commit(draft);
         }
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.deadline <= now) {
-            self.give_up(now);
+        if is_nameless || is_told {
+            self.settle(now);
+        }
+        if is_due(&mut self.look_again) {
             self.outputs.push_back(Output::CheckLog);
+        }
+        let mut gave_up = false;
+        while self.questions.waiting().is_some_and(|unstored| unstored.deadline <= now) {
+            self.give_up();
+            gave_up = true;
+        }
+        if gave_up {
+            self.outputs.push_back(Output::CheckLog);
+            self.look_again = Some(now.saturating_add(GRACE));
+            self.settle(now);
         }
     }
 
     /// Whether somebody in the held entries has no name yet who might get one. Asks once per number.
     fn needs_directory(&mut self) -> bool {
         let mut needed = false;
-        for entry in &self.held {
+        for entry in self.trail.held() {
             let unknown_user = entry.auth_id != 0 && self.config.directory.user(entry.auth_id).is_none();
             needed |= unknown_user && self.asked_users.insert(entry.auth_id);
             if let LogEntryKind::Keypad(keypad) = &entry.kind {
@@ -302,107 +317,127 @@ impl Journal {
         needed
     }
 
-    /// Commits what is held, with the state change it explains.
-    fn release(&mut self, now: Duration) {
-        let entries = core::mem::take(&mut self.held);
-        let Some(last) = entries.last() else { return };
-        let mut draft = Draft { cursor: Some(last.index), ..Draft::default() };
-        let explains_waiting = self.waiting.as_ref().and_then(|waiting| explanation(&entries, waiting.question()));
-        let explains_pending = self.explains_pending(&entries, explains_waiting);
-        if explains_pending.is_none() && (explains_waiting.is_some() || self.pending_is_overtaken(&entries)) {
-            draft.events.extend(self.close_pending());
+    /// Stores what can be stored, with every change that can be answered.
+    fn settle(&mut self, now: Duration) {
+        if matches!(self.log_blocked, Some(UnknownReason::PinMissing | UnknownReason::PinRefused)) {
+            return self.answer_nothing();
         }
-        for (at, entry) in entries.iter().enumerate() {
-            if let Some(gap) = self.gap_before(entry) {
-                draft.events.push(gap);
+        if self.names_until.is_some() {
+            return;
+        }
+        let mut draft = Draft::default();
+        if !self.ended {
+            if self.questions.is_empty() {
+                self.store_held(&mut draft);
+            } else if self.trail.has_held() {
+                self.pages_until.get_or_insert(now.saturating_add(CATCH_UP));
             }
-            self.config.cursor = entry.index;
-            let mut event = event_of(entry, &self.config.directory, self.config.own_auth_id);
-            event.backfilled = !self.caught_up && self.is_from_before(entry);
-            if explains_waiting == Some(at)
-                && let Some(waiting) = self.waiting.take()
-            {
-                event.change = Some(change_of(&waiting.observation));
-                event.backfilled = !waiting.live;
-                draft.observations.push(waiting.observation);
-                draft.tellings = telling(waiting.live, waiting.observation.states, Some(draft.events.len()));
-            } else if explains_pending == Some(at)
-                && let Some(pending) = self.config.pending.take()
-            {
-                event.change = Some(pending.change);
-                event.answers_pending = true;
-            }
-            draft.events.push(event);
+            return self.commit(draft);
+        }
+        if !self.questions.is_empty() {
+            self.answer(&mut draft, now);
+        }
+        if self.questions.is_empty() {
+            self.rest_at_end(&mut draft, now);
+        } else if self.questions.waiting().is_none() {
+            self.store_held(&mut draft);
         }
         self.commit(draft);
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.deadline <= now) {
-            self.give_up(now);
-        }
     }
 
-    fn explains_pending(&self, entries: &[LogEntry], taken: Option<usize>) -> Option<usize> {
-        let pending = self.config.pending.as_ref()?;
-        // Entries from the one that explains the newer change on are not about the older one.
-        let candidates = entries.get(..taken.unwrap_or(entries.len()))?;
-        let (before, not_before) = (pending.change.before, pending.not_before);
-        explanation(candidates, Question { before, states: pending.states.as_ref()?, not_before })
-    }
-
-    /// The log has gone on past a pending change without an entry for it.
-    fn pending_is_overtaken(&self, entries: &[LogEntry]) -> bool {
-        self.config.pending.is_some() && entries.iter().any(|entry| super::entry::motion(entry).is_some())
-    }
-
-    /// The answer to a pending event that will never get a better one.
-    fn close_pending(&mut self) -> Option<Event> {
-        let pending = self.config.pending.take()?;
-        Some(Event {
-            change: Some(pending.change),
-            answers_pending: true,
-            ..self.observed(EventKind::StateChange, Attribution::Unknown(UnknownReason::EntryMissing))
-        })
-    }
-
-    fn gap_before(&self, entry: &LogEntry) -> Option<Event> {
-        let expected = self.config.cursor.saturating_add(1);
-        let missing = entry.index.saturating_sub(expected);
-        // Before the first sync nothing is expected: the lock has forgotten its oldest entries long ago.
-        (self.config.cursor != 0 && missing > 0).then(|| Event {
-            detail: Some(format!("{missing} log entries are missing, {expected} to {}", entry.index - 1)),
-            ..self.observed(EventKind::Gap, Attribution::Unknown(UnknownReason::EntryMissing))
-        })
-    }
-
-    /// Stores a waiting change without its log entry.
-    fn give_up(&mut self, now: Duration) {
-        let Some(waiting) = &self.waiting else { return };
-        if waiting.explained && self.held_until.take().is_some() {
-            // Only names were missing.
-            return self.release(now);
-        }
-        let Some(waiting) = self.waiting.take() else { return };
-        let mut events: Vec<Event> = self.close_pending().into_iter().collect();
-        let change = change_of(&waiting.observation);
-        let states = waiting.observation.states;
-        let attribution = match self.log_blocked {
-            Some(reason) => Attribution::Unknown(reason),
-            None => {
-                self.config.pending = Some(Pending { change, states: Some(states), not_before: waiting.not_before });
-                Attribution::Pending
+    /// Nothing is open, the log is read to its end.
+    fn rest_at_end(&mut self, draft: &mut Draft, now: Duration) {
+        let steps = self.trail.steps();
+        let is_seen = self.rest.is_none_or(|rest| self.read(&steps).ends.contains(&rest));
+        if is_seen {
+            self.store_held(draft);
+            self.state_until = None;
+            self.forget();
+        } else if self.trail.has_held() && self.state_until.is_none() {
+            // Somebody has moved the bolt before our next look at it; the entry is stored with what it led to.
+            while let Some(held) = self.trail.next_before(0) {
+                self.store(held, draft);
             }
+            self.state_until = Some(now.saturating_add(CATCH_UP));
+            self.outputs.push_back(Output::ReadState);
+        }
+    }
+
+    fn forget(&mut self) {
+        let has_moved = self.trail.steps().iter().any(|step| step.act.is_some());
+        self.base.state = self.rest;
+        self.base.in_step = true;
+        self.base.leaving.take_if(|_| has_moved);
+        self.state_until = None;
+        self.trail.forget_all();
+        if self.log_blocked == Some(UnknownReason::LoggingOff) {
+            self.trail.hole();
+        }
+    }
+
+    fn read(&self, steps: &[Step]) -> Reading {
+        let Some(state) = self.base.state else { return Reading::default() };
+        let leaving = self.base.leaving.as_ref().and_then(Step::of).and_then(|step| step.act);
+        let leaving = leaving.filter(|act| is_leaving(act.action));
+        let start = Start { state: self.base.in_step.then_some(state), leaving };
+        let base = Sight { state, time: self.base.time, change: None, goes_on: false };
+        let sights: Vec<Sight<'_>> = core::iter::once(base).chain(self.questions.sights()).collect();
+        replay(start, steps, &sights)
+    }
+
+    /// Answers open changes, oldest first, as far as that is possible.
+    fn answer(&mut self, draft: &mut Draft, now: Duration) {
+        let steps = self.trail.steps();
+        let marks = self.read(&steps).marks;
+        let mut at = 1;
+        let answers: Vec<(Mark, Mark)> = self
+            .questions
+            .sight_counts()
+            .filter_map(|count| {
+                let pair = marks.get(at).zip(marks.get(at + count - 1));
+                at += count;
+                pair.map(|(answer, last)| (*answer, *last))
+            })
+            .collect();
+        let is_answered = |(mark, _): &(Mark, Mark)| matches!(mark.cause, Cause::Start | Cause::Step(_));
+        let last_answered = answers.iter().rposition(is_answered);
+        let is_resting = self.is_resting();
+        let is_off = self.log_blocked == Some(UnknownReason::LoggingOff);
+        let is_over = |at: usize| {
+            // The log's order is that of the changes: in front of an answer there is nothing more to come.
+            last_answered.is_some_and(|last| at <= last)
+                || self.questions.is_late(at, &steps, is_resting, now)
+                || (is_off && self.questions.is_unstored(at))
         };
-        events.push(Event {
-            change: Some(change),
-            device_time: states.current_time,
-            trigger: Some(states.trigger),
-            action: states.last_action.map(|last| last.action),
-            completion_status: states.last_action.map(|last| last.completion_status),
-            raw: states.encode(),
-            backfilled: !waiting.live,
-            ..self.observed(EventKind::StateChange, attribution)
-        });
-        let tellings = telling(waiting.live, states, None);
-        self.commit(Draft { observations: vec![waiting.observation], events, cursor: None, tellings });
+        let count = (0..answers.len()).take_while(|at| is_over(*at)).count();
+        let leaving = self.base.leaving.clone();
+        for (at, (mark, last)) in answers.iter().enumerate().take(count) {
+            let Some(question) = self.questions.pop() else { return };
+            // The entry itself goes to the last change that it explains.
+            let is_shared = answers.iter().take(count).skip(at + 1).any(|(later, _)| later.cause == mark.cause);
+            let entry = match mark.cause {
+                Cause::Nothing | Cause::Lost => None,
+                Cause::Start => leaving.clone(),
+                Cause::Step(step) => self.trail.entry(step).cloned(),
+            };
+            self.base = Base {
+                state: Some(question.change.after),
+                time: question.last_seen(),
+                leaving: entry.clone().filter(|_| question.change.after != LockState::Locked),
+                in_step: true,
+            };
+            let cause = if is_shared { Cause::Start } else { mark.cause };
+            self.resolve(question, cause, entry.as_ref(), draft);
+            if at + 1 == count {
+                self.trail.forget(last.cut);
+            }
+        }
+    }
+
+    /// Whether nothing moves or is going to move by itself.
+    fn is_resting(&self) -> bool {
+        let state = self.config.states.map(|states| states.lock_state);
+        state.is_none_or(|state| !state.is_transitional() && state != LockState::UnlockedLockNGo)
     }
 
     /// Whether an entry is certainly or possibly older than our first look at the lock.
@@ -411,46 +446,5 @@ impl Journal {
             (Some(written), Some(Some(arrival))) => written < arrival,
             _ => true,
         }
-    }
-
-    /// An event that no log entry stands behind.
-    fn observed(&self, kind: EventKind, attribution: Attribution) -> Event {
-        Event {
-            kind,
-            log_index: None,
-            device_time: None,
-            action: None,
-            trigger: None,
-            completion_status: None,
-            change: None,
-            who: Who::default(),
-            method: if attribution == Attribution::Nobody { Method::Device } else { Method::Unknown },
-            attribution,
-            auto_unlock: false,
-            presses: 0,
-            backfilled: false,
-            answers_pending: false,
-            intent_id: None,
-            detail: None,
-            raw: Vec::new(),
-        }
-    }
-
-    fn commit(&mut self, draft: Draft) {
-        self.outputs.push_back(Output::Commit(draft));
-    }
-}
-
-fn telling(live: bool, states: KeyturnerStates, event: Option<usize>) -> Vec<Telling> {
-    if live { vec![Telling { states, event }] } else { Vec::new() }
-}
-
-const fn change_of(observation: &Observation) -> StateChange {
-    StateChange {
-        before: match observation.before {
-            Some(states) => Some(states.lock_state),
-            None => None,
-        },
-        after: observation.states.lock_state,
     }
 }

@@ -72,9 +72,9 @@ impl<'a> Actor<'a> {
         let cursor = store.cursor(lock.nuki_id).await?;
         let directory = store.directory(lock.nuki_id).await?;
         let states = store.last_observation(lock.nuki_id).await?;
-        let pending = store.pending_event(lock.nuki_id).await?.and_then(|pending| {
+        let pending = store.pending_events(lock.nuki_id).await?.into_iter().filter_map(|pending| {
             let states = KeyturnerStates::decode(&pending.raw).ok();
-            Some(Pending { change: pending.change?, states, not_before: None })
+            Some(Pending { change: pending.change?, states })
         });
         if let Some(stored) = &states {
             update(&wiring.shared, lock, |snapshot| snapshot.state = Some((stored.states, stored.observed_at)));
@@ -83,7 +83,7 @@ impl<'a> Actor<'a> {
             own_auth_id: lock.auth_id,
             cursor,
             states: states.map(|stored| stored.states),
-            pending,
+            pending: pending.collect(),
             directory: directory.clone(),
             patience: PATIENCE,
         });

@@ -66,6 +66,7 @@ impl Actor<'_> {
             attribution::Output::Commit(draft) => self.commit(draft).await?,
             attribution::Output::ReadLog => self.session.handle(Input::ReadLog, now),
             attribution::Output::CheckLog => self.session.handle(Input::CheckLog, now),
+            attribution::Output::ReadState => self.session.handle(Input::ReadState, now),
             attribution::Output::ReadDirectory => self.session.handle(Input::ReadDirectory, now),
         }
         Ok(())

@@ -85,9 +85,10 @@ impl Store {
     ///
     /// [`EventKind::Reset`] starts a new epoch of the lock's log, for itself and what follows.
     ///
-    /// An event with `answers_pending` refers to the lock's newest unanswered
+    /// An event with `answers_pending` refers to the lock's oldest unanswered
     /// pending event with the same state after it and no other state before
-    /// it. Without such an event it stands for itself.
+    /// it: answers come in the order of their questions. Without such an event
+    /// it stands for itself.
     ///
     /// # Errors
     /// [`StoreError::UnknownLock`], or the file cannot be written; then nothing of the batch is stored.
@@ -122,22 +123,22 @@ impl Store {
         Ok(ids)
     }
 
-    /// The newest event of a lock that is [`Attribution::Pending`] and has no answer yet.
+    /// The events of a lock that are [`Attribution::Pending`] and have no answer yet, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
-    pub async fn pending_event(&self, nuki_id: NukiId) -> Result<Option<PendingEvent>, StoreError> {
+    pub async fn pending_events(&self, nuki_id: NukiId) -> Result<Vec<PendingEvent>, StoreError> {
         let _held = self.hold_time();
-        let row: Option<RawPending> = sqlx::query_as(
+        let rows: Vec<RawPending> = sqlx::query_as(
             "select e.id, e.observed_at, e.device_time, e.action_code, e.trigger_code, e.completion_code,
                     e.state_before_code, e.state_after_code, e.raw
              from unanswered u join events e on e.id = u.event_id
-             where u.nuki_id = ? order by u.event_id desc limit 1",
+             where u.nuki_id = ? order by u.event_id",
         )
         .bind(nuki_id)
-        .fetch_optional(&self.readers)
+        .fetch_all(&self.readers)
         .await?;
-        row.map(|row| {
+        let event = |row: RawPending| {
             Ok(PendingEvent {
                 id: row.id,
                 observed_at: UnixMillis(row.observed_at),
@@ -151,8 +152,8 @@ impl Store {
                 }),
                 raw: row.raw,
             })
-        })
-        .transpose()
+        };
+        rows.into_iter().map(event).collect()
     }
 }
 
@@ -293,7 +294,7 @@ impl<'a> Writer<'a> {
              from unanswered u join events e on e.id = u.event_id
              where u.nuki_id = ?1 and e.state_after_code = ?2
                and (?3 is null or e.state_before_code is null or e.state_before_code = ?3)
-             order by u.event_id desc limit 1",
+             order by u.event_id limit 1",
         )
         .bind(self.batch.nuki_id)
         .bind(change.after.code())

@@ -195,8 +195,15 @@ async fn a_gap_may_carry_the_number_of_the_entry_behind_it() {
     assert_eq!(f.store.commit(&events(1, vec![gap, by_app(9)])).await.unwrap(), [1, 2]);
 }
 
+impl Fixture {
+    /// Numbers of the pending events without an answer.
+    async fn open_questions(&self) -> Vec<i64> {
+        self.store.pending_events(LOCK).await.unwrap().iter().map(|pending| pending.id).collect()
+    }
+}
+
 #[tokio::test]
-async fn a_late_answer_refers_to_the_newest_change_that_it_explains() {
+async fn a_late_answer_refers_to_the_oldest_change_that_it_explains() {
     let f = Fixture::new().await;
     let locked = StateChange { before: Some(LockState::Unlocked), after: LockState::Locked };
     f.store.commit(&events(1, vec![pending()])).await.unwrap();
@@ -204,14 +211,14 @@ async fn a_late_answer_refers_to_the_newest_change_that_it_explains() {
     let answer = |index| Event { answers_pending: true, ..by_app(index) };
 
     f.store.commit(&events(3, vec![answer(1)])).await.unwrap();
-    assert_eq!(f.count("select refers_to from events where log_index = 1").await, 2);
-    assert_eq!(f.store.pending_event(LOCK).await.unwrap().unwrap().id, 3);
+    assert_eq!(f.count("select refers_to from events where log_index = 1").await, 1);
+    assert_eq!(f.open_questions().await, [2, 3]);
     f.store.commit(&events(4, vec![answer(2)])).await.unwrap();
-    assert_eq!(f.count("select refers_to from events where log_index = 2").await, 1);
+    assert_eq!(f.count("select refers_to from events where log_index = 2").await, 2);
     // Nothing is left that it could explain: it stands for itself rather than for another change.
     f.store.commit(&events(5, vec![answer(3), Event { change: None, ..answer(4) }])).await.unwrap();
     assert_eq!(f.count("select count(*) from events where log_index in (3, 4) and refers_to is null").await, 2);
-    assert_eq!(f.store.pending_event(LOCK).await.unwrap().unwrap().id, 3);
+    assert_eq!(f.open_questions().await, [3]);
 }
 
 #[tokio::test]
@@ -220,20 +227,20 @@ async fn an_answer_with_another_state_before_is_no_answer() {
     f.store.commit(&events(1, vec![pending()])).await.unwrap();
     let other = StateChange { before: Some(LockState::Unlatched), after: LockState::Unlocked };
     f.store.commit(&events(2, vec![Event { answers_pending: true, change: Some(other), ..by_app(1) }])).await.unwrap();
-    assert!(f.store.pending_event(LOCK).await.unwrap().is_some());
+    assert_eq!(f.open_questions().await, [1]);
     let unsaid = StateChange { before: None, after: LockState::Unlocked };
     f.store.commit(&events(3, vec![Event { answers_pending: true, change: Some(unsaid), ..by_app(2) }])).await.unwrap();
-    assert_eq!(f.store.pending_event(LOCK).await.unwrap(), None);
+    assert!(f.open_questions().await.is_empty());
 }
 
 #[tokio::test]
 async fn a_pending_event_is_given_back_with_what_was_seen() {
     let f = Fixture::new().await;
-    assert_eq!(f.store.pending_event(LOCK).await.unwrap(), None);
+    assert!(f.open_questions().await.is_empty());
     f.store.commit(&events(1, vec![pending()])).await.unwrap();
     assert_eq!(
-        f.store.pending_event(LOCK).await.unwrap(),
-        Some(PendingEvent {
+        f.store.pending_events(LOCK).await.unwrap(),
+        [PendingEvent {
             id: 1,
             observed_at: UnixMillis(NOW.0 + 1000),
             device_time: device_time(0),
@@ -242,12 +249,12 @@ async fn a_pending_event_is_given_back_with_what_was_seen() {
             completion_status: None,
             change: pending().change,
             raw: pending().raw,
-        })
+        }]
     );
     let unknown =
         Event { attribution: Attribution::Unknown(UnknownReason::EntryMissing), answers_pending: true, ..pending() };
     f.store.commit(&events(2, vec![unknown])).await.unwrap();
-    assert_eq!(f.store.pending_event(LOCK).await.unwrap(), None);
+    assert!(f.open_questions().await.is_empty());
 }
 
 #[tokio::test]

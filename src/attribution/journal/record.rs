@@ -1,0 +1,181 @@
+//! How a journal writes down what it knows.
+
+use super::super::draft::{Draft, LogBlocked, Observation, Output, Telling};
+use super::super::entry::event_of;
+use super::super::event::{Attribution, Event, EventKind, Method, UnknownReason, Who};
+use super::super::explain::Cause;
+use super::super::question::{Question, Unstored};
+use super::super::trail::Held;
+use super::{Base, Journal};
+use crate::protocol::log::LogEntry;
+use crate::protocol::state::KeyturnerStates;
+
+impl Journal {
+    /// Stores a change with what is known of it: its own entry, if that is the next to be stored, or a row that refers to the entry.
+    pub(super) fn resolve(&mut self, question: Question, cause: Cause, entry: Option<&LogEntry>, draft: &mut Draft) {
+        let held = match cause {
+            Cause::Step(step) => {
+                while let Some(held) = self.trail.next_before(step) {
+                    self.store(held, draft);
+                }
+                self.trail.next_at(step)
+            }
+            _ => None,
+        };
+        let event = match (held, entry) {
+            (Some(held), _) => self.event(&held, draft),
+            (None, Some(entry)) => self.referring(entry),
+            (None, None) => unanswered(self.log_blocked, question.states, question.unstored.is_some()),
+        };
+        let is_explained = entry.is_some();
+        let event = Event {
+            change: Some(question.change),
+            answers_pending: question.unstored.is_none(),
+            backfilled: question.unstored.as_ref().map_or(event.backfilled, |unstored| !unstored.live),
+            ..event
+        };
+        let at = draft.events.len();
+        draft.events.push(event);
+        if let Some(unstored) = question.unstored {
+            show_all(draft, unstored, is_explained.then_some(at));
+        }
+    }
+
+    /// A row for a change whose entry has a row of its own already: one lock 'n' go unlocks and locks.
+    fn referring(&self, entry: &LogEntry) -> Event {
+        let event = event_of(entry, &self.config.directory, self.config.own_auth_id);
+        Event { kind: EventKind::StateChange, ..event }
+    }
+
+    /// The event of the next entry; a gap in front of it gets a row of its own.
+    fn event(&mut self, held: &Held, draft: &mut Draft) -> Event {
+        let entry = &held.entry;
+        let expected = self.config.cursor.saturating_add(1);
+        let missing = entry.index.saturating_sub(expected);
+        // Before the first sync nothing is expected: the lock has forgotten its oldest entries long ago.
+        if self.config.cursor != 0 && missing > 0 {
+            draft.events.push(Event {
+                detail: Some(format!("{missing} log entries are missing, {expected} to {}", entry.index - 1)),
+                ..observed(EventKind::Gap, Attribution::Unknown(UnknownReason::EntryMissing))
+            });
+        }
+        self.config.cursor = entry.index;
+        draft.cursor = Some(entry.index);
+        let event = event_of(entry, &self.config.directory, self.config.own_auth_id);
+        Event { backfilled: held.backfilled, ..event }
+    }
+
+    pub(super) fn store(&mut self, held: Held, draft: &mut Draft) {
+        let event = self.event(&held, draft);
+        draft.events.push(event);
+    }
+
+    /// Stores every entry that is held, as it is.
+    pub(super) fn store_held(&mut self, draft: &mut Draft) {
+        while let Some(held) = self.trail.next_held() {
+            self.store(held, draft);
+        }
+        self.pages_until = None;
+    }
+
+    /// Stores the oldest waiting change without its log entry.
+    pub(super) fn give_up(&mut self) {
+        let Some(question) = self.questions.waiting_mut() else { return };
+        let Some(unstored) = question.unstored.take() else { return };
+        let pending = Event {
+            change: Some(question.change),
+            backfilled: !unstored.live,
+            ..seen(unstored.observation.states, Attribution::Pending)
+        };
+        let mut draft = Draft { events: vec![pending], ..Draft::default() };
+        show_all(&mut draft, unstored, None);
+        self.commit(draft);
+    }
+
+    /// The log cannot be read: nothing that is open gets an answer.
+    pub(super) fn answer_nothing(&mut self) {
+        let mut draft = Draft::default();
+        while let Some(question) = self.questions.pop() {
+            self.resolve(question, Cause::Lost, None, &mut draft);
+        }
+        self.store_held(&mut draft);
+        self.trail.forget_all();
+        self.base = Base { state: self.rest, time: None, leaving: None, in_step: false };
+        self.commit(draft);
+    }
+
+    /// Too many changes are open: the oldest will never be explained.
+    pub(super) fn drop_oldest(&mut self) {
+        let Some(question) = self.questions.pop() else { return };
+        let mut draft = Draft::default();
+        self.base = Base { state: Some(question.change.after), time: None, leaving: None, in_step: false };
+        self.resolve(question, Cause::Lost, None, &mut draft);
+        self.commit(draft);
+    }
+
+    pub(super) fn commit(&mut self, draft: Draft) {
+        if !draft.is_empty() {
+            self.outputs.push_back(Output::Commit(draft));
+        }
+    }
+}
+
+/// What stands in for a change that will never be explained.
+fn unanswered(blocked: LogBlocked, states: Option<KeyturnerStates>, is_first: bool) -> Event {
+    let attribution = Attribution::Unknown(blocked.unwrap_or(UnknownReason::EntryMissing));
+    match states {
+        // The row that it answers says already what was seen.
+        Some(states) if is_first => seen(states, attribution),
+        _ => observed(EventKind::StateChange, attribution),
+    }
+}
+
+/// A change as the lock's state alone tells it.
+fn seen(states: KeyturnerStates, attribution: Attribution) -> Event {
+    Event {
+        device_time: states.current_time,
+        trigger: Some(states.trigger),
+        action: states.last_action.map(|last| last.action),
+        completion_status: states.last_action.map(|last| last.completion_status),
+        raw: states.encode(),
+        ..observed(EventKind::StateChange, attribution)
+    }
+}
+
+/// An event that no log entry stands behind.
+pub(super) fn observed(kind: EventKind, attribution: Attribution) -> Event {
+    Event {
+        kind,
+        log_index: None,
+        device_time: None,
+        action: None,
+        trigger: None,
+        completion_status: None,
+        change: None,
+        who: Who::default(),
+        method: if attribution == Attribution::Nobody { Method::Device } else { Method::Unknown },
+        attribution,
+        auto_unlock: false,
+        presses: 0,
+        backfilled: false,
+        answers_pending: false,
+        intent_id: None,
+        detail: None,
+        raw: Vec::new(),
+    }
+}
+
+/// What waited, and what was seen behind it.
+fn show_all(draft: &mut Draft, unstored: Unstored, event: Option<usize>) {
+    show(draft, unstored.observation, unstored.live, event);
+    for (observation, live) in unstored.then {
+        show(draft, observation, live, None);
+    }
+}
+
+pub(super) fn show(draft: &mut Draft, observation: Observation, live: bool, event: Option<usize>) {
+    draft.observations.push(observation);
+    if live {
+        draft.tellings.push(Telling { states: observation.states, event });
+    }
+}

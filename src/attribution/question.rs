@@ -1,0 +1,208 @@
+//! State changes that still need a cause, and what was seen but is not stored yet.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::draft::{Observation, Pending};
+use super::event::StateChange;
+use super::explain::Sight;
+use super::step::Step;
+use crate::protocol::LockState;
+use crate::protocol::datetime::DeviceTime;
+use crate::protocol::state::KeyturnerStates;
+
+/// An entry can follow its state by so much, over all a lock has to do.
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+/// A state on the way of an action lasts no longer.
+const ON_THE_WAY: Duration = Duration::from_secs(3);
+/// So many unanswered changes are remembered.
+const MAX_OPEN: usize = 64;
+
+/// A state change whose cause is not known yet.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) change: StateChange,
+    pub(super) states: Option<KeyturnerStates>,
+    /// When; `None` if that was before a restart.
+    pub(super) asked: Option<Duration>,
+    /// The lock's clock when the state was last seen unchanged.
+    still: Option<DeviceTime>,
+    /// The motor went on at once.
+    goes_on: bool,
+    /// What is known does not suffice to tell entries before it from entries after it.
+    doubtful: bool,
+    /// Why it waits unstored; `None` once it is stored as pending.
+    pub(super) unstored: Option<Unstored>,
+}
+
+/// A change that is not stored yet, because its log entry is expected.
+#[derive(Debug)]
+pub(super) struct Unstored {
+    pub(super) deadline: Duration,
+    /// It happened before our eyes, so it is told.
+    pub(super) live: bool,
+    pub(super) observation: Observation,
+    /// What was seen since and needs no cause.
+    pub(super) then: Vec<(Observation, bool)>,
+}
+
+impl Question {
+    pub(super) fn new(change: StateChange, now: Duration, unstored: Unstored) -> Self {
+        Self {
+            change,
+            states: Some(unstored.observation.states),
+            asked: Some(now),
+            still: None,
+            goes_on: false,
+            doubtful: false,
+            unstored: Some(unstored),
+        }
+    }
+
+    /// A stored one. Entries that were read before the restart are not here to be told from later ones but by their time.
+    fn stored(pending: &Pending) -> Self {
+        Self {
+            change: pending.change,
+            states: pending.states,
+            asked: None,
+            still: None,
+            goes_on: false,
+            doubtful: pending.states.and_then(|states| states.current_time).is_none(),
+            unstored: None,
+        }
+    }
+
+    /// The lock's clock when the state was seen last.
+    pub(super) fn last_seen(&self) -> Option<DeviceTime> {
+        let first = self.states.and_then(|states| states.current_time);
+        self.still.or(first).filter(|_| !self.doubtful)
+    }
+
+    fn sights(&self) -> impl Iterator<Item = Sight<'_>> {
+        let state = self.change.after;
+        let change = self.states.as_ref().filter(|_| !self.doubtful);
+        let time = change.and_then(|states| states.current_time);
+        let seen = Sight { state, time, change, goes_on: self.goes_on };
+        let still = self.still.map(|time| Sight { state, time: Some(time), change: None, goes_on: false });
+        [Some(seen), still].into_iter().flatten()
+    }
+
+    fn doubt(&mut self) {
+        self.doubtful = true;
+        self.still = None;
+    }
+
+    /// How many sights it makes.
+    fn sight_count(&self) -> usize {
+        1 + usize::from(self.still.is_some())
+    }
+
+    /// Whether an answer that is not in the log yet will not come any more.
+    fn is_late(&self, steps: &[Step], is_resting: bool, now: Duration) -> bool {
+        let seen = self.states.and_then(|states| states.current_time);
+        // The log's order is that of the changes, so it has gone past this one.
+        let is_overtaken = steps.iter().any(|step| matches!((step.time, seen), (Some(a), Some(b)) if a > b));
+        let had_time = self.asked.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
+        self.doubtful || is_resting && (is_overtaken && !self.goes_on || had_time)
+    }
+}
+
+/// The open questions, oldest first: stored ones, then unstored ones.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    open: VecDeque<Question>,
+    /// The newest clock seen.
+    clock: Option<DeviceTime>,
+}
+
+impl Questions {
+    pub(super) fn new(pending: &[Pending], clock: Option<DeviceTime>) -> Self {
+        Self { open: pending.iter().map(Question::stored).collect(), clock }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Question> {
+        self.open.pop_front()
+    }
+
+    /// The oldest that is not stored.
+    pub(super) fn waiting(&self) -> Option<&Unstored> {
+        self.open.iter().find_map(|question| question.unstored.as_ref())
+    }
+
+    /// The same, to be changed.
+    pub(super) fn waiting_mut(&mut self) -> Option<&mut Question> {
+        self.open.iter_mut().find(|question| question.unstored.is_some())
+    }
+
+    pub(super) fn newest_unstored(&mut self) -> Option<&mut Unstored> {
+        self.open.back_mut().and_then(|question| question.unstored.as_mut())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open.len() >= MAX_OPEN
+    }
+
+    pub(super) fn push(&mut self, question: Question) {
+        self.open.push_back(question);
+    }
+
+    /// Nobody waits longer than until `deadline`, in front of something that just happened.
+    pub(super) fn hurry(&mut self, deadline: Duration, only_missed: bool) {
+        for unstored in self.open.iter_mut().filter_map(|question| question.unstored.as_mut()) {
+            if !only_missed || !unstored.live {
+                unstored.deadline = unstored.deadline.min(deadline);
+            }
+        }
+    }
+
+    /// Looks at the lock's clock; `true` if it was set back, so that older times cannot be compared any more.
+    pub(super) fn clock_fell(&mut self, time: Option<DeviceTime>) -> bool {
+        let fell = matches!((time, self.clock), (Some(now), Some(before)) if now < before)
+            || (time.is_none() && self.clock.is_some());
+        if fell {
+            self.open.iter_mut().for_each(Question::doubt);
+        }
+        self.clock = time;
+        fell
+    }
+
+    /// The state was seen again, unchanged since the newest question; `false` if there is none.
+    pub(super) fn still(&mut self, time: Option<DeviceTime>) -> bool {
+        let newest = self.open.back_mut();
+        newest.map(|question| question.still = time).is_some()
+    }
+
+    /// The motor runs again.
+    pub(super) fn motor_runs(&mut self, state: LockState, now: Duration) {
+        let is_on_the_way = matches!(state, LockState::Unlatching | LockState::Unlatched | LockState::Locking);
+        if let Some(question) = self.open.back_mut()
+            && question.asked.is_some_and(|asked| now.saturating_sub(asked) <= ON_THE_WAY)
+            && question.still.is_none()
+        {
+            question.goes_on |= is_on_the_way;
+        }
+    }
+
+    pub(super) fn sights(&self) -> impl Iterator<Item = Sight<'_>> {
+        self.open.iter().flat_map(Question::sights)
+    }
+
+    /// How many sights each question makes.
+    pub(super) fn sight_counts(&self) -> impl Iterator<Item = usize> {
+        self.open.iter().map(Question::sight_count)
+    }
+
+    pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, now: Duration) -> bool {
+        self.open
+            .get(at)
+            .is_some_and(|question| question.unstored.is_none() && question.is_late(steps, is_resting, now))
+    }
+
+    pub(super) fn is_unstored(&self, at: usize) -> bool {
+        self.open.get(at).is_some_and(|question| question.unstored.is_some())
+    }
+}

@@ -1,0 +1,84 @@
+//! The log as a replay sees it: acts that can have moved the bolt, and holes.
+
+use super::entry::is_refusal;
+use crate::protocol::datetime::DeviceTime;
+use crate::protocol::frame::AuthId;
+use crate::protocol::log::{CodeId, LogEntry, LogEntryKind};
+use crate::protocol::{CompletionStatus, KeypadSource, LockAction, Trigger};
+
+/// An entry that matters for the bolt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    /// The lock's clock.
+    pub(super) time: Option<DeviceTime>,
+    /// What was done; `None` where entries are or may be missing, so anything can have happened.
+    pub(super) act: Option<Act>,
+}
+
+/// Something somebody did that can have moved the bolt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Act {
+    pub(super) action: LockAction,
+    pub(super) trigger: Trigger,
+    pub(super) succeeded: bool,
+    auth_id: AuthId,
+    key: Option<(KeypadSource, CodeId)>,
+}
+
+impl Step {
+    pub(super) const HOLE: Self = Self { time: None, act: None };
+
+    /// `None` for entries that neither move the bolt nor hide who does.
+    pub(super) fn of(entry: &LogEntry) -> Option<Self> {
+        let (action, trigger, status, key) = match &entry.kind {
+            LogEntryKind::LockAction(logged) => (logged.action, logged.trigger, logged.completion_status, None),
+            LogEntryKind::Keypad(keypad) => {
+                let key = Some((keypad.source, keypad.code_id));
+                (keypad.action, Trigger::System, keypad.completion_status, key)
+            }
+            LogEntryKind::Door(_)
+            | LogEntryKind::Ring(_)
+            | LogEntryKind::DoorSensorLogging(_)
+            | LogEntryKind::FirmwareUpdate(_) => return None,
+            // Between "off" and "on" nothing is written; what the others did to the bolt they do not say.
+            LogEntryKind::Logging(_)
+            | LogEntryKind::Calibration(_)
+            | LogEntryKind::Initialisation(_)
+            | LogEntryKind::Unknown { .. } => return Some(Self { time: entry.timestamp, act: None }),
+        };
+        if is_refusal(status) || matches!(action, LockAction::FobNoAction | LockAction::ButtonNoAction) {
+            return None;
+        }
+        let succeeded = status == CompletionStatus::Success;
+        let act = Act { action, trigger, succeeded, auth_id: entry.auth_id, key };
+        Some(Self { time: entry.timestamp, act: Some(act) })
+    }
+}
+
+impl Act {
+    pub(super) const fn is_open_ended(self) -> bool {
+        is_open_ended(self.action)
+    }
+
+    /// Whether both name the same person, or the same thing that is no person.
+    pub(super) fn is_by_same(&self, other: &Self) -> bool {
+        (self.auth_id, self.key, self.trigger) == (other.auth_id, other.key, other.trigger)
+    }
+}
+
+/// The action does not say which way the bolt went.
+pub(super) const fn is_open_ended(action: LockAction) -> bool {
+    matches!(
+        action,
+        LockAction::None
+            | LockAction::FobAction1
+            | LockAction::FobAction2
+            | LockAction::FobAction3
+            | LockAction::Unknown(_)
+    )
+}
+
+/// Lock 'n' go: unlocks now, locks by itself later.
+pub(super) const fn is_leaving(action: LockAction) -> bool {
+    matches!(action, LockAction::LockNGo | LockAction::LockNGoUnlatch)
+}

@@ -1,0 +1,110 @@
+//! Entries that were read: those not stored yet, and those that may still explain something.
+
+use std::collections::VecDeque;
+
+use super::step::Step;
+use crate::protocol::log::{LogEntry, LogIndex};
+
+/// So many steps are kept for changes that are not explained.
+const MAX_STEPS: usize = 1_000;
+
+/// An entry that is read and not stored.
+#[derive(Debug)]
+pub(super) struct Held {
+    serial: u64,
+    pub(super) entry: LogEntry,
+    /// It was written while nobody listened.
+    pub(super) backfilled: bool,
+}
+
+#[derive(Debug)]
+struct Passed {
+    serial: u64,
+    step: Step,
+    entry: Option<LogEntry>,
+}
+
+/// What was read, in the log's order.
+#[derive(Debug)]
+pub(super) struct Trail {
+    held: VecDeque<Held>,
+    passed: Vec<Passed>,
+    /// Counts what was read; log indexes begin again when a log is cleared.
+    serial: u64,
+    newest: LogIndex,
+}
+
+impl Trail {
+    pub(super) const fn new(cursor: LogIndex) -> Self {
+        Self { held: VecDeque::new(), passed: Vec::new(), serial: 0, newest: cursor }
+    }
+
+    pub(super) fn add(&mut self, entry: LogEntry, backfilled: bool) {
+        if self.newest != 0 && entry.index > self.newest.saturating_add(1) {
+            self.hole();
+        }
+        self.newest = entry.index;
+        self.serial += 1;
+        if let Some(step) = Step::of(&entry) {
+            self.passed.push(Passed { serial: self.serial, step, entry: Some(entry.clone()) });
+        }
+        self.held.push_back(Held { serial: self.serial, entry, backfilled });
+        if self.passed.len() > MAX_STEPS {
+            self.forget(MAX_STEPS / 2);
+            self.passed.insert(0, Passed { serial: 0, step: Step::HOLE, entry: None });
+        }
+    }
+
+    /// Entries are or may be missing here.
+    pub(super) fn hole(&mut self) {
+        self.passed.push(Passed { serial: self.serial, step: Step::HOLE, entry: None });
+    }
+
+    /// Numbers begin again.
+    pub(super) fn reset(&mut self) {
+        self.newest = 0;
+        self.hole();
+    }
+
+    pub(super) fn steps(&self) -> Vec<Step> {
+        self.passed.iter().map(|passed| passed.step).collect()
+    }
+
+    pub(super) fn held(&self) -> impl Iterator<Item = &LogEntry> {
+        self.held.iter().map(|held| &held.entry)
+    }
+
+    pub(super) fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// The next entry to store.
+    pub(super) fn next_held(&mut self) -> Option<Held> {
+        self.held.pop_front()
+    }
+
+    /// The next entry to store, if it stands before a step.
+    pub(super) fn next_before(&mut self, step: usize) -> Option<Held> {
+        let end = self.passed.get(step)?.serial;
+        self.held.pop_front_if(|held| held.serial < end)
+    }
+
+    /// The entry of a step, if it is the next to store.
+    pub(super) fn next_at(&mut self, step: usize) -> Option<Held> {
+        let serial = self.passed.get(step)?.serial;
+        self.held.pop_front_if(|held| held.serial == serial)
+    }
+
+    pub(super) fn entry(&self, step: usize) -> Option<&LogEntry> {
+        self.passed.get(step)?.entry.as_ref()
+    }
+
+    /// The first steps explain nothing any more.
+    pub(super) fn forget(&mut self, steps: usize) {
+        self.passed.drain(..steps.min(self.passed.len()));
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        self.passed.clear();
+    }
+}
