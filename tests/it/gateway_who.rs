@@ -123,3 +123,20 @@ async fn without_the_pin_the_change_is_told_and_stored_as_unknown() {
     assert_eq!(user_of(&events[0]), (None, "unknown", "unknown"));
     assert_eq!(events[0].reason.as_deref(), Some("pin_missing"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_action_on_the_very_first_link_is_told_with_its_user() {
+    let mut house = House::new().await;
+    house.told().await;
+    house.kill().await;
+    house.launch().await;
+    let outcome = house.handle().act(NUKI_ID, LockAction::Unlock, "test", WaitFor::Completed).await.unwrap();
+    assert_eq!(outcome, ActionOutcome::Done);
+    house.quiet().await;
+    let told = house.told().await;
+    let last = told.last().expect("it happened before our eyes, so it is told");
+    assert_eq!((&last["state"], &last["userName"]), (&json!(3), &json!("Keyturner")), "{told:#?}");
+    let events = house.events().await;
+    assert_eq!(events.len(), 1, "{events:#?}");
+    assert!(!events[0].backfilled);
+}

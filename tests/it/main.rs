@@ -3,25 +3,37 @@
 
 mod action_at_most_once;
 mod action_random;
+#[cfg(feature = "daemon")]
 mod bridge_actions;
+#[cfg(feature = "daemon")]
 mod bridge_auth;
+#[cfg(feature = "daemon")]
 mod bridge_wire;
+#[cfg(feature = "daemon")]
 mod callback_body;
+#[cfg(feature = "daemon")]
 mod callback_worker;
+#[cfg(feature = "daemon")]
 mod callbacks;
 #[cfg(feature = "daemon")]
 mod gateway_who;
+#[cfg(feature = "daemon")]
 mod history;
 mod hostile_bytes;
+#[cfg(feature = "daemon")]
 mod http_logging;
+#[cfg(feature = "daemon")]
 mod http_support;
 mod known_answers;
 mod purity;
 mod reassembly;
+#[cfg(feature = "daemon")]
 mod secrets;
 mod session_hygiene;
 mod session_pair;
+#[cfg(feature = "daemon")]
 mod sim_radio;
+#[cfg(feature = "daemon")]
 mod sim_sockets;
 mod simlock_beacon;
 mod simlock_checks;

@@ -86,7 +86,19 @@ impl House {
         house
     }
 
+    /// Starts the gateway and waits until it has read everything once.
     pub(crate) async fn start(&mut self) {
+        self.launch().await;
+        self.until("everything was read once", || {
+            let snapshot = self.handle().lock(NUKI_ID).unwrap();
+            snapshot.firmware_version.is_some() && snapshot.state.is_some()
+        })
+        .await;
+        self.quiet().await;
+    }
+
+    /// Starts the gateway and waits for nothing.
+    pub(crate) async fn launch(&mut self) {
         let tools = Tools {
             store: self.store.clone(),
             clock: self.clock,
@@ -101,12 +113,6 @@ impl House {
         };
         let transport = Arc::new(self.radio.clone());
         self.gateway = Some(Gateway::start(vec![self.lock.clone()], transport, tools).await.unwrap());
-        self.until("everything was read once", || {
-            let snapshot = self.handle().lock(NUKI_ID).unwrap();
-            snapshot.firmware_version.is_some() && snapshot.state.is_some()
-        })
-        .await;
-        self.quiet().await;
     }
 
     /// Ends the gateway's tasks where they stand, as a killed process does; the file stays as it is.

@@ -1,6 +1,7 @@
 //! Helpers that several behaviours share.
 
 pub(crate) mod bench;
+#[cfg(feature = "daemon")]
 pub(crate) mod central;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;
