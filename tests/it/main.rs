@@ -10,6 +10,10 @@ mod callback_body;
 mod callback_worker;
 mod callbacks;
 #[cfg(feature = "daemon")]
+mod gateway_acting;
+#[cfg(feature = "daemon")]
+mod gateway_radio;
+#[cfg(feature = "daemon")]
 mod gateway_who;
 mod history;
 mod hostile_bytes;
