@@ -104,11 +104,23 @@ pub(super) struct Action {
     refusal: Option<ErrorCode>,
     /// What was known of the lock when the command left.
     before: Option<KeyturnerStates>,
+    /// The state was read on a later link.
+    seen_since: bool,
+    /// The bolt was moved after the command had left, by whomever, so how it stands at the end proves nothing.
+    is_disturbed: bool,
 }
 
 impl Action {
     pub(super) const fn new(request: ActionRequest) -> Self {
-        Self { request, stage: Stage::Waiting, moved: false, refusal: None, before: None }
+        Self {
+            request,
+            stage: Stage::Waiting,
+            moved: false,
+            refusal: None,
+            before: None,
+            seen_since: false,
+            is_disturbed: false,
+        }
     }
 
     pub(super) const fn send_before(&self) -> Duration {
@@ -178,14 +190,25 @@ impl Action {
     }
 
     /// What an entry of the log says about this action, `None` if it is about something else.
-    pub(super) fn verdict(&self, entry: &LogEntry, own_auth_id: AuthId) -> Option<Outcome> {
-        let LogEntryKind::LockAction(logged) = &entry.kind else { return None };
+    pub(super) fn verdict(&mut self, entry: &LogEntry, own_auth_id: AuthId) -> Option<Outcome> {
+        if !self.is_searching() || self.is_older(entry) {
+            return None;
+        }
         let suffix = intent_suffix(self.request.intent_id);
-        let ours = entry.auth_id == own_auth_id && entry.name.ends_with(&suffix) && !self.is_older(entry);
-        ours.then_some(match logged.completion_status {
-            CompletionStatus::Success => Outcome::Done,
-            status => Outcome::NotDone(NotDone::Failed(status)),
-        })
+        match &entry.kind {
+            LogEntryKind::LockAction(logged) if entry.auth_id == own_auth_id && entry.name.ends_with(&suffix) => {
+                Some(match logged.completion_status {
+                    CompletionStatus::Success => Outcome::Done,
+                    status => Outcome::NotDone(NotDone::Failed(status)),
+                })
+            }
+            // The door swings without the bolt.
+            LogEntryKind::Door(_) => None,
+            _ => {
+                self.is_disturbed = true;
+                None
+            }
+        }
     }
 
     /// Numbers of intents begin anew with a new database, and the lock still has the old entries.
@@ -201,12 +224,9 @@ impl Action {
         if *searches < SEARCHES {
             return None;
         }
-        let untouched = match (&self.before, states) {
-            (Some(before), Some(now)) => {
-                shows_the_same(before, now) && !can_result(self.request.action, now.lock_state)
-            }
-            _ => false,
-        };
+        let state = states.map(|states| states.lock_state);
+        let untouched =
+            self.seen_since && !self.is_disturbed && state.is_some_and(|state| !can_result(self.request.action, state));
         Some(if untouched { Outcome::NotDone(NotDone::ProvenByLog) } else { Outcome::Unknown })
     }
 
@@ -220,8 +240,12 @@ impl Action {
     }
 
     /// The lock reported its state.
-    pub(super) fn moved(&mut self) {
-        self.moved |= matches!(self.stage, Stage::Sent | Stage::Accepted);
+    pub(super) fn observed(&mut self, states: &KeyturnerStates) {
+        if !self.is_waiting() {
+            self.moved |= !self.is_searching();
+            self.seen_since |= self.is_searching();
+            self.is_disturbed |= self.before.is_none_or(|before| !shows_the_same(&before, states));
+        }
     }
 
     pub(super) const fn has_moved(&self) -> bool {

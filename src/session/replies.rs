@@ -85,11 +85,7 @@ impl Session {
         if entry.index <= position || entries.len() >= usize::from(LOG_PAGE) {
             return false;
         }
-        let verdict = self
-            .action
-            .as_ref()
-            .filter(|action| action.is_searching())
-            .and_then(|action| action.verdict(&entry, self.auth_id));
+        let verdict = self.action.as_mut().and_then(|action| action.verdict(&entry, self.auth_id));
         entries.push(entry);
         if let Some(outcome) = verdict {
             self.finish_action(outcome, now);
@@ -119,7 +115,7 @@ impl Session {
         // Our reading clears the beacon's bit, and with it whatever it announced: the log must be read behind it.
         self.log_follows |= news || requested;
         if let Some(action) = &mut self.action {
-            action.moved();
+            action.observed(&states);
         }
         if !states.lock_state.is_transitional() {
             self.motor_polls = 0;

@@ -16,6 +16,10 @@ mod callback_worker;
 #[cfg(feature = "daemon")]
 mod callbacks;
 #[cfg(feature = "daemon")]
+mod gateway_acting;
+#[cfg(feature = "daemon")]
+mod gateway_radio;
+#[cfg(feature = "daemon")]
 mod gateway_who;
 #[cfg(feature = "daemon")]
 mod history;

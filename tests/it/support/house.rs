@@ -1,8 +1,11 @@
 //! A whole house in virtual time: a simulated door, a paired gateway, an event log on disk, one callback receiver's queue.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::gateway::pair::{PairRequest, pair};
 use keyturner::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
@@ -12,11 +15,14 @@ use keyturner::protocol::{IdType, LockState};
 use keyturner::simlock::{Person, SimLockConfig};
 use keyturner::store::{DeliveryOutcome, HistoryFilter, HistoryRow, Store};
 use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
+use keyturner::transport::{Address, Link, Purpose, Sighting, Transport, TransportError};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 pub(crate) const NUKI_ID: u32 = 0x0A1B_2C3D;
 pub(crate) const ANNA: u32 = 583_921;
-pub(crate) const BEN: u32 = 746_352;
+/// The number of a second lock on the same adapter.
+pub(crate) const BACK_DOOR: u32 = 0x0A1B_2C3E;
 /// 2026-11-23 14:00:00 UTC.
 const START: UnixMillis = UnixMillis(1_795_442_400_000);
 
@@ -26,8 +32,28 @@ pub(crate) struct House {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) lock: PairedLock,
+    /// The second lock, if there is one.
+    pub(crate) back: Option<(SimDoor, PairedLock)>,
     gateway: Option<Gateway>,
+    connects: Arc<AtomicU32>,
     files: TempDir,
+}
+
+/// Counts what costs a lock its battery.
+struct CountingRadio {
+    radio: SimRadio,
+    connects: Arc<AtomicU32>,
+}
+
+impl Transport for CountingRadio {
+    fn scan(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Sighting>, TransportError>> {
+        self.radio.scan()
+    }
+
+    fn connect(&self, address: Address, purpose: Purpose) -> BoxFuture<'_, Result<Link, TransportError>> {
+        self.connects.fetch_add(1, Ordering::Relaxed);
+        self.radio.connect(address, purpose)
+    }
 }
 
 pub(crate) struct Plan {
@@ -35,6 +61,7 @@ pub(crate) struct Plan {
     pub(crate) settings: SimSettings,
     pub(crate) pin: Option<Pin>,
     pub(crate) id_type: IdType,
+    pub(crate) has_back_door: bool,
 }
 
 impl Default for Plan {
@@ -44,6 +71,7 @@ impl Default for Plan {
             settings: SimSettings::default(),
             pin: Some(Pin::new(1234)),
             id_type: IdType::Bridge,
+            has_back_door: false,
         }
     }
 }
@@ -57,31 +85,20 @@ impl House {
     pub(crate) async fn planned(plan: Plan) -> Self {
         let clock = Clock::virtual_from(START);
         let radio = SimRadio::new(clock, plan.settings, [1; 32]);
-        let door = radio.add(plan.lock, [2; 32]);
-        door.pairing_mode(true);
-        let request = PairRequest {
-            id_type: plan.id_type,
-            app_id: 0x4B54_0001,
-            name: "Keyturner".to_owned(),
-            pin: plan.pin,
-            seed: [3; 32],
-        };
-        let (authorization, generation) = pair(&radio, clock, door.address(), request).await.unwrap();
-        let lock = PairedLock {
-            nuki_id: NUKI_ID,
-            address: door.address(),
-            name: String::new(),
-            generation,
-            auth_id: authorization.auth_id,
-            id_type: authorization.id_type,
-            key: authorization.key,
-            app_id: 0x4B54_0001,
-            pin: plan.pin,
+        let door = radio.add(plan.lock.clone(), [2; 32]);
+        let lock = paired(&radio, clock, &door, plan.id_type, plan.pin).await;
+        let back = if plan.has_back_door {
+            let door = radio.add(SimLockConfig { nuki_id: BACK_DOOR, ..plan.lock }, [4; 32]);
+            let lock = paired(&radio, clock, &door, plan.id_type, plan.pin).await;
+            Some((door, lock))
+        } else {
+            None
         };
         let files = TempDir::new().unwrap();
         let store = Store::open(&files.path().join("keyturner.db")).await.unwrap().with_virtual_time();
         store.add_callback("http://127.0.0.1:9/", START).await.unwrap();
-        let mut house = Self { radio, door, store, clock, lock, gateway: None, files };
+        let connects = Arc::default();
+        let mut house = Self { radio, door, store, clock, lock, back, gateway: None, connects, files };
         house.start().await;
         house
     }
@@ -90,14 +107,14 @@ impl House {
     pub(crate) async fn start(&mut self) {
         self.launch().await;
         self.until("everything was read once", || {
-            let snapshot = self.handle().lock(NUKI_ID).unwrap();
-            snapshot.firmware_version.is_some() && snapshot.state.is_some()
+            let snapshots = self.handle().locks();
+            snapshots.iter().all(|snapshot| snapshot.firmware_version.is_some() && snapshot.state.is_some())
         })
         .await;
         self.quiet().await;
     }
 
-    /// Starts the gateway and waits for nothing.
+    /// Starts the gateway.
     pub(crate) async fn launch(&mut self) {
         let tools = Tools {
             store: self.store.clone(),
@@ -111,15 +128,31 @@ impl House {
             },
             committed: Arc::new(|| {}),
         };
-        let transport = Arc::new(self.radio.clone());
-        self.gateway = Some(Gateway::start(vec![self.lock.clone()], transport, tools).await.unwrap());
+        let transport = Arc::new(CountingRadio { radio: self.radio.clone(), connects: self.connects.clone() });
+        let back = self.back.iter().map(|(_, lock)| lock.clone());
+        let locks = std::iter::once(self.lock.clone()).chain(back).collect();
+        self.gateway = Some(Gateway::start(locks, transport, tools).await.unwrap());
+    }
+
+    /// Ends the gateway in order.
+    pub(crate) async fn stop(&mut self) {
+        self.gateway.take().unwrap().stop().await;
+    }
+
+    /// Connections asked for since the last look.
+    pub(crate) fn connects(&self) -> u32 {
+        self.connects.swap(0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.files.path().join("keyturner.db")
     }
 
     /// Ends the gateway's tasks where they stand, as a killed process does; the file stays as it is.
     pub(crate) async fn kill(&mut self) {
         self.gateway = None;
         self.door.drop_links();
-        self.store = Store::open(&self.files.path().join("keyturner.db")).await.unwrap().with_virtual_time();
+        self.store = Store::open(&self.database()).await.unwrap().with_virtual_time();
     }
 
     pub(crate) fn handle(&self) -> GatewayHandle {
@@ -161,7 +194,7 @@ impl House {
 
     /// Every event, oldest first.
     pub(crate) async fn events(&self) -> Vec<HistoryRow> {
-        let filter = HistoryFilter { limit: 50, ..HistoryFilter::default() };
+        let filter = HistoryFilter { limit: 1_000, ..HistoryFilter::default() };
         let mut rows = self.store.history(&filter).await.unwrap();
         rows.reverse();
         rows
@@ -175,5 +208,23 @@ impl House {
             self.store.finish_delivery(delivery.outbox_id, DeliveryOutcome::Told, START).await.unwrap();
         }
         bodies
+    }
+}
+
+async fn paired(radio: &SimRadio, clock: Clock, door: &SimDoor, id_type: IdType, pin: Option<Pin>) -> PairedLock {
+    door.pairing_mode(true);
+    let app_id = 0x4B54_0001;
+    let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin, seed: [3; 32] };
+    let (authorization, generation) = pair(radio, clock, door.address(), request).await.unwrap();
+    PairedLock {
+        nuki_id: door.nuki_id(),
+        address: door.address(),
+        name: String::new(),
+        generation,
+        auth_id: authorization.auth_id,
+        id_type: authorization.id_type,
+        key: authorization.key,
+        app_id,
+        pin,
     }
 }
