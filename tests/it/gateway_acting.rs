@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use keyturner::gateway::{ActionOutcome, GatewayError, NotDone, WaitFor};
+use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{LockAction, LockState};
-use keyturner::simlock::Person;
+use keyturner::simlock::{Person, SimLockConfig};
 use keyturner::transport::sim::DropAt;
 
 use crate::store::run;
-use crate::support::house::{ANNA, House, NUKI_ID};
+use crate::support::house::{ANNA, House, NUKI_ID, Plan};
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -203,4 +204,48 @@ async fn a_store_that_fails_for_a_while_loses_no_entry_and_wears_no_pin_out() {
     let events = house.events().await;
     assert_eq!(events.iter().filter_map(|event| event.log_index).collect::<Vec<_>>(), [1]);
     assert_eq!(events[0].user_name.as_deref(), Some("Anna"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_intent_on_disk_nothing_is_sent() {
+    let house = House::new().await;
+    run(
+        &house.database(),
+        "create trigger broken before insert on intents begin select raise(abort, 'the disk is full'); end",
+    )
+    .await;
+    let outcome = ask(&house, LockAction::Unlock).await.unwrap();
+    assert!(matches!(outcome, Err(GatewayError::Storage(_))), "{outcome:?}");
+    tokio::time::sleep(s(60)).await;
+    assert_eq!(executions(&house), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_again_and_again_does_not_try_a_wrong_pin_again() {
+    let lock = SimLockConfig { pin_attempts: 3, ..SimLockConfig::family(NUKI_ID) };
+    let mut house = House::planned(Plan { lock, pin: Some(Pin::new(9)), ..Plan::default() }).await;
+    run(
+        &house.database(),
+        "create trigger broken before update on locks begin select raise(abort, 'the disk is full'); end",
+    )
+    .await;
+    run(
+        &house.database(),
+        "create trigger broken2 before insert on observations begin select raise(abort, 'the disk is full'); end",
+    )
+    .await;
+    house.person(Person::keypad(ANNA));
+    tokio::time::sleep(s(5)).await;
+    run(&house.database(), "drop trigger broken2").await;
+    tokio::time::sleep(s(60)).await;
+    run(&house.database(), "drop trigger broken").await;
+    tokio::time::sleep(s(20)).await;
+    house.stop().await;
+    // A lock-out would refuse the right PIN too.
+    house.lock.pin = Some(Pin::new(1234));
+    house.start().await;
+    house.person(Person::ArrowKey);
+    tokio::time::sleep(s(20)).await;
+    let last = house.events().await.pop().unwrap();
+    assert_eq!((last.method.as_str(), last.attribution.as_str()), ("arrow_key", "nobody"), "{last:#?}");
 }

@@ -160,11 +160,11 @@ impl Pair {
     }
 
     pub(crate) fn person(&mut self, person: Person) {
-        self.to_lock(simlock::Input::Person(person));
+        self.feed_lock(simlock::Input::Person(person));
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {
-        self.to_lock(simlock::Input::Fault(fault));
+        self.feed_lock(simlock::Input::Fault(fault));
     }
 
     pub(crate) fn cut_at(&mut self, cut: Cut) {
@@ -225,7 +225,7 @@ impl Pair {
             self.carry_out();
         }
         if self.lock.next_timeout().is_some_and(|at| at <= self.now) {
-            self.to_lock(simlock::Input::Tick);
+            self.feed_lock(simlock::Input::Tick);
         }
         if self.next_beacon <= self.now {
             self.next_beacon = self.now + BEACON_EVERY;
@@ -282,9 +282,9 @@ impl Pair {
                 self.next_link += 1;
                 self.link = Some(link);
                 let mtu = self.mtu;
-                self.to_lock(simlock::Input::Connected { link, mtu });
+                self.feed_lock(simlock::Input::Connected { link, mtu });
                 for characteristic in [Characteristic::KeyturnerGdio, Characteristic::KeyturnerUsdio] {
-                    self.to_lock(simlock::Input::Subscribed { link, characteristic, indications: true });
+                    self.feed_lock(simlock::Input::Subscribed { link, characteristic, indications: true });
                 }
                 self.input(Input::Connected);
             }
@@ -300,7 +300,7 @@ impl Pair {
                 if self.is_cut(|cut| if let Cut::BeforeWrite(n) = cut { Some((n, Cut::BeforeWrite)) } else { None }) {
                     return self.lose_link();
                 }
-                self.to_lock(simlock::Input::Write { link, characteristic, value });
+                self.feed_lock(simlock::Input::Write { link, characteristic, value });
                 if self.is_cut(|cut| if let Cut::AfterWrite(n) = cut { Some((n, Cut::AfterWrite)) } else { None }) {
                     self.lose_link();
                 }
@@ -320,7 +320,7 @@ impl Pair {
                     self.after(FLIGHT, Event::Confirm(link));
                 }
             }
-            Event::Confirm(link) => self.to_lock(simlock::Input::Confirmed { link }),
+            Event::Confirm(link) => self.feed_lock(simlock::Input::Confirmed { link }),
         }
     }
 
@@ -338,11 +338,11 @@ impl Pair {
 
     fn drop_link_of_lock(&mut self) -> bool {
         let Some(link) = self.link.take() else { return false };
-        self.to_lock(simlock::Input::Disconnected { link });
+        self.feed_lock(simlock::Input::Disconnected { link });
         true
     }
 
-    fn to_lock(&mut self, input: simlock::Input) {
+    fn feed_lock(&mut self, input: simlock::Input) {
         self.lock.handle(input, self.moment());
         while let Some(output) = self.lock.poll() {
             match output {
