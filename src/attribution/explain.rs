@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 
 use super::step::{Act, Step, is_leaving};
-use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{LockAction, LockState, Trigger};
 
@@ -33,8 +32,8 @@ pub(super) struct Start {
 pub(super) struct Sight<'a> {
     /// The bolt's state.
     pub(super) state: LockState,
-    /// The lock's clock then.
-    pub(super) time: Option<DeviceTime>,
+    /// The lock's clock then, in seconds.
+    pub(super) time: Option<i64>,
     /// All the lock said, if a change was seen that needs a cause.
     pub(super) change: Option<&'a KeyturnerStates>,
     /// The motor went on at once, so the action's entry is still to come.
@@ -68,8 +67,21 @@ pub(super) struct Mark {
 pub(super) struct Reading {
     /// One per sight; [`Cause::Lost`] where no answer is certain.
     pub(super) marks: Vec<Mark>,
-    /// States that the lock can have after the last step.
-    pub(super) ends: BTreeSet<LockState>,
+    /// States that the lock can have after the last step, and the lock 'n' go that can run there.
+    pub(super) ends: BTreeSet<(LockState, Option<Cause>)>,
+}
+
+impl Reading {
+    pub(super) fn can_end_in(&self, state: LockState) -> bool {
+        self.ends.iter().any(|end| end.0 == state)
+    }
+
+    /// The lock 'n' go that certainly runs when the lock is in this state after the last step.
+    pub(super) fn leaving_in(&self, state: LockState) -> Option<Cause> {
+        let mut running = self.ends.iter().filter(|end| end.0 == state).map(|end| end.1);
+        let first = running.next()??;
+        running.all(|other| other == Some(first)).then_some(first)
+    }
 }
 
 /// One way the log can have gone past the sights.
@@ -81,8 +93,15 @@ struct Way {
     leaving: Option<Cause>,
     /// The lock 'n' go locked by itself.
     by_itself: bool,
+    /// The next step's act has begun.
+    under_way: bool,
     lost: usize,
     marks: Vec<Mark>,
+}
+
+/// Whether an entry of this time is certainly about something later than a state of that time: the lock writes it within a second.
+pub(super) const fn is_after(logged: i64, seen: i64) -> bool {
+    logged - seen > 1
 }
 
 /// Replays `steps` from `start` past `sights`.
@@ -115,6 +134,7 @@ impl Replay<'_> {
             cause: if self.start.state.is_some() { Cause::Nothing } else { Cause::Lost },
             leaving: self.start.leaving.map(|_| Cause::Start),
             by_itself: false,
+            under_way: false,
             lost: 0,
             marks: Vec::new(),
         };
@@ -131,16 +151,16 @@ impl Replay<'_> {
     /// Without a way that fits: everything lies behind, nothing is known.
     fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
         let mark = Mark { cut: self.steps.len(), cause: Cause::Lost };
-        Reading { marks: vec![mark; sights.len()], ends: BTreeSet::from(ANYWHERE) }
+        Reading { marks: vec![mark; sights.len()], ends: ANYWHERE.map(|state| (state, None)).into() }
     }
 
     /// First and last number of steps that can lie before a sight.
-    fn window(&self, time: Option<DeviceTime>) -> (usize, usize) {
-        let Some(time) = time else { return (0, self.steps.len()) };
-        let is = |step: &Step, is: fn(&DeviceTime, &DeviceTime) -> bool| step.time.is_some_and(|t| is(&t, &time));
-        let first = self.steps.iter().rposition(|step| is(step, PartialOrd::lt)).map_or(0, |at| at + 1);
-        let last = self.steps.iter().position(|step| is(step, PartialOrd::gt)).unwrap_or(self.steps.len());
-        (first, last)
+    fn window(&self, seen: Option<i64>) -> (usize, usize) {
+        let Some(seen) = seen else { return (0, self.steps.len()) };
+        let is_before = |step: &Step| step.time.is_some_and(|logged| logged < seen);
+        let is_after = |step: &Step| step.time.is_some_and(|logged| is_after(logged, seen));
+        let first = self.steps.iter().rposition(is_before).map_or(0, |at| at + 1);
+        (first, self.steps.iter().position(is_after).unwrap_or(self.steps.len()))
     }
 
     fn past(&self, from: &BTreeSet<Way>, sight: &Sight<'_>, may_lose: bool) -> BTreeSet<Way> {
@@ -149,7 +169,7 @@ impl Replay<'_> {
         let mut running = BTreeSet::new();
         for cut in 0..=last {
             running.extend(from.iter().filter(|way| way.cut == cut).cloned());
-            let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
+            let by_itself: Vec<Way> = running.iter().flat_map(Way::leave).collect();
             running.extend(by_itself);
             if cut >= first {
                 past.extend(running.iter().filter_map(|way| self.meets(way, cut, sight)));
@@ -166,8 +186,11 @@ impl Replay<'_> {
             // A clock that was set leaves no room; then every place is possible.
             let places = if first <= last { first..=last } else { 0..=self.steps.len() };
             for way in from {
-                past.extend(places.clone().filter(|cut| *cut >= way.cut).map(|cut| Way {
+                // Nobody can have acted while another act was under way.
+                let from = way.cut + usize::from(way.under_way);
+                past.extend(places.clone().filter(|cut| *cut >= from).map(|cut| Way {
                     leaving: None,
+                    under_way: false,
                     lost: way.lost + 1,
                     ..way.at(cut, sight.state, Cause::Lost)
                 }));
@@ -202,20 +225,14 @@ impl Replay<'_> {
         let states = sight.change?;
         let step = self.steps.get(cut)?;
         let act = step.act?;
-        let is_near = match (step.time, sight.time) {
-            (Some(logged), Some(seen)) => logged
-                .unix_seconds()
-                .zip(seen.unix_seconds())
-                .is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen))),
-            _ => false,
-        };
+        let is_near = step.time.zip(sight.time).is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen)));
         let shows = match sight.state {
             LockState::UnlockedLockNGo => is_leaving(act.action),
             LockState::Unlocked => sight.goes_on && (is_leaving(act.action) || act.action == LockAction::Unlatch),
             _ => false,
         };
         let is_it = shows && is_near && act.succeeded && way.state != sight.state && act.trigger_agrees(states);
-        is_it.then(|| way.at(cut, sight.state, Cause::Step(cut)))
+        is_it.then(|| Way { under_way: true, ..way.at(cut, sight.state, Cause::Step(cut)) })
     }
 
     fn act(&self, cause: Cause) -> Option<Act> {
@@ -238,17 +255,17 @@ impl Replay<'_> {
         }
     }
 
-    fn ends(&self, ways: &BTreeSet<Way>) -> BTreeSet<LockState> {
+    fn ends(&self, ways: &BTreeSet<Way>) -> BTreeSet<(LockState, Option<Cause>)> {
         let mut running: BTreeSet<Way> = BTreeSet::new();
         for cut in 0..=self.steps.len() {
             running.extend(ways.iter().filter(|way| way.cut == cut).map(Way::without_past));
-            let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
+            let by_itself: Vec<Way> = running.iter().flat_map(Way::leave).collect();
             running.extend(by_itself);
             if let Some(step) = self.steps.get(cut) {
                 running = running.iter().flat_map(|way| way.after(cut, step)).collect();
             }
         }
-        running.into_iter().map(|way| way.state).collect()
+        running.into_iter().map(|way| (way.state, way.leaving)).collect()
     }
 }
 
@@ -274,16 +291,16 @@ impl Way {
         Self { marks: Vec::new(), lost: 0, ..*self }
     }
 
-    /// Lock 'n' go locks; some locks log that, some do not.
-    fn leave(&self) -> Option<Self> {
-        let cause = self.leaving?;
-        matches!(self.state, LockState::Unlocked | LockState::UnlockedLockNGo).then(|| Self {
-            state: LockState::Locked,
-            cause,
-            leaving: None,
-            by_itself: true,
-            ..self.clone()
-        })
+    /// Lock 'n' go shows that it runs, and locks; some locks log that, some do not.
+    fn leave(&self) -> Vec<Self> {
+        let Some(cause) = self.leaving else { return Vec::new() };
+        let shown = Self { state: LockState::UnlockedLockNGo, cause, ..self.clone() };
+        let locked = Self { state: LockState::Locked, cause, leaving: None, by_itself: true, ..self.clone() };
+        match self.state {
+            LockState::Unlocked => vec![shown, locked],
+            LockState::UnlockedLockNGo => vec![locked],
+            _ => Vec::new(),
+        }
     }
 
     /// Everything a step can lead to.
@@ -294,6 +311,7 @@ impl Way {
                 cause: Cause::Lost,
                 leaving: None,
                 by_itself: false,
+                under_way: false,
                 ..self.clone()
             });
             return anywhere.chain([self.clone()]).collect();
@@ -311,6 +329,7 @@ impl Way {
                     _ => None,
                 },
                 by_itself: self.by_itself && !has_moved,
+                under_way: false,
                 ..self.clone()
             }
         };

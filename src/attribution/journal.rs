@@ -8,7 +8,7 @@ use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
 use super::question::{GRACE, Question, Questions, Unstored};
-use super::step::{Step, is_leaving};
+use super::step::{Step, is_leaving, seconds};
 use super::trail::Trail;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
@@ -343,26 +343,33 @@ impl Journal {
     /// Nothing is open, the log is read to its end.
     fn rest_at_end(&mut self, draft: &mut Draft, now: Duration) {
         let steps = self.trail.steps();
-        let is_seen = self.rest.is_none_or(|rest| self.read(&steps).ends.contains(&rest));
-        if is_seen {
+        let is_moving = self.config.states.is_some_and(|states| states.lock_state.is_transitional());
+        let is_seen = self.rest.is_none_or(|rest| self.read(&steps).can_end_in(rest));
+        if steps.is_empty() || (is_seen && !is_moving) {
             self.store_held(draft);
-            self.state_until = None;
-            self.forget();
-        } else if self.trail.has_held() && self.state_until.is_none() {
-            // Somebody has moved the bolt before our next look at it; the entry is stored with what it led to.
+            return self.forget();
+        }
+        // The bolt has moved or moves, and where it came to rest was not seen; the entry is stored with what it led to.
+        if self.trail.has_held() && self.state_until.is_none() {
             while let Some(held) = self.trail.next_before(0) {
                 self.store(held, draft);
             }
             self.state_until = Some(now.saturating_add(CATCH_UP));
-            self.outputs.push_back(Output::ReadState);
+            if !is_moving {
+                self.outputs.push_back(Output::ReadState);
+            }
         }
     }
 
+    /// What was read explains nothing any more.
     fn forget(&mut self) {
-        let has_moved = self.trail.steps().iter().any(|step| step.act.is_some());
-        self.base.state = self.rest;
-        self.base.in_step = true;
-        self.base.leaving.take_if(|_| has_moved);
+        let reading = self.read(&self.trail.steps());
+        let leaving = match self.rest.and_then(|rest| reading.leaving_in(rest)) {
+            Some(Cause::Step(step)) => self.trail.entry(step).cloned(),
+            Some(Cause::Start) => self.base.leaving.take(),
+            _ => None,
+        };
+        self.base = Base { state: self.rest, time: self.base.time, leaving, in_step: true };
         self.state_until = None;
         self.trail.forget_all();
         if self.log_blocked == Some(UnknownReason::LoggingOff) {
@@ -375,7 +382,7 @@ impl Journal {
         let leaving = self.base.leaving.as_ref().and_then(Step::of).and_then(|step| step.act);
         let leaving = leaving.filter(|act| is_leaving(act.action));
         let start = Start { state: self.base.in_step.then_some(state), leaving };
-        let base = Sight { state, time: self.base.time, change: None, goes_on: false };
+        let base = Sight { state, time: seconds(self.base.time), change: None, goes_on: false };
         let sights: Vec<Sight<'_>> = core::iter::once(base).chain(self.questions.sights()).collect();
         replay(start, steps, &sights)
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::draft::{Observation, Pending};
 use super::event::StateChange;
-use super::explain::Sight;
-use super::step::Step;
+use super::explain::{Sight, is_after};
+use super::step::{Step, seconds};
 use crate::protocol::LockState;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
@@ -81,9 +81,9 @@ impl Question {
     fn sights(&self) -> impl Iterator<Item = Sight<'_>> {
         let state = self.change.after;
         let change = self.states.as_ref().filter(|_| !self.doubtful);
-        let time = change.and_then(|states| states.current_time);
+        let time = seconds(change.and_then(|states| states.current_time));
         let seen = Sight { state, time, change, goes_on: self.goes_on };
-        let still = self.still.map(|time| Sight { state, time: Some(time), change: None, goes_on: false });
+        let still = self.still.map(|time| Sight { state, time: seconds(Some(time)), change: None, goes_on: false });
         [Some(seen), still].into_iter().flatten()
     }
 
@@ -98,11 +98,10 @@ impl Question {
     }
 
     /// Whether an answer that is not in the log yet will not come any more.
-    fn is_late(&self, steps: &[Step], is_resting: bool, now: Duration) -> bool {
-        let seen = self.states.and_then(|states| states.current_time);
+    fn is_late(&self, steps: &[Step], is_resting: bool, had_time: bool) -> bool {
+        let seen = seconds(self.states.and_then(|states| states.current_time));
         // The log's order is that of the changes, so it has gone past this one.
-        let is_overtaken = steps.iter().any(|step| matches!((step.time, seen), (Some(a), Some(b)) if a > b));
-        let had_time = self.asked.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
+        let is_overtaken = steps.iter().any(|step| step.time.zip(seen).is_some_and(|(logged, seen)| is_after(logged, seen)));
         self.doubtful || is_resting && (is_overtaken && !self.goes_on || had_time)
     }
 }
@@ -197,7 +196,11 @@ impl Questions {
     }
 
     pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, now: Duration) -> bool {
-        self.open.get(at).is_some_and(|question| question.unstored.is_none() && question.is_late(steps, is_resting, now))
+        // One action can make several changes and be logged behind the last of them.
+        let newest = self.open.back().and_then(|question| question.asked);
+        let had_time = newest.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
+        let question = self.open.get(at).filter(|question| question.unstored.is_none());
+        question.is_some_and(|question| question.is_late(steps, is_resting, had_time))
     }
 
     pub(super) fn is_unstored(&self, at: usize) -> bool {

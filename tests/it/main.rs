@@ -1,6 +1,7 @@
 //! One test binary; a module per behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod attribution_property;
 mod bridge_actions;
 mod bridge_auth;
 mod bridge_wire;

@@ -4,3 +4,5 @@ pub(crate) mod bench;
 pub(crate) mod central;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;
+pub(crate) mod dice;
+pub(crate) mod world;
