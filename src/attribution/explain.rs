@@ -25,6 +25,8 @@ pub(super) struct Start {
     pub(super) state: Option<LockState>,
     /// The lock 'n' go that runs there.
     pub(super) leaving: Option<Act>,
+    /// The first step's act had begun there.
+    pub(super) under_way: bool,
 }
 
 /// A state seen, in the order of seeing.
@@ -36,6 +38,8 @@ pub(super) struct Sight<'a> {
     pub(super) time: Option<i64>,
     /// All the lock said, if a change was seen that needs a cause.
     pub(super) change: Option<&'a KeyturnerStates>,
+    /// What was read up to here was written before the motor that led here had ended, and an entry says how it ended.
+    pub(super) behind: u64,
     /// The motor went on at once, so the action's entry is still to come.
     pub(super) goes_on: bool,
 }
@@ -99,9 +103,9 @@ struct Way {
     marks: Vec<Mark>,
 }
 
-/// Whether an entry of this time is certainly about something later than a state of that time: the lock writes it within a second.
-pub(super) const fn is_after(logged: i64, seen: i64) -> bool {
-    logged - seen > 1
+/// Whether an entry or state of this time is certainly about something later than one of that time: a lock writes and shows within a second.
+pub(super) const fn is_after(time: i64, than: i64) -> bool {
+    time - than > 1
 }
 
 /// Replays `steps` from `start` past `sights`.
@@ -134,7 +138,7 @@ impl Replay<'_> {
             cause: if self.start.state.is_some() { Cause::Nothing } else { Cause::Lost },
             leaving: self.start.leaving.map(|_| Cause::Start),
             by_itself: false,
-            under_way: false,
+            under_way: self.start.under_way,
             lost: 0,
             marks: Vec::new(),
         };
@@ -157,7 +161,7 @@ impl Replay<'_> {
     /// First and last number of steps that can lie before a sight.
     fn window(&self, seen: Option<i64>) -> (usize, usize) {
         let Some(seen) = seen else { return (0, self.steps.len()) };
-        let is_before = |step: &Step| step.time.is_some_and(|logged| logged < seen);
+        let is_before = |step: &Step| step.time.is_some_and(|logged| is_after(seen, logged));
         let is_after = |step: &Step| step.time.is_some_and(|logged| is_after(logged, seen));
         let first = self.steps.iter().rposition(is_before).map_or(0, |at| at + 1);
         (first, self.steps.iter().position(is_after).unwrap_or(self.steps.len()))
@@ -169,7 +173,7 @@ impl Replay<'_> {
         let mut running = BTreeSet::new();
         for cut in 0..=last {
             running.extend(from.iter().filter(|way| way.cut == cut).cloned());
-            let by_itself: Vec<Way> = running.iter().flat_map(Way::leave).collect();
+            let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
             running.extend(by_itself);
             if cut >= first {
                 past.extend(running.iter().filter_map(|way| self.meets(way, cut, sight)));
@@ -213,6 +217,7 @@ impl Replay<'_> {
                 let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
                     || states.last_action.is_some_and(|last| is_leaving(last.action));
                 act.trigger_agrees(states)
+                    && (way.by_itself || self.is_behind(way.cause, sight))
                     && last_act.is_none_or(|act| act.action_agrees(states))
                     && (!way.by_itself || has_locked_itself)
             }
@@ -231,8 +236,13 @@ impl Replay<'_> {
             LockState::Unlocked => sight.goes_on && (is_leaving(act.action) || act.action == LockAction::Unlatch),
             _ => false,
         };
-        let is_it = shows && is_near && act.succeeded && way.state != sight.state && act.trigger_agrees(states);
+        let is_it = shows && is_near && step.serial > sight.behind && act.succeeded && way.state != sight.state && act.trigger_agrees(states);
         is_it.then(|| Way { under_way: true, ..way.at(cut, sight.state, Cause::Step(cut)) })
+    }
+
+    fn is_behind(&self, cause: Cause, sight: &Sight<'_>) -> bool {
+        let Cause::Step(at) = cause else { return true };
+        self.steps.get(at).is_some_and(|step| step.serial > sight.behind)
     }
 
     fn act(&self, cause: Cause) -> Option<Act> {
@@ -259,7 +269,7 @@ impl Replay<'_> {
         let mut running: BTreeSet<Way> = BTreeSet::new();
         for cut in 0..=self.steps.len() {
             running.extend(ways.iter().filter(|way| way.cut == cut).map(Way::without_past));
-            let by_itself: Vec<Way> = running.iter().flat_map(Way::leave).collect();
+            let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
             running.extend(by_itself);
             if let Some(step) = self.steps.get(cut) {
                 running = running.iter().flat_map(|way| way.after(cut, step)).collect();
@@ -291,16 +301,10 @@ impl Way {
         Self { marks: Vec::new(), lost: 0, ..*self }
     }
 
-    /// Lock 'n' go shows that it runs, and locks; some locks log that, some do not.
-    fn leave(&self) -> Vec<Self> {
-        let Some(cause) = self.leaving else { return Vec::new() };
-        let shown = Self { state: LockState::UnlockedLockNGo, cause, ..self.clone() };
-        let locked = Self { state: LockState::Locked, cause, leaving: None, by_itself: true, ..self.clone() };
-        match self.state {
-            LockState::Unlocked => vec![shown, locked],
-            LockState::UnlockedLockNGo => vec![locked],
-            _ => Vec::new(),
-        }
+    /// Lock 'n' go locks; some locks log that, some do not.
+    fn leave(&self) -> Option<Self> {
+        let cause = self.leaving.filter(|_| self.state == LockState::UnlockedLockNGo)?;
+        Some(Self { state: LockState::Locked, cause, leaving: None, by_itself: true, ..self.clone() })
     }
 
     /// Everything a step can lead to.
@@ -319,7 +323,7 @@ impl Way {
         let outcome = |(state, has_moved)| {
             let starts = act.succeeded
                 && (is_leaving(act.action) || act.is_open_ended() && has_moved)
-                && matches!(state, LockState::Unlocked | LockState::UnlockedLockNGo);
+                && state == LockState::UnlockedLockNGo;
             Self {
                 state,
                 cause: if has_moved { Cause::Step(at) } else { self.cause },
@@ -333,7 +337,12 @@ impl Way {
                 ..self.clone()
             }
         };
-        act.outcomes(self.state).into_iter().map(outcome).collect()
+        let mut ways: Vec<Self> = act.outcomes(self.state).into_iter().map(outcome).collect();
+        if is_leaving(act.action) && self.state == LockState::UnlockedLockNGo {
+            // It runs already: whether the second one starts it anew is not known.
+            ways.push(Self { under_way: false, ..self.clone() });
+        }
+        ways
     }
 }
 
@@ -359,11 +368,8 @@ impl Act {
             A::FullLock if state == S::Locked => vec![stays, (state, true)],
             A::Lock | A::FullLock => vec![(S::Locked, true)],
             A::Unlatch => vec![(S::Unlocked, true)],
-            A::LockNGo if matches!(state, S::Unlocked | S::UnlockedLockNGo) => {
-                vec![stays, (S::UnlockedLockNGo, state != S::UnlockedLockNGo)]
-            }
-            // Not every lock shows that a lock 'n' go runs.
-            A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true), (S::Unlocked, true)],
+            A::LockNGo if state == S::UnlockedLockNGo => vec![stays],
+            A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true)],
             _ => vec![stays, (S::Locked, true), (S::Unlocked, true), (S::UnlockedLockNGo, true)],
         }
     }

@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
-use super::question::{GRACE, Question, Questions, Unstored};
+use super::question::{GRACE, Question, Questions, SETTLED, Unstored};
 use super::step::{Step, is_leaving, seconds};
 use super::trail::Trail;
 use crate::protocol::datetime::DeviceTime;
@@ -31,6 +31,8 @@ struct Base {
     time: Option<DeviceTime>,
     /// The lock 'n' go that runs.
     leaving: Option<LogEntry>,
+    /// The act that comes next in the log had begun there.
+    under_way: bool,
     /// The log was read up to there; else older entries are still to come.
     in_step: bool,
 }
@@ -53,8 +55,10 @@ pub struct Journal {
     base: Base,
     /// The bolt when it was last seen at rest.
     rest: Option<LockState>,
-    /// The log was read to its end since the last change was seen.
-    ended: bool,
+    /// What was read when the motor was last seen running, since the bolt was at rest.
+    moving: Option<u64>,
+    /// When the log was read to its end, if that was after the last change was seen.
+    ended: Option<Duration>,
     /// Entries wait for names, for the log's next pages, for the state they led to; so long.
     names_until: Option<Duration>,
     pages_until: Option<Duration>,
@@ -87,6 +91,7 @@ impl Journal {
                 state: oldest.unwrap_or(last),
                 time: clock.filter(|_| oldest.is_none()),
                 leaving: None,
+                under_way: false,
                 in_step: config.cursor != 0,
             },
             rest: match last {
@@ -94,7 +99,8 @@ impl Journal {
                 _ => last,
             },
             config,
-            ended: false,
+            moving: None,
+            ended: None,
             names_until: None,
             pages_until: None,
             state_until: None,
@@ -149,7 +155,7 @@ impl Journal {
         let observation = Observation { states, before };
         let Some(known) = before else {
             // The very first state is no change.
-            self.base = Base { state: Some(states.lock_state), time: states.current_time, leaving: None, in_step: self.base.in_step };
+            self.base = Base { state: Some(states.lock_state), time: states.current_time, leaving: None, under_way: false, in_step: self.base.in_step };
             self.rest = Some(states.lock_state);
             return self.commit(Draft { observations: vec![observation], ..Draft::default() });
         };
@@ -162,8 +168,10 @@ impl Journal {
             }
             if is_rest {
                 self.rest = Some(states.lock_state);
-                self.seen_again(states.current_time);
+                self.moving = None;
+                self.seen_again(states.current_time, now);
             } else {
+                self.moving = Some(self.trail.serial());
                 self.questions.motor_runs(states.lock_state, now);
             }
         }
@@ -183,8 +191,8 @@ impl Journal {
             self.drop_oldest();
         }
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
-        self.questions.push(Question::new(change, now, unstored));
-        self.ended = false;
+        self.questions.push(Question::new(change, now, self.moving.take().unwrap_or(0), unstored));
+        self.ended = None;
         self.state_until = None;
     }
 
@@ -199,12 +207,15 @@ impl Journal {
     }
 
     /// The bolt is where it was.
-    fn seen_again(&mut self, time: Option<DeviceTime>) {
+    fn seen_again(&mut self, time: Option<DeviceTime>, now: Duration) {
         if self.questions.still(time) {
             return;
         }
         self.base.time = time;
-        if self.ended {
+        if self.state_until.is_some_and(|until| now + CATCH_UP < until + SETTLED) {
+            // The entry can be there a moment before the state.
+            self.outputs.push_back(Output::ReadState);
+        } else if self.ended.is_some() {
             // Where the log's last entries led, it is not any more.
             self.forget();
         }
@@ -220,7 +231,7 @@ impl Journal {
             self.outputs.push_back(Output::ReadDirectory);
             self.names_until.get_or_insert(now.saturating_add(self.config.patience));
         }
-        self.ended = end;
+        self.ended = end.then_some(now);
         if end {
             self.caught_up = true;
             self.pages_until = None;
@@ -250,7 +261,7 @@ impl Journal {
         draft.events.push(Event { detail: Some(detail), ..observed(EventKind::Reset, Attribution::Nobody) });
         draft.cursor = Some(0);
         self.trail.reset();
-        self.ended = false;
+        self.ended = None;
         self.names_until = None;
         self.commit(draft);
     }
@@ -321,16 +332,16 @@ impl Journal {
             return;
         }
         let mut draft = Draft::default();
-        if !self.ended {
+        let Some(ended) = self.ended else {
             if self.questions.is_empty() {
                 self.store_held(&mut draft);
             } else if self.trail.has_held() {
                 self.pages_until.get_or_insert(now.saturating_add(CATCH_UP));
             }
             return self.commit(draft);
-        }
+        };
         if !self.questions.is_empty() {
-            self.answer(&mut draft, now);
+            self.answer(&mut draft, ended, now);
         }
         if self.questions.is_empty() {
             self.rest_at_end(&mut draft, now);
@@ -369,7 +380,7 @@ impl Journal {
             Some(Cause::Start) => self.base.leaving.take(),
             _ => None,
         };
-        self.base = Base { state: self.rest, time: self.base.time, leaving, in_step: true };
+        self.base = Base { state: self.rest, time: self.base.time, leaving, under_way: false, in_step: true };
         self.state_until = None;
         self.trail.forget_all();
         if self.log_blocked == Some(UnknownReason::LoggingOff) {
@@ -379,16 +390,16 @@ impl Journal {
 
     fn read(&self, steps: &[Step]) -> Reading {
         let Some(state) = self.base.state else { return Reading::default() };
-        let leaving = self.base.leaving.as_ref().and_then(Step::of).and_then(|step| step.act);
+        let leaving = self.base.leaving.as_ref().and_then(|entry| Step::of(entry, 0)).and_then(|step| step.act);
         let leaving = leaving.filter(|act| is_leaving(act.action));
-        let start = Start { state: self.base.in_step.then_some(state), leaving };
-        let base = Sight { state, time: seconds(self.base.time), change: None, goes_on: false };
+        let start = Start { state: self.base.in_step.then_some(state), leaving, under_way: self.base.under_way };
+        let base = Sight { state, time: seconds(self.base.time), change: None, behind: 0, goes_on: false };
         let sights: Vec<Sight<'_>> = core::iter::once(base).chain(self.questions.sights()).collect();
         replay(start, steps, &sights)
     }
 
     /// Answers open changes, oldest first, as far as that is possible.
-    fn answer(&mut self, draft: &mut Draft, now: Duration) {
+    fn answer(&mut self, draft: &mut Draft, ended: Duration, now: Duration) {
         let steps = self.trail.steps();
         let marks = self.read(&steps).marks;
         let mut at = 1;
@@ -401,8 +412,12 @@ impl Journal {
                 pair.map(|(answer, last)| (*answer, *last))
             })
             .collect();
-        let is_answered = |(mark, _): &(Mark, Mark)| matches!(mark.cause, Cause::Start | Cause::Step(_));
-        let last_answered = answers.iter().rposition(is_answered);
+        let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
+            Cause::Nothing | Cause::Lost => false,
+            Cause::Start => self.questions.is_settled(at, None, ended),
+            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
+        };
+        let last_answered = answers.iter().enumerate().rposition(|(at, answer)| is_answered(at, answer));
         let is_resting = self.is_resting();
         let is_off = self.log_blocked == Some(UnknownReason::LoggingOff);
         let is_over = |at: usize| {
@@ -422,10 +437,12 @@ impl Journal {
                 Cause::Start => leaving.clone(),
                 Cause::Step(step) => self.trail.entry(step).cloned(),
             };
+            let under_way = matches!(mark.cause, Cause::Step(step) if step >= last.cut);
             self.base = Base {
                 state: Some(question.change.after),
                 time: question.last_seen(),
-                leaving: entry.clone().filter(|_| question.change.after != LockState::Locked),
+                leaving: entry.clone().filter(|_| !under_way && question.change.after == LockState::UnlockedLockNGo),
+                under_way,
                 in_step: true,
             };
             let cause = if is_shared { Cause::Start } else { mark.cause };

@@ -100,7 +100,7 @@ impl Journal {
         }
         self.store_held(&mut draft);
         self.trail.forget_all();
-        self.base = Base { state: self.rest, time: None, leaving: None, in_step: false };
+        self.base = Base { state: self.rest, time: None, leaving: None, under_way: false, in_step: false };
         self.commit(draft);
     }
 
@@ -108,7 +108,7 @@ impl Journal {
     pub(super) fn drop_oldest(&mut self) {
         let Some(question) = self.questions.pop() else { return };
         let mut draft = Draft::default();
-        self.base = Base { state: Some(question.change.after), time: None, leaving: None, in_step: false };
+        self.base = Base { state: Some(question.change.after), time: None, leaving: None, under_way: false, in_step: false };
         self.resolve(question, Cause::Lost, None, &mut draft);
         self.commit(draft);
     }
