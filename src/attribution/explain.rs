@@ -111,6 +111,9 @@ pub(super) const fn is_after(time: i64, than: i64) -> bool {
 /// Replays `steps` from `start` past `sights`.
 pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Reading {
     let replay = Replay { start, steps };
+    if replay.has_clock_fallen() {
+        return replay.nothing(sights);
+    }
     // Only if no way explains everything, some entry is missing or still to come.
     let ways = replay.ways(sights, false).or_else(|| replay.ways(sights, true)).unwrap_or_default();
     let fewest = ways.iter().map(|way| way.lost).min().unwrap_or(0);
@@ -143,7 +146,9 @@ impl Replay<'_> {
             marks: Vec::new(),
         };
         let mut ways: BTreeSet<Way> = states.into_iter().map(at).collect();
-        for sight in sights {
+        for (at, sight) in sights.iter().enumerate() {
+            // Where it began is known; what contradicts that is a clock that was set unseen.
+            let may_lose = may_lose && (at > 0 || self.start.state.is_none());
             ways = self.past(&ways, sight, may_lose);
             if ways.is_empty() || ways.len() > MAX_WAYS {
                 return None;
@@ -156,6 +161,13 @@ impl Replay<'_> {
     fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
         let mark = Mark { cut: self.steps.len(), cause: Cause::Lost };
         Reading { marks: vec![mark; sights.len()], ends: ANYWHERE.map(|state| (state, None)).into() }
+    }
+
+    /// The log's order and its times contradict each other.
+    fn has_clock_fallen(&self) -> bool {
+        let mut times = self.steps.iter().filter_map(|step| step.time);
+        let mut newest = times.next();
+        times.any(|time| newest.replace(time).is_some_and(|before| is_after(before, time)))
     }
 
     /// First and last number of steps that can lie before a sight.
@@ -204,24 +216,21 @@ impl Replay<'_> {
     }
 
     fn meets(&self, way: &Way, cut: usize, sight: &Sight<'_>) -> Option<Way> {
-        if way.state != sight.state {
+        // A running motor can have come from anywhere.
+        if way.state != sight.state && !sight.state.is_transitional() {
             return None;
         }
-        let Some(states) = sight.change else { return Some(way.at(cut, way.state, Cause::Nothing)) };
-        let is_possible = match self.act(way.cause) {
-            _ if way.cause == Cause::Nothing => false,
-            None => true,
-            Some(act) => {
-                let last_act = self.last_act(cut);
-                // A lock that says "locked" as its last action did not lock by itself: its entry is missing.
-                let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
-                    || states.last_action.is_some_and(|last| is_leaving(last.action));
-                act.trigger_agrees(states)
-                    && (way.by_itself || self.is_behind(way.cause, sight))
-                    && last_act.is_none_or(|act| act.action_agrees(states))
-                    && (!way.by_itself || has_locked_itself)
-            }
-        };
+        let Some(states) = sight.change else { return Some(way.at(cut, sight.state, Cause::Nothing)) };
+        let act = self.act(way.cause);
+        let last_act = self.last_act(cut);
+        // A lock that says "locked" as its last action did not lock by itself: its entry is missing.
+        let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
+            || states.last_action.map_or(act.is_none(), |last| is_leaving(last.action));
+        let is_possible = way.cause != Cause::Nothing
+            && (way.by_itself || self.is_behind(way.cause, sight))
+            && (!way.by_itself || has_locked_itself)
+            && act.is_none_or(|act| act.trigger_agrees(states))
+            && (act.is_none() || last_act.is_none_or(|act| act.action_agrees(states)));
         is_possible.then(|| way.at(cut, way.state, way.cause))
     }
 
@@ -303,8 +312,15 @@ impl Way {
 
     /// Lock 'n' go locks; some locks log that, some do not.
     fn leave(&self) -> Option<Self> {
-        let cause = self.leaving.filter(|_| self.state == LockState::UnlockedLockNGo)?;
-        Some(Self { state: LockState::Locked, cause, leaving: None, by_itself: true, ..self.clone() })
+        let cause = self.leaving.unwrap_or(Cause::Lost);
+        // One that is under way locks when its own entry comes.
+        (self.state == LockState::UnlockedLockNGo && !self.under_way).then(|| Self {
+            state: LockState::Locked,
+            cause,
+            leaving: None,
+            by_itself: true,
+            ..self.clone()
+        })
     }
 
     /// Everything a step can lead to.
@@ -338,9 +354,9 @@ impl Way {
             }
         };
         let mut ways: Vec<Self> = act.outcomes(self.state).into_iter().map(outcome).collect();
-        if is_leaving(act.action) && self.state == LockState::UnlockedLockNGo {
+        if is_leaving(act.action) && self.state == LockState::UnlockedLockNGo && !self.under_way {
             // It runs already: whether the second one starts it anew is not known.
-            ways.push(Self { under_way: false, ..self.clone() });
+            ways.push(self.clone());
         }
         ways
     }

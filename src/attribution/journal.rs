@@ -20,7 +20,7 @@ mod record;
 
 use record::{observed, show};
 
-/// Catching up after an absence may take this long before something is stored without what belongs to it.
+/// Catching up after an absence may take this long before a change is stored without its log entry.
 const CATCH_UP: Duration = Duration::from_secs(30);
 
 /// Where the bolt was when everything seen before was explained or given up.
@@ -45,8 +45,11 @@ struct Base {
 ///
 /// A change is answered only when the log was read to its end after it was
 /// seen: the first pages of a long log can hold an entry that fits, and the
-/// last page the one that did it. Until then its entries are held back, and
-/// changes are told in their order, each at its own deadline at the latest.
+/// last page the one that did it. Until then entries that can have moved the
+/// bolt are held back, however long that takes: what is not stored is read
+/// again after a restart, and what is stored says nothing of other changes any
+/// more. Changes are told in their order, each at its own deadline at the
+/// latest.
 #[derive(Debug)]
 pub struct Journal {
     config: JournalConfig,
@@ -59,10 +62,10 @@ pub struct Journal {
     moving: Option<u64>,
     /// When the log was read to its end, if that was after the last change was seen.
     ended: Option<Duration>,
-    /// Entries wait for names, for the log's next pages, for the state they led to; so long.
+    /// Entries wait for names so long.
     names_until: Option<Duration>,
-    pages_until: Option<Duration>,
-    state_until: Option<Duration>,
+    /// Since when entries wait for the state that they led to.
+    state_owed: Option<Duration>,
     /// When to look once more for an entry that is late.
     look_again: Option<Duration>,
     log_blocked: LogBlocked,
@@ -92,7 +95,7 @@ impl Journal {
                 time: clock.filter(|_| oldest.is_none()),
                 leaving: None,
                 under_way: false,
-                in_step: config.cursor != 0,
+                in_step: config.cursor != 0 && !oldest.unwrap_or(last).is_some_and(LockState::is_transitional),
             },
             rest: match last {
                 Some(state) if state.is_transitional() => newest.or(last),
@@ -102,8 +105,7 @@ impl Journal {
             moving: None,
             ended: None,
             names_until: None,
-            pages_until: None,
-            state_until: None,
+            state_owed: None,
             look_again: None,
             log_blocked: None,
             arrival: None,
@@ -123,7 +125,7 @@ impl Journal {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         let waiting = self.questions.waiting().map(|unstored| unstored.deadline);
-        [waiting, self.names_until, self.pages_until, self.state_until, self.look_again].into_iter().flatten().min()
+        [waiting, self.names_until, self.look_again].into_iter().flatten().min()
     }
 
     /// Index of the last log entry handed out for storage.
@@ -193,7 +195,7 @@ impl Journal {
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
         self.questions.push(Question::new(change, now, self.moving.take().unwrap_or(0), unstored));
         self.ended = None;
-        self.state_until = None;
+        self.state_owed = None;
     }
 
     /// Something else changed: it is told behind what waits.
@@ -212,7 +214,7 @@ impl Journal {
             return;
         }
         self.base.time = time;
-        if self.state_until.is_some_and(|until| now + CATCH_UP < until + SETTLED) {
+        if self.state_owed.is_some_and(|since| now.saturating_sub(since) < SETTLED) {
             // The entry can be there a moment before the state.
             self.outputs.push_back(Output::ReadState);
         } else if self.ended.is_some() {
@@ -234,7 +236,6 @@ impl Journal {
         self.ended = end.then_some(now);
         if end {
             self.caught_up = true;
-            self.pages_until = None;
             // What is not here now may only just have happened.
             self.questions.hurry(now.saturating_add(self.config.patience), true);
         }
@@ -285,12 +286,6 @@ impl Journal {
         let is_told = self.questions.waiting().is_some_and(|unstored| unstored.deadline <= now);
         // The names did not come; numbers are better than silence.
         let is_nameless = is_due(&mut self.names_until) || (is_told && self.names_until.take().is_some());
-        if is_due(&mut self.pages_until) | is_due(&mut self.state_until) {
-            // Better without the change they belong to than not at all.
-            let mut draft = Draft::default();
-            self.store_held(&mut draft);
-            self.commit(draft);
-        }
         if is_nameless || is_told {
             self.settle(now);
         }
@@ -335,8 +330,6 @@ impl Journal {
         let Some(ended) = self.ended else {
             if self.questions.is_empty() {
                 self.store_held(&mut draft);
-            } else if self.trail.has_held() {
-                self.pages_until.get_or_insert(now.saturating_add(CATCH_UP));
             }
             return self.commit(draft);
         };
@@ -345,8 +338,8 @@ impl Journal {
         }
         if self.questions.is_empty() {
             self.rest_at_end(&mut draft, now);
-        } else if self.questions.waiting().is_none() {
-            self.store_held(&mut draft);
+        } else {
+            self.store_idle(&mut draft);
         }
         self.commit(draft);
     }
@@ -355,17 +348,19 @@ impl Journal {
     fn rest_at_end(&mut self, draft: &mut Draft, now: Duration) {
         let steps = self.trail.steps();
         let is_moving = self.config.states.is_some_and(|states| states.lock_state.is_transitional());
+        if steps.is_empty() {
+            self.base.in_step |= !is_moving;
+            return self.store_held(draft);
+        }
         let is_seen = self.rest.is_none_or(|rest| self.read(&steps).can_end_in(rest));
-        if steps.is_empty() || (is_seen && !is_moving) {
+        if is_seen && !is_moving {
             self.store_held(draft);
             return self.forget();
         }
         // The bolt has moved or moves, and where it came to rest was not seen; the entry is stored with what it led to.
-        if self.trail.has_held() && self.state_until.is_none() {
-            while let Some(held) = self.trail.next_before(0) {
-                self.store(held, draft);
-            }
-            self.state_until = Some(now.saturating_add(CATCH_UP));
+        self.store_idle(draft);
+        if self.trail.has_held() && self.state_owed.is_none() {
+            self.state_owed = Some(now);
             if !is_moving {
                 self.outputs.push_back(Output::ReadState);
             }
@@ -381,7 +376,7 @@ impl Journal {
             _ => None,
         };
         self.base = Base { state: self.rest, time: self.base.time, leaving, under_way: false, in_step: true };
-        self.state_until = None;
+        self.state_owed = None;
         self.trail.forget_all();
         if self.log_blocked == Some(UnknownReason::LoggingOff) {
             self.trail.hole();

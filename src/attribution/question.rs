@@ -122,7 +122,9 @@ impl Question {
         let seen = seconds(self.states.and_then(|states| states.current_time));
         // The log's order is that of the changes, so it has gone past this one.
         let is_overtaken = steps.iter().any(|step| step.time.zip(seen).is_some_and(|(logged, seen)| is_after(logged, seen)));
-        self.doubtful || is_resting && (is_overtaken && !self.goes_on || had_time)
+        // One action can make several changes and be logged behind the last of them.
+        let is_logged_later = self.goes_on || self.change.after == LockState::UnlockedLockNGo;
+        self.doubtful || is_resting && (is_overtaken && !is_logged_later || had_time)
     }
 }
 
@@ -216,7 +218,6 @@ impl Questions {
     }
 
     pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, now: Duration) -> bool {
-        // One action can make several changes and be logged behind the last of them.
         let newest = self.open.back().and_then(|question| question.asked);
         let had_time = newest.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
         let question = self.open.get(at).filter(|question| question.unstored.is_none());

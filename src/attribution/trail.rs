@@ -95,6 +95,11 @@ impl Trail {
         self.held.pop_front_if(|held| held.serial < end)
     }
 
+    /// The next entry to store, if it stands before every step.
+    pub(super) fn next_idle(&mut self) -> Option<Held> {
+        if self.passed.is_empty() { self.next_held() } else { self.next_before(0) }
+    }
+
     /// The entry of a step, if it is the next to store.
     pub(super) fn next_at(&mut self, step: usize) -> Option<Held> {
         let serial = self.passed.get(step)?.step.serial;

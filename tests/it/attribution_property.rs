@@ -138,13 +138,17 @@ fn over_random_histories_nobody_is_named_wrongly_and_nothing_is_lost_or_doubled(
         None => 0..cases,
     };
     let mut sum = Tally::default();
-    let mut clean = 0;
+    let (mut clean, mut plain, mut unknown) = (0, 0, 0);
     for seed in seeds {
         let (script, trouble) = script(seed);
         match play(&script, trouble, false).0 {
             Ok(tally) => {
                 sum += tally;
-                clean += u64::from(!trouble.losses && !trouble.clock);
+                if !trouble.losses && !trouble.clock {
+                    clean += 1;
+                    plain += u64::from(tally.moot == 0);
+                    unknown += tally.unknown;
+                }
             }
             Err(_) => {
                 let script = shrunk(script, trouble);
@@ -154,7 +158,7 @@ fn over_random_histories_nobody_is_named_wrongly_and_nothing_is_lost_or_doubled(
             }
         }
     }
-    println!("{cases} histories, {clean} of them without losses: {sum:#?}");
+    println!("{cases} histories; {clean} of them without losses, with {unknown} unknown; {plain} plain: {sum:#?}");
     // The proof is worth as much as it has seen.
-    assert!(cases < 1_000 || sum.named > 3 * cases && sum.told_named > cases && sum.late > cases / 10, "{sum:?}");
+    assert!(cases < 1_000 || sum.named > 2 * cases && sum.told_named > cases && plain > cases / 10, "{sum:?}");
 }

@@ -75,7 +75,13 @@ impl Journal {
         while let Some(held) = self.trail.next_held() {
             self.store(held, draft);
         }
-        self.pages_until = None;
+    }
+
+    /// Stores what stands in front of the first entry that may still explain a change.
+    pub(super) fn store_idle(&mut self, draft: &mut Draft) {
+        while let Some(held) = self.trail.next_idle() {
+            self.store(held, draft);
+        }
     }
 
     /// Stores the oldest waiting change without its log entry.

@@ -690,8 +690,8 @@ impl World {
     }
 
     fn kill(&mut self) {
-        // That a lock 'n' go runs is not stored; a lock that logs only its start says it no second time.
-        self.tally.moot += u64::from(self.firmware.lock_n_go == LockNGoLog::AtStart && self.relock > 0);
+        // Whose lock 'n' go runs is not stored.
+        self.tally.moot += u64::from(self.has_left);
         let was_up = self.is_up || self.due.values().any(|due| matches!(due, Due::Up));
         self.down();
         self.start();
