@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 
 use super::step::{Act, Step, is_leaving};
-use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{LockAction, LockState, Trigger};
 
@@ -26,6 +25,8 @@ pub(super) struct Start {
     pub(super) state: Option<LockState>,
     /// The lock 'n' go that runs there.
     pub(super) leaving: Option<Act>,
+    /// The first step's act had begun there.
+    pub(super) under_way: bool,
 }
 
 /// A state seen, in the order of seeing.
@@ -33,10 +34,12 @@ pub(super) struct Start {
 pub(super) struct Sight<'a> {
     /// The bolt's state.
     pub(super) state: LockState,
-    /// The lock's clock then.
-    pub(super) time: Option<DeviceTime>,
+    /// The lock's clock then, in seconds.
+    pub(super) time: Option<i64>,
     /// All the lock said, if a change was seen that needs a cause.
     pub(super) change: Option<&'a KeyturnerStates>,
+    /// What was read up to here was written before the motor that led here had ended, and an entry says how it ended.
+    pub(super) behind: u64,
     /// The motor went on at once, so the action's entry is still to come.
     pub(super) goes_on: bool,
 }
@@ -68,8 +71,21 @@ pub(super) struct Mark {
 pub(super) struct Reading {
     /// One per sight; [`Cause::Lost`] where no answer is certain.
     pub(super) marks: Vec<Mark>,
-    /// States that the lock can have after the last step.
-    pub(super) ends: BTreeSet<LockState>,
+    /// States that the lock can have after the last step, and the lock 'n' go that can run there.
+    pub(super) ends: BTreeSet<(LockState, Option<Cause>)>,
+}
+
+impl Reading {
+    pub(super) fn can_end_in(&self, state: LockState) -> bool {
+        self.ends.iter().any(|end| end.0 == state)
+    }
+
+    /// The lock 'n' go that certainly runs when the lock is in this state after the last step.
+    pub(super) fn leaving_in(&self, state: LockState) -> Option<Cause> {
+        let mut running = self.ends.iter().filter(|end| end.0 == state).map(|end| end.1);
+        let first = running.next()??;
+        running.all(|other| other == Some(first)).then_some(first)
+    }
 }
 
 /// One way the log can have gone past the sights.
@@ -81,13 +97,23 @@ struct Way {
     leaving: Option<Cause>,
     /// The lock 'n' go locked by itself.
     by_itself: bool,
+    /// The next step's act has begun.
+    under_way: bool,
     lost: usize,
     marks: Vec<Mark>,
+}
+
+/// Whether an entry or state of this time is certainly about something later than one of that time: a lock writes and shows within a second.
+pub(super) const fn is_after(time: i64, than: i64) -> bool {
+    time - than > 1
 }
 
 /// Replays `steps` from `start` past `sights`.
 pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Reading {
     let replay = Replay { start, steps };
+    if replay.has_clock_fallen() {
+        return replay.nothing(sights);
+    }
     // Only if no way explains everything, some entry is missing or still to come.
     let ways = replay.ways(sights, false).or_else(|| replay.ways(sights, true)).unwrap_or_default();
     let fewest = ways.iter().map(|way| way.lost).min().unwrap_or(0);
@@ -115,11 +141,14 @@ impl Replay<'_> {
             cause: if self.start.state.is_some() { Cause::Nothing } else { Cause::Lost },
             leaving: self.start.leaving.map(|_| Cause::Start),
             by_itself: false,
+            under_way: self.start.under_way,
             lost: 0,
             marks: Vec::new(),
         };
         let mut ways: BTreeSet<Way> = states.into_iter().map(at).collect();
-        for sight in sights {
+        for (at, sight) in sights.iter().enumerate() {
+            // Where it began is known; what contradicts that is a clock that was set unseen.
+            let may_lose = may_lose && (at > 0 || self.start.state.is_none());
             ways = self.past(&ways, sight, may_lose);
             if ways.is_empty() || ways.len() > MAX_WAYS {
                 return None;
@@ -131,16 +160,23 @@ impl Replay<'_> {
     /// Without a way that fits: everything lies behind, nothing is known.
     fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
         let mark = Mark { cut: self.steps.len(), cause: Cause::Lost };
-        Reading { marks: vec![mark; sights.len()], ends: BTreeSet::from(ANYWHERE) }
+        Reading { marks: vec![mark; sights.len()], ends: ANYWHERE.map(|state| (state, None)).into() }
+    }
+
+    /// The log's order and its times contradict each other.
+    fn has_clock_fallen(&self) -> bool {
+        let mut times = self.steps.iter().filter_map(|step| step.time);
+        let mut newest = times.next();
+        times.any(|time| newest.replace(time).is_some_and(|before| is_after(before, time)))
     }
 
     /// First and last number of steps that can lie before a sight.
-    fn window(&self, time: Option<DeviceTime>) -> (usize, usize) {
-        let Some(time) = time else { return (0, self.steps.len()) };
-        let is = |step: &Step, is: fn(&DeviceTime, &DeviceTime) -> bool| step.time.is_some_and(|t| is(&t, &time));
-        let first = self.steps.iter().rposition(|step| is(step, PartialOrd::lt)).map_or(0, |at| at + 1);
-        let last = self.steps.iter().position(|step| is(step, PartialOrd::gt)).unwrap_or(self.steps.len());
-        (first, last)
+    fn window(&self, seen: Option<i64>) -> (usize, usize) {
+        let Some(seen) = seen else { return (0, self.steps.len()) };
+        let is_before = |step: &Step| step.time.is_some_and(|logged| is_after(seen, logged));
+        let is_after = |step: &Step| step.time.is_some_and(|logged| is_after(logged, seen));
+        let first = self.steps.iter().rposition(is_before).map_or(0, |at| at + 1);
+        (first, self.steps.iter().position(is_after).unwrap_or(self.steps.len()))
     }
 
     fn past(&self, from: &BTreeSet<Way>, sight: &Sight<'_>, may_lose: bool) -> BTreeSet<Way> {
@@ -166,8 +202,11 @@ impl Replay<'_> {
             // A clock that was set leaves no room; then every place is possible.
             let places = if first <= last { first..=last } else { 0..=self.steps.len() };
             for way in from {
-                past.extend(places.clone().filter(|cut| *cut >= way.cut).map(|cut| Way {
+                // Nobody can have acted while another act was under way.
+                let from = way.cut + usize::from(way.under_way);
+                past.extend(places.clone().filter(|cut| *cut >= from).map(|cut| Way {
                     leaving: None,
+                    under_way: false,
                     lost: way.lost + 1,
                     ..way.at(cut, sight.state, Cause::Lost)
                 }));
@@ -177,23 +216,21 @@ impl Replay<'_> {
     }
 
     fn meets(&self, way: &Way, cut: usize, sight: &Sight<'_>) -> Option<Way> {
-        if way.state != sight.state {
+        // A running motor can have come from anywhere.
+        if way.state != sight.state && !sight.state.is_transitional() {
             return None;
         }
-        let Some(states) = sight.change else { return Some(way.at(cut, way.state, Cause::Nothing)) };
-        let is_possible = match self.act(way.cause) {
-            _ if way.cause == Cause::Nothing => false,
-            None => true,
-            Some(act) => {
-                let last_act = self.last_act(cut);
-                // A lock that says "locked" as its last action did not lock by itself: its entry is missing.
-                let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
-                    || states.last_action.is_some_and(|last| is_leaving(last.action));
-                act.trigger_agrees(states)
-                    && last_act.is_none_or(|act| act.action_agrees(states))
-                    && (!way.by_itself || has_locked_itself)
-            }
-        };
+        let Some(states) = sight.change else { return Some(way.at(cut, sight.state, Cause::Nothing)) };
+        let act = self.act(way.cause);
+        let last_act = self.last_act(cut);
+        // A lock that says "locked" as its last action did not lock by itself: its entry is missing.
+        let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
+            || states.last_action.map_or(act.is_none(), |last| is_leaving(last.action));
+        let is_possible = way.cause != Cause::Nothing
+            && (way.by_itself || self.is_behind(way.cause, sight))
+            && (!way.by_itself || has_locked_itself)
+            && act.is_none_or(|act| act.trigger_agrees(states))
+            && (act.is_none() || last_act.is_none_or(|act| act.action_agrees(states)));
         is_possible.then(|| way.at(cut, way.state, way.cause))
     }
 
@@ -202,20 +239,25 @@ impl Replay<'_> {
         let states = sight.change?;
         let step = self.steps.get(cut)?;
         let act = step.act?;
-        let is_near = match (step.time, sight.time) {
-            (Some(logged), Some(seen)) => logged
-                .unix_seconds()
-                .zip(seen.unix_seconds())
-                .is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen))),
-            _ => false,
-        };
+        let is_near =
+            step.time.zip(sight.time).is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen)));
         let shows = match sight.state {
             LockState::UnlockedLockNGo => is_leaving(act.action),
             LockState::Unlocked => sight.goes_on && (is_leaving(act.action) || act.action == LockAction::Unlatch),
             _ => false,
         };
-        let is_it = shows && is_near && act.succeeded && way.state != sight.state && act.trigger_agrees(states);
-        is_it.then(|| way.at(cut, sight.state, Cause::Step(cut)))
+        let is_it = shows
+            && is_near
+            && step.serial > sight.behind
+            && act.succeeded
+            && way.state != sight.state
+            && act.trigger_agrees(states);
+        is_it.then(|| Way { under_way: true, ..way.at(cut, sight.state, Cause::Step(cut)) })
+    }
+
+    fn is_behind(&self, cause: Cause, sight: &Sight<'_>) -> bool {
+        let Cause::Step(at) = cause else { return true };
+        self.steps.get(at).is_some_and(|step| step.serial > sight.behind)
     }
 
     fn act(&self, cause: Cause) -> Option<Act> {
@@ -238,7 +280,7 @@ impl Replay<'_> {
         }
     }
 
-    fn ends(&self, ways: &BTreeSet<Way>) -> BTreeSet<LockState> {
+    fn ends(&self, ways: &BTreeSet<Way>) -> BTreeSet<(LockState, Option<Cause>)> {
         let mut running: BTreeSet<Way> = BTreeSet::new();
         for cut in 0..=self.steps.len() {
             running.extend(ways.iter().filter(|way| way.cut == cut).map(Way::without_past));
@@ -248,7 +290,7 @@ impl Replay<'_> {
                 running = running.iter().flat_map(|way| way.after(cut, step)).collect();
             }
         }
-        running.into_iter().map(|way| way.state).collect()
+        running.into_iter().map(|way| (way.state, way.leaving)).collect()
     }
 }
 
@@ -276,8 +318,9 @@ impl Way {
 
     /// Lock 'n' go locks; some locks log that, some do not.
     fn leave(&self) -> Option<Self> {
-        let cause = self.leaving?;
-        matches!(self.state, LockState::Unlocked | LockState::UnlockedLockNGo).then(|| Self {
+        let cause = self.leaving.unwrap_or(Cause::Lost);
+        // One that is under way locks when its own entry comes.
+        (self.state == LockState::UnlockedLockNGo && !self.under_way).then(|| Self {
             state: LockState::Locked,
             cause,
             leaving: None,
@@ -294,6 +337,7 @@ impl Way {
                 cause: Cause::Lost,
                 leaving: None,
                 by_itself: false,
+                under_way: false,
                 ..self.clone()
             });
             return anywhere.chain([self.clone()]).collect();
@@ -301,7 +345,7 @@ impl Way {
         let outcome = |(state, has_moved)| {
             let starts = act.succeeded
                 && (is_leaving(act.action) || act.is_open_ended() && has_moved)
-                && matches!(state, LockState::Unlocked | LockState::UnlockedLockNGo);
+                && state == LockState::UnlockedLockNGo;
             Self {
                 state,
                 cause: if has_moved { Cause::Step(at) } else { self.cause },
@@ -311,10 +355,16 @@ impl Way {
                     _ => None,
                 },
                 by_itself: self.by_itself && !has_moved,
+                under_way: false,
                 ..self.clone()
             }
         };
-        act.outcomes(self.state).into_iter().map(outcome).collect()
+        let mut ways: Vec<Self> = act.outcomes(self.state).into_iter().map(outcome).collect();
+        if is_leaving(act.action) && self.state == LockState::UnlockedLockNGo && !self.under_way {
+            // It runs already: whether the second one starts it anew is not known.
+            ways.push(self.clone());
+        }
+        ways
     }
 }
 
@@ -340,11 +390,8 @@ impl Act {
             A::FullLock if state == S::Locked => vec![stays, (state, true)],
             A::Lock | A::FullLock => vec![(S::Locked, true)],
             A::Unlatch => vec![(S::Unlocked, true)],
-            A::LockNGo if matches!(state, S::Unlocked | S::UnlockedLockNGo) => {
-                vec![stays, (S::UnlockedLockNGo, state != S::UnlockedLockNGo)]
-            }
-            // Not every lock shows that a lock 'n' go runs.
-            A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true), (S::Unlocked, true)],
+            A::LockNGo if state == S::UnlockedLockNGo => vec![stays],
+            A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true)],
             _ => vec![stays, (S::Locked, true), (S::Unlocked, true), (S::UnlockedLockNGo, true)],
         }
     }

@@ -7,8 +7,8 @@ use super::directory::Directory;
 use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
-use super::question::{GRACE, Question, Questions, Unstored};
-use super::step::{Step, is_leaving};
+use super::question::{GRACE, Question, Questions, SETTLED, Unstored};
+use super::step::{Step, is_leaving, seconds};
 use super::trail::Trail;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
@@ -20,7 +20,7 @@ mod record;
 
 use record::{observed, show};
 
-/// Catching up after an absence may take this long before something is stored without what belongs to it.
+/// Catching up after an absence may take this long before a change is stored without its log entry.
 const CATCH_UP: Duration = Duration::from_secs(30);
 
 /// Where the bolt was when everything seen before was explained or given up.
@@ -31,6 +31,8 @@ struct Base {
     time: Option<DeviceTime>,
     /// The lock 'n' go that runs.
     leaving: Option<LogEntry>,
+    /// The act that comes next in the log had begun there.
+    under_way: bool,
     /// The log was read up to there; else older entries are still to come.
     in_step: bool,
 }
@@ -43,8 +45,11 @@ struct Base {
 ///
 /// A change is answered only when the log was read to its end after it was
 /// seen: the first pages of a long log can hold an entry that fits, and the
-/// last page the one that did it. Until then its entries are held back, and
-/// changes are told in their order, each at its own deadline at the latest.
+/// last page the one that did it. Until then entries that can have moved the
+/// bolt are held back, however long that takes: what is not stored is read
+/// again after a restart, and what is stored says nothing of other changes any
+/// more. Changes are told in their order, each at its own deadline at the
+/// latest.
 #[derive(Debug)]
 pub struct Journal {
     config: JournalConfig,
@@ -53,12 +58,14 @@ pub struct Journal {
     base: Base,
     /// The bolt when it was last seen at rest.
     rest: Option<LockState>,
-    /// The log was read to its end since the last change was seen.
-    ended: bool,
-    /// Entries wait for names, for the log's next pages, for the state they led to; so long.
+    /// What was read when the motor was last seen running, since the bolt was at rest.
+    moving: Option<u64>,
+    /// When the log was read to its end, if that was after the last change was seen.
+    ended: Option<Duration>,
+    /// Entries wait for names so long.
     names_until: Option<Duration>,
-    pages_until: Option<Duration>,
-    state_until: Option<Duration>,
+    /// Since when entries wait for the state that they led to.
+    state_owed: Option<Duration>,
     /// When to look once more for an entry that is late.
     look_again: Option<Duration>,
     log_blocked: LogBlocked,
@@ -87,17 +94,18 @@ impl Journal {
                 state: oldest.unwrap_or(last),
                 time: clock.filter(|_| oldest.is_none()),
                 leaving: None,
-                in_step: config.cursor != 0,
+                under_way: false,
+                in_step: config.cursor != 0 && !oldest.unwrap_or(last).is_some_and(LockState::is_transitional),
             },
             rest: match last {
                 Some(state) if state.is_transitional() => newest.or(last),
                 _ => last,
             },
             config,
-            ended: false,
+            moving: None,
+            ended: None,
             names_until: None,
-            pages_until: None,
-            state_until: None,
+            state_owed: None,
             look_again: None,
             log_blocked: None,
             arrival: None,
@@ -117,7 +125,7 @@ impl Journal {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         let waiting = self.questions.waiting().map(|unstored| unstored.deadline);
-        [waiting, self.names_until, self.pages_until, self.state_until, self.look_again].into_iter().flatten().min()
+        [waiting, self.names_until, self.look_again].into_iter().flatten().min()
     }
 
     /// Index of the last log entry handed out for storage.
@@ -153,6 +161,7 @@ impl Journal {
                 state: Some(states.lock_state),
                 time: states.current_time,
                 leaving: None,
+                under_way: false,
                 in_step: self.base.in_step,
             };
             self.rest = Some(states.lock_state);
@@ -167,8 +176,10 @@ impl Journal {
             }
             if is_rest {
                 self.rest = Some(states.lock_state);
-                self.seen_again(states.current_time);
+                self.moving = None;
+                self.seen_again(states.current_time, now);
             } else {
+                self.moving = Some(self.trail.serial());
                 self.questions.motor_runs(states.lock_state, now);
             }
         }
@@ -188,9 +199,9 @@ impl Journal {
             self.drop_oldest();
         }
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
-        self.questions.push(Question::new(change, now, unstored));
-        self.ended = false;
-        self.state_until = None;
+        self.questions.push(Question::new(change, now, self.moving.take().unwrap_or(0), unstored));
+        self.ended = None;
+        self.state_owed = None;
     }
 
     /// Something else changed: it is told behind what waits.
@@ -204,12 +215,15 @@ impl Journal {
     }
 
     /// The bolt is where it was.
-    fn seen_again(&mut self, time: Option<DeviceTime>) {
+    fn seen_again(&mut self, time: Option<DeviceTime>, now: Duration) {
         if self.questions.still(time) {
             return;
         }
         self.base.time = time;
-        if self.ended {
+        if self.state_owed.is_some_and(|since| now.saturating_sub(since) < SETTLED) {
+            // The entry can be there a moment before the state.
+            self.outputs.push_back(Output::ReadState);
+        } else if self.ended.is_some() {
             // Where the log's last entries led, it is not any more.
             self.forget();
         }
@@ -225,10 +239,9 @@ impl Journal {
             self.outputs.push_back(Output::ReadDirectory);
             self.names_until.get_or_insert(now.saturating_add(self.config.patience));
         }
-        self.ended = end;
+        self.ended = end.then_some(now);
         if end {
             self.caught_up = true;
-            self.pages_until = None;
             // What is not here now may only just have happened.
             self.questions.hurry(now.saturating_add(self.config.patience), true);
         }
@@ -255,7 +268,7 @@ impl Journal {
         draft.events.push(Event { detail: Some(detail), ..observed(EventKind::Reset, Attribution::Nobody) });
         draft.cursor = Some(0);
         self.trail.reset();
-        self.ended = false;
+        self.ended = None;
         self.names_until = None;
         self.commit(draft);
     }
@@ -279,12 +292,6 @@ impl Journal {
         let is_told = self.questions.waiting().is_some_and(|unstored| unstored.deadline <= now);
         // The names did not come; numbers are better than silence.
         let is_nameless = is_due(&mut self.names_until) || (is_told && self.names_until.take().is_some());
-        if is_due(&mut self.pages_until) | is_due(&mut self.state_until) {
-            // Better without the change they belong to than not at all.
-            let mut draft = Draft::default();
-            self.store_held(&mut draft);
-            self.commit(draft);
-        }
         if is_nameless || is_told {
             self.settle(now);
         }
@@ -326,21 +333,19 @@ impl Journal {
             return;
         }
         let mut draft = Draft::default();
-        if !self.ended {
+        let Some(ended) = self.ended else {
             if self.questions.is_empty() {
                 self.store_held(&mut draft);
-            } else if self.trail.has_held() {
-                self.pages_until.get_or_insert(now.saturating_add(CATCH_UP));
             }
             return self.commit(draft);
-        }
+        };
         if !self.questions.is_empty() {
-            self.answer(&mut draft, now);
+            self.answer(&mut draft, ended, now);
         }
         if self.questions.is_empty() {
             self.rest_at_end(&mut draft, now);
-        } else if self.questions.waiting().is_none() {
-            self.store_held(&mut draft);
+        } else {
+            self.store_idle(&mut draft);
         }
         self.commit(draft);
     }
@@ -348,27 +353,36 @@ impl Journal {
     /// Nothing is open, the log is read to its end.
     fn rest_at_end(&mut self, draft: &mut Draft, now: Duration) {
         let steps = self.trail.steps();
-        let is_seen = self.rest.is_none_or(|rest| self.read(&steps).ends.contains(&rest));
-        if is_seen {
+        let is_moving = self.config.states.is_some_and(|states| states.lock_state.is_transitional());
+        if steps.is_empty() {
+            self.base.in_step |= !is_moving;
+            return self.store_held(draft);
+        }
+        let is_seen = self.rest.is_none_or(|rest| self.read(&steps).can_end_in(rest));
+        if is_seen && !is_moving {
             self.store_held(draft);
-            self.state_until = None;
-            self.forget();
-        } else if self.trail.has_held() && self.state_until.is_none() {
-            // Somebody has moved the bolt before our next look at it; the entry is stored with what it led to.
-            while let Some(held) = self.trail.next_before(0) {
-                self.store(held, draft);
+            return self.forget();
+        }
+        // The bolt has moved or moves, and where it came to rest was not seen; the entry is stored with what it led to.
+        self.store_idle(draft);
+        if self.trail.has_held() && self.state_owed.is_none() {
+            self.state_owed = Some(now);
+            if !is_moving {
+                self.outputs.push_back(Output::ReadState);
             }
-            self.state_until = Some(now.saturating_add(CATCH_UP));
-            self.outputs.push_back(Output::ReadState);
         }
     }
 
+    /// What was read explains nothing any more.
     fn forget(&mut self) {
-        let has_moved = self.trail.steps().iter().any(|step| step.act.is_some());
-        self.base.state = self.rest;
-        self.base.in_step = true;
-        self.base.leaving.take_if(|_| has_moved);
-        self.state_until = None;
+        let reading = self.read(&self.trail.steps());
+        let leaving = match self.rest.and_then(|rest| reading.leaving_in(rest)) {
+            Some(Cause::Step(step)) => self.trail.entry(step).cloned(),
+            Some(Cause::Start) => self.base.leaving.take(),
+            _ => None,
+        };
+        self.base = Base { state: self.rest, time: self.base.time, leaving, under_way: false, in_step: true };
+        self.state_owed = None;
         self.trail.forget_all();
         if self.log_blocked == Some(UnknownReason::LoggingOff) {
             self.trail.hole();
@@ -377,16 +391,16 @@ impl Journal {
 
     fn read(&self, steps: &[Step]) -> Reading {
         let Some(state) = self.base.state else { return Reading::default() };
-        let leaving = self.base.leaving.as_ref().and_then(Step::of).and_then(|step| step.act);
+        let leaving = self.base.leaving.as_ref().and_then(|entry| Step::of(entry, 0)).and_then(|step| step.act);
         let leaving = leaving.filter(|act| is_leaving(act.action));
-        let start = Start { state: self.base.in_step.then_some(state), leaving };
-        let base = Sight { state, time: self.base.time, change: None, goes_on: false };
+        let start = Start { state: self.base.in_step.then_some(state), leaving, under_way: self.base.under_way };
+        let base = Sight { state, time: seconds(self.base.time), change: None, behind: 0, goes_on: false };
         let sights: Vec<Sight<'_>> = core::iter::once(base).chain(self.questions.sights()).collect();
         replay(start, steps, &sights)
     }
 
     /// Answers open changes, oldest first, as far as that is possible.
-    fn answer(&mut self, draft: &mut Draft, now: Duration) {
+    fn answer(&mut self, draft: &mut Draft, ended: Duration, now: Duration) {
         let steps = self.trail.steps();
         let marks = self.read(&steps).marks;
         let mut at = 1;
@@ -399,8 +413,12 @@ impl Journal {
                 pair.map(|(answer, last)| (*answer, *last))
             })
             .collect();
-        let is_answered = |(mark, _): &(Mark, Mark)| matches!(mark.cause, Cause::Start | Cause::Step(_));
-        let last_answered = answers.iter().rposition(is_answered);
+        let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
+            Cause::Nothing | Cause::Lost => false,
+            Cause::Start => self.questions.is_settled(at, None, ended),
+            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
+        };
+        let last_answered = answers.iter().enumerate().rposition(|(at, answer)| is_answered(at, answer));
         let is_resting = self.is_resting();
         let is_off = self.log_blocked == Some(UnknownReason::LoggingOff);
         let is_over = |at: usize| {
@@ -420,10 +438,12 @@ impl Journal {
                 Cause::Start => leaving.clone(),
                 Cause::Step(step) => self.trail.entry(step).cloned(),
             };
+            let under_way = matches!(mark.cause, Cause::Step(step) if step >= last.cut);
             self.base = Base {
                 state: Some(question.change.after),
                 time: question.last_seen(),
-                leaving: entry.clone().filter(|_| question.change.after != LockState::Locked),
+                leaving: entry.clone().filter(|_| !under_way && question.change.after == LockState::UnlockedLockNGo),
+                under_way,
                 in_step: true,
             };
             let cause = if is_shared { Cause::Start } else { mark.cause };

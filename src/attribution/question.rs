@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use super::draft::{Observation, Pending};
 use super::event::StateChange;
-use super::explain::Sight;
-use super::step::Step;
+use super::explain::{Sight, is_after};
+use super::step::{Step, seconds};
 use crate::protocol::LockState;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
 
 /// An entry can follow its state by so much, over all a lock has to do.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
+/// The lock writes an entry so long before or after the state it led to, at most.
+pub(super) const SETTLED: Duration = Duration::from_millis(750);
 /// A state on the way of an action lasts no longer.
 const ON_THE_WAY: Duration = Duration::from_secs(3);
 /// So many unanswered changes are remembered.
@@ -27,6 +29,8 @@ pub(super) struct Question {
     pub(super) asked: Option<Duration>,
     /// The lock's clock when the state was last seen unchanged.
     still: Option<DeviceTime>,
+    /// What was read when the motor was last seen running.
+    behind: u64,
     /// The motor went on at once.
     goes_on: bool,
     /// What is known does not suffice to tell entries before it from entries after it.
@@ -47,12 +51,13 @@ pub(super) struct Unstored {
 }
 
 impl Question {
-    pub(super) fn new(change: StateChange, now: Duration, unstored: Unstored) -> Self {
+    pub(super) fn new(change: StateChange, now: Duration, behind: u64, unstored: Unstored) -> Self {
         Self {
             change,
             states: Some(unstored.observation.states),
             asked: Some(now),
             still: None,
+            behind,
             goes_on: false,
             doubtful: false,
             unstored: Some(unstored),
@@ -66,6 +71,7 @@ impl Question {
             states: pending.states,
             asked: None,
             still: None,
+            behind: 0,
             goes_on: false,
             doubtful: pending.states.and_then(|states| states.current_time).is_none(),
             unstored: None,
@@ -81,9 +87,10 @@ impl Question {
     fn sights(&self) -> impl Iterator<Item = Sight<'_>> {
         let state = self.change.after;
         let change = self.states.as_ref().filter(|_| !self.doubtful);
-        let time = change.and_then(|states| states.current_time);
-        let seen = Sight { state, time, change, goes_on: self.goes_on };
-        let still = self.still.map(|time| Sight { state, time: Some(time), change: None, goes_on: false });
+        let time = seconds(change.and_then(|states| states.current_time));
+        let seen = Sight { state, time, change, behind: self.behind, goes_on: self.goes_on };
+        let still =
+            self.still.map(|time| Sight { state, time: seconds(Some(time)), change: None, behind: 0, goes_on: false });
         [Some(seen), still].into_iter().flatten()
     }
 
@@ -97,13 +104,28 @@ impl Question {
         1 + usize::from(self.still.is_some())
     }
 
+    /// Whether the log that was read at `ended` had time to tell of this change.
+    ///
+    /// Somebody may have acted unseen just before whoever was seen, and be in
+    /// the log already; an entry of this very second leaves no room for that.
+    fn is_settled(&self, cause: Option<&Step>, is_running: bool, ended: Duration) -> bool {
+        let logged = cause.and_then(|step| step.time);
+        let seen = seconds(self.states.and_then(|states| states.current_time));
+        let is_fresh = logged.zip(seen).is_some_and(|(logged, seen)| !is_after(seen, logged));
+        // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
+        let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
+        is_fresh || (!can_be_logged_later && self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= SETTLED))
+    }
+
     /// Whether an answer that is not in the log yet will not come any more.
-    fn is_late(&self, steps: &[Step], is_resting: bool, now: Duration) -> bool {
-        let seen = self.states.and_then(|states| states.current_time);
+    fn is_late(&self, steps: &[Step], is_resting: bool, had_time: bool) -> bool {
+        let seen = seconds(self.states.and_then(|states| states.current_time));
         // The log's order is that of the changes, so it has gone past this one.
-        let is_overtaken = steps.iter().any(|step| matches!((step.time, seen), (Some(a), Some(b)) if a > b));
-        let had_time = self.asked.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
-        self.doubtful || is_resting && (is_overtaken && !self.goes_on || had_time)
+        let is_overtaken =
+            steps.iter().any(|step| step.time.zip(seen).is_some_and(|(logged, seen)| is_after(logged, seen)));
+        // One action can make several changes and be logged behind the last of them.
+        let is_logged_later = self.goes_on || self.change.after == LockState::UnlockedLockNGo;
+        self.doubtful || is_resting && (is_overtaken && !is_logged_later || had_time)
     }
 }
 
@@ -197,9 +219,17 @@ impl Questions {
     }
 
     pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, now: Duration) -> bool {
-        self.open
-            .get(at)
-            .is_some_and(|question| question.unstored.is_none() && question.is_late(steps, is_resting, now))
+        let newest = self.open.back().and_then(|question| question.asked);
+        let had_time = newest.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
+        let question = self.open.get(at).filter(|question| question.unstored.is_none());
+        question.is_some_and(|question| question.is_late(steps, is_resting, had_time))
+    }
+
+    pub(super) fn is_settled(&self, at: usize, cause: Option<&Step>, ended: Duration) -> bool {
+        // Until what came after it is settled too.
+        let newest = self.open.back().and_then(|question| question.asked);
+        let is_running = newest.is_some_and(|asked| ended.saturating_sub(asked) < SETTLED) || self.open.len() == at + 1;
+        self.open.get(at).is_some_and(|question| question.is_settled(cause, is_running, ended))
     }
 
     pub(super) fn is_unstored(&self, at: usize) -> bool {

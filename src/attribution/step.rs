@@ -9,8 +9,10 @@ use crate::protocol::{CompletionStatus, KeypadSource, LockAction, Trigger};
 /// An entry that matters for the bolt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    /// The lock's clock.
-    pub(super) time: Option<DeviceTime>,
+    /// Counts what was read.
+    pub(super) serial: u64,
+    /// The lock's clock, in seconds.
+    pub(super) time: Option<i64>,
     /// What was done; `None` where entries are or may be missing, so anything can have happened.
     pub(super) act: Option<Act>,
 }
@@ -26,10 +28,8 @@ pub(super) struct Act {
 }
 
 impl Step {
-    pub(super) const HOLE: Self = Self { time: None, act: None };
-
     /// `None` for entries that neither move the bolt nor hide who does.
-    pub(super) fn of(entry: &LogEntry) -> Option<Self> {
+    pub(super) fn of(entry: &LogEntry, serial: u64) -> Option<Self> {
         let (action, trigger, status, key) = match &entry.kind {
             LogEntryKind::LockAction(logged) => (logged.action, logged.trigger, logged.completion_status, None),
             LogEntryKind::Keypad(keypad) => {
@@ -44,14 +44,14 @@ impl Step {
             LogEntryKind::Logging(_)
             | LogEntryKind::Calibration(_)
             | LogEntryKind::Initialisation(_)
-            | LogEntryKind::Unknown { .. } => return Some(Self { time: entry.timestamp, act: None }),
+            | LogEntryKind::Unknown { .. } => return Some(Self { serial, time: seconds(entry.timestamp), act: None }),
         };
         if is_refusal(status) || matches!(action, LockAction::FobNoAction | LockAction::ButtonNoAction) {
             return None;
         }
         let succeeded = status == CompletionStatus::Success;
         let act = Act { action, trigger, succeeded, auth_id: entry.auth_id, key };
-        Some(Self { time: entry.timestamp, act: Some(act) })
+        Some(Self { serial, time: seconds(entry.timestamp), act: Some(act) })
     }
 }
 
@@ -64,6 +64,11 @@ impl Act {
     pub(super) fn is_by_same(&self, other: &Self) -> bool {
         (self.auth_id, self.key, self.trigger) == (other.auth_id, other.key, other.trigger)
     }
+}
+
+/// A clock that shows no moment is as good as none.
+pub(super) fn seconds(time: Option<DeviceTime>) -> Option<i64> {
+    time.and_then(DeviceTime::unix_seconds)
 }
 
 /// The action does not say which way the bolt went.

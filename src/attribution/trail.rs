@@ -19,7 +19,6 @@ pub(super) struct Held {
 
 #[derive(Debug)]
 struct Passed {
-    serial: u64,
     step: Step,
     entry: Option<LogEntry>,
 }
@@ -45,25 +44,32 @@ impl Trail {
         }
         self.newest = entry.index;
         self.serial += 1;
-        if let Some(step) = Step::of(&entry) {
-            self.passed.push(Passed { serial: self.serial, step, entry: Some(entry.clone()) });
+        if let Some(step) = Step::of(&entry, self.serial) {
+            self.passed.push(Passed { step, entry: Some(entry.clone()) });
         }
         self.held.push_back(Held { serial: self.serial, entry, backfilled });
         if self.passed.len() > MAX_STEPS {
             self.forget(MAX_STEPS / 2);
-            self.passed.insert(0, Passed { serial: 0, step: Step::HOLE, entry: None });
+            let hole = Step { serial: 0, time: None, act: None };
+            self.passed.insert(0, Passed { step: hole, entry: None });
         }
     }
 
     /// Entries are or may be missing here.
     pub(super) fn hole(&mut self) {
-        self.passed.push(Passed { serial: self.serial, step: Step::HOLE, entry: None });
+        let hole = Step { serial: self.serial, time: None, act: None };
+        self.passed.push(Passed { step: hole, entry: None });
     }
 
     /// Numbers begin again.
     pub(super) fn reset(&mut self) {
         self.newest = 0;
         self.hole();
+    }
+
+    /// So much was read so far.
+    pub(super) const fn serial(&self) -> u64 {
+        self.serial
     }
 
     pub(super) fn steps(&self) -> Vec<Step> {
@@ -85,13 +91,18 @@ impl Trail {
 
     /// The next entry to store, if it stands before a step.
     pub(super) fn next_before(&mut self, step: usize) -> Option<Held> {
-        let end = self.passed.get(step)?.serial;
+        let end = self.passed.get(step)?.step.serial;
         self.held.pop_front_if(|held| held.serial < end)
+    }
+
+    /// The next entry to store, if it stands before every step.
+    pub(super) fn next_idle(&mut self) -> Option<Held> {
+        if self.passed.is_empty() { self.next_held() } else { self.next_before(0) }
     }
 
     /// The entry of a step, if it is the next to store.
     pub(super) fn next_at(&mut self, step: usize) -> Option<Held> {
-        let serial = self.passed.get(step)?.serial;
+        let serial = self.passed.get(step)?.step.serial;
         self.held.pop_front_if(|held| held.serial == serial)
     }
 

@@ -3,6 +3,7 @@
 
 mod action_at_most_once;
 mod action_random;
+mod attribution_property;
 #[cfg(feature = "daemon")]
 mod bridge_actions;
 #[cfg(feature = "daemon")]

@@ -75,7 +75,13 @@ impl Journal {
         while let Some(held) = self.trail.next_held() {
             self.store(held, draft);
         }
-        self.pages_until = None;
+    }
+
+    /// Stores what stands in front of the first entry that may still explain a change.
+    pub(super) fn store_idle(&mut self, draft: &mut Draft) {
+        while let Some(held) = self.trail.next_idle() {
+            self.store(held, draft);
+        }
     }
 
     /// Stores the oldest waiting change without its log entry.
@@ -100,7 +106,7 @@ impl Journal {
         }
         self.store_held(&mut draft);
         self.trail.forget_all();
-        self.base = Base { state: self.rest, time: None, leaving: None, in_step: false };
+        self.base = Base { state: self.rest, time: None, leaving: None, under_way: false, in_step: false };
         self.commit(draft);
     }
 
@@ -108,7 +114,8 @@ impl Journal {
     pub(super) fn drop_oldest(&mut self) {
         let Some(question) = self.questions.pop() else { return };
         let mut draft = Draft::default();
-        self.base = Base { state: Some(question.change.after), time: None, leaving: None, in_step: false };
+        self.base =
+            Base { state: Some(question.change.after), time: None, leaving: None, under_way: false, in_step: false };
         self.resolve(question, Cause::Lost, None, &mut draft);
         self.commit(draft);
     }

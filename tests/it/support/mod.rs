@@ -3,7 +3,9 @@
 pub(crate) mod bench;
 #[cfg(feature = "daemon")]
 pub(crate) mod central;
+pub(crate) mod dice;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;
 pub(crate) mod pair;
 pub(crate) mod puppet;
+pub(crate) mod world;
