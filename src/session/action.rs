@@ -273,3 +273,41 @@ const fn can_result(action: LockAction, state: LockState) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn action() -> Action {
+        Action::new(ActionRequest { intent_id: 1, action: LockAction::Unlock, asked_at: S })
+    }
+
+    #[test]
+    fn the_command_leaves_once_unless_the_lock_says_that_it_did_nothing() {
+        let mut action = action();
+        let mut leaves = |action: &mut Action| action.leave(0, &[0; 32], None, S).is_some();
+        assert!(leaves(&mut action));
+        assert!(!leaves(&mut action));
+        assert_eq!(action.refused(ErrorCode::Busy), Verdict::Again);
+        assert!(leaves(&mut action));
+        assert!(action.accepted());
+        assert_eq!(action.refused(ErrorCode::Busy), Verdict::Ignored);
+        assert!(!leaves(&mut action));
+        action.link_lost();
+        assert_eq!(action.refused(ErrorCode::BadNonce), Verdict::Ignored);
+        assert!(!leaves(&mut action));
+    }
+
+    #[test]
+    fn the_command_does_not_leave_after_its_deadline() {
+        assert!(action().leave(0, &[0; 32], None, S + SEND_WITHIN).is_none());
+    }
+
+    #[test]
+    fn a_suffix_fits_and_tells_intents_apart() {
+        assert_eq!(intent_suffix(0x51), "#00000051");
+        assert_eq!(intent_suffix(i64::MAX), "#ffffffff");
+    }
+}

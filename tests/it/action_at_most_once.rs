@@ -300,3 +300,35 @@ fn the_entry_of_an_older_intent_with_the_same_number_is_not_taken_for_this_one()
     assert_eq!(pair.executions(INTENT), 1, "only the old one");
     assert_ne!(pair.outcome(INTENT), Some(Outcome::Done));
 }
+
+#[test]
+fn where_somebody_else_has_moved_since_a_missing_entry_proves_nothing() {
+    // We lock, the link breaks, the entry is never written, and Anna unlocks: everything looks as it was.
+    let mut pair = Pair::settled();
+    pair.person(Person::keypad(ANNA));
+    pair.rest();
+    pair.forget();
+    pair.fault(Fault::SwallowLogEntry);
+    pair.cut_at(Cut::AfterWrite(2));
+    let asked = pair.now;
+    pair.act(INTENT, LockAction::Lock);
+    pair.drive_bounded(s(5), "it is locked", |pair| pair.lock.state().lock_state == LockState::Locked);
+    pair.person(Person::keypad(ANNA));
+    pair.drive_bounded(s(16), "an answer", |pair| pair.outcome(INTENT).is_some());
+    assert_eq!(pair.executions(INTENT), 1);
+    assert_eq!(judge(&pair, INTENT, asked, "moved since"), Outcome::Unknown);
+}
+
+#[test]
+fn where_the_bolt_is_already_there_a_missing_entry_proves_nothing() {
+    let mut pair = Pair::settled();
+    assert_eq!(unlock(&mut pair, "the first"), Outcome::Done);
+    pair.forget();
+    pair.fault(Fault::SwallowLogEntry);
+    pair.cut_at(Cut::AfterWrite(2));
+    let asked = pair.now;
+    pair.act(INTENT + 1, LockAction::Unlock);
+    pair.drive_bounded(s(16), "an answer", |pair| pair.outcome(INTENT + 1).is_some());
+    assert_eq!(pair.executions(INTENT + 1), 1, "granted, though nothing had to move");
+    assert_eq!(judge(&pair, INTENT + 1, asked, "already there"), Outcome::Unknown);
+}

@@ -437,3 +437,54 @@ fn a_log_counts_as_cleared_only_if_the_lock_says_so() {
         assert_eq!(is_off, said.first() == Some(&log_count_of(false, 0)));
     }
 }
+
+#[test]
+fn a_page_longer_than_asked_for_is_cut_and_its_rest_read_again() {
+    let mut puppet = Puppet::idle();
+    puppet.input(Input::Rewind(0));
+    assert_eq!(puppet.asked(), Some(Command::Challenge));
+    puppet.say(&Message::new(Command::Challenge, [4; 32]));
+    puppet.next_sent().unwrap();
+    for index in 1..=40 {
+        puppet.say(&log_entry(index, None));
+    }
+    puppet.status(StatusCode::Complete);
+    assert_eq!(puppet.log_indexes(), (1..=25).collect::<Vec<u32>>());
+    assert_eq!(puppet.asked(), Some(Command::Challenge));
+    puppet.say(&Message::new(Command::Challenge, [4; 32]));
+    assert_eq!(puppet.next_sent().unwrap().payload[..4], 25_u32.to_le_bytes());
+}
+
+#[test]
+fn a_refused_pin_stays_refused_even_in_the_middle_of_a_list() {
+    let mut puppet = Puppet::idle();
+    puppet.input(Input::CheckLog);
+    puppet.asked();
+    puppet.say(&Message::new(Command::Challenge, [4; 32]));
+    puppet.next_sent().unwrap();
+    let before = puppet.pin_frames;
+    puppet.error(ErrorCode::BadPin, 0x0009);
+    puppet.say(&log_count(5));
+    puppet.say(&log_entry(5, None));
+    puppet.status(StatusCode::Complete);
+    puppet.pass(s(8 * 3600));
+    assert_eq!(puppet.session.log_access(), LogAccess::PinRefused);
+    assert_eq!(puppet.pin_frames, before);
+}
+
+#[test]
+fn links_that_bring_nothing_become_rarer() {
+    let mut puppet = Puppet::new(Generation::Gen1To4);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        puppet.connect();
+        let lost = puppet.now;
+        let before = puppet.connects;
+        puppet.lose_link();
+        while puppet.connects == before && puppet.now - lost < s(100) {
+            puppet.pass(Duration::from_millis(100));
+        }
+        waits.push((puppet.now - lost).as_secs());
+    }
+    assert_eq!(waits, [1, 2, 4]);
+}
