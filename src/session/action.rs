@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn the_command_leaves_once_unless_the_lock_says_that_it_did_nothing() {
         let mut action = action();
-        let mut leaves = |action: &mut Action| action.leave(0, &[0; 32], None, S).is_some();
+        let leaves = |action: &mut Action| action.leave(0, &[0; 32], None, S).is_some();
         assert!(leaves(&mut action));
         assert!(!leaves(&mut action));
         assert_eq!(action.refused(ErrorCode::Busy), Verdict::Again);
