@@ -86,6 +86,7 @@ impl Actor<'_> {
         let batch = Batch {
             nuki_id: self.lock.nuki_id,
             observed_at: self.tools.clock.wall(),
+            clock: None,
             observations: draft
                 .observations
                 .iter()

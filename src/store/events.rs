@@ -21,6 +21,8 @@ pub struct Batch {
     pub nuki_id: NukiId,
     /// When, by the host's clock.
     pub observed_at: UnixMillis,
+    /// The lock's clock when its state was read last; `None` if it shows no moment.
+    pub clock: Option<LockClock>,
     /// States, oldest first.
     pub observations: Vec<Observation>,
     /// Events, oldest first.
@@ -29,6 +31,15 @@ pub struct Batch {
     pub cursor: Option<LogIndex>,
     /// Bodies that every registered callback must be sent, oldest first.
     pub callback_bodies: Vec<String>,
+}
+
+/// What a lock's clock showed beside ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockClock {
+    /// How far it was ahead of the host's clock, in milliseconds; the lock shows whole seconds.
+    pub skew: i64,
+    /// Its zone offset, minutes. Its clock is taken as UTC (`docs/protocol.md`, "Time").
+    pub zone_offset: i16,
 }
 
 /// A state that was read.

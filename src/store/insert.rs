@@ -57,9 +57,10 @@ pub(super) async fn insert_event(
              action, action_code, trigger, trigger_code, completion, completion_code,
              state_before, state_before_code, state_after, state_after_code,
              auth_id, auth_type, auth_type_code, auth_name, code_id, code_name, user_name,
-             method, attribution, reason, auto_unlock, presses, backfilled, intent_id, detail, raw, refused)
+             method, attribution, reason, auto_unlock, presses, backfilled, intent_id, detail, raw, refused,
+             zone_offset, clock_skew)
          values (?, ?, ?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?,
-                 ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,  ?, ?)
          returning id",
     )
     .bind(batch.nuki_id)
@@ -98,6 +99,8 @@ pub(super) async fn insert_event(
     .bind(&event.detail)
     .bind(&event.raw)
     .bind(result != 0 || event.kind == EventKind::IntentFailed)
+    .bind(batch.clock.map(|clock| clock.zone_offset))
+    .bind(batch.clock.map(|clock| clock.skew))
     .fetch_one(&mut **tx)
     .await?;
     Ok(id)
@@ -113,8 +116,8 @@ pub(super) async fn insert_observation(
     sqlx::query(
         "insert into observations (
              nuki_id, observed_at, device_time, state_before, state_before_code, state, state_code,
-             trigger, trigger_code, door, door_code, battery_critical, battery_percent, payload)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             trigger, trigger_code, door, door_code, battery_critical, battery_percent, payload, zone_offset, clock_skew)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(batch.nuki_id)
     .bind(batch.observed_at.0)
@@ -130,6 +133,8 @@ pub(super) async fn insert_observation(
     .bind(states.battery.is_critical())
     .bind(states.battery.percent())
     .bind(payload)
+    .bind(batch.clock.map(|clock| clock.zone_offset))
+    .bind(batch.clock.map(|clock| clock.skew))
     .execute(&mut **tx)
     .await?;
     Ok(())

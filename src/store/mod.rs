@@ -37,7 +37,7 @@ use crate::protocol::beacon::NukiId;
 pub use audit::AuditRow;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use error::StoreError;
-pub use events::{Batch, Observation, PendingEvent};
+pub use events::{Batch, LockClock, Observation, PendingEvent};
 pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};
 pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use locks::{LockRow, StoredObservation};

@@ -218,7 +218,11 @@ fn hostile_content_is_explained_without_repeating_it() {
         ),
         ("key a number", Box::new(move |t| t.replace(&format!("\"{key}\""), "171171171")), "64 hex digits"),
         ("pin a string", Box::new(|t| t.replace("\"pin\": 4711", "\"pin\": \"4711\"")), "expected u32"),
-        ("pin a sly string", Box::new(|t| t.replace("\"pin\": 4711", "\"pin\": \"4711, expected u32\"")), "expected u32"),
+        (
+            "pin a sly string",
+            Box::new(|t| t.replace("\"pin\": 4711", "\"pin\": \"4711, expected u32\"")),
+            "expected u32",
+        ),
         ("pin too long", Box::new(|t| t.replace("\"pin\": 4711", "\"pin\": 4711000")), "at most 6 digits"),
         ("pin negative", Box::new(|t| t.replace("\"pin\": 4711", "\"pin\": -4711")), "expected u32"),
         ("address", Box::new(|t| t.replace("54:D2:72:0A:0B:0C", "54:D2:72:0A:0B")), "a Bluetooth address"),

@@ -163,6 +163,7 @@ pub(crate) fn batch(seconds: i64) -> Batch {
     Batch {
         nuki_id: LOCK,
         observed_at: UnixMillis(NOW.0 + seconds * 1000),
+        clock: None,
         observations: Vec::new(),
         events: Vec::new(),
         cursor: None,
