@@ -2,9 +2,10 @@
 -- the one before it, so that a row which was changed, removed or slipped in
 -- behind our back is found (`keyturner verify`, docs/adr/0010).
 --
--- hash   = SHA-256(hash of the event before ‖ content ‖ person)
--- content = SHA-256 over every column of `events` that is about no person, and the number
--- person  = SHA-256(salt ‖ every column of `events` that is about a person)
+-- content = SHA-256 over every column of `events` that is about no person, the number among them
+-- person  = SHA-256 over a salt and every column of `events` that is about a person
+-- hash    = SHA-256 over the hash of the event before, content and person
+-- How, byte by byte, says docs/chain.md.
 --
 -- Who is erased loses the columns and the salt: `person` then says nothing any
 -- more and still closes the chain. An event that retention removes leaves its
@@ -16,10 +17,10 @@ create table chain (
     person     blob not null check (length(person) = 32),
     content    blob check (length(content) = 32),
     hash       blob not null check (length(hash) = 32),
-    erased_by  integer,
-    removed_by integer,
+    erased_by  integer check (erased_by > id),
+    removed_by integer check (removed_by > id),
     check ((content is null) = (removed_by is null)),
-    check (salt is not null or erased_by is not null or removed_by is not null)
+    check ((salt is null) = (erased_by is not null or removed_by is not null))
 ) strict;
 
 create index chain_erased on chain (erased_by, id) where erased_by is not null;
@@ -33,6 +34,15 @@ create table chain_start (
 ) strict;
 
 insert into chain_start (only_row, id, hash) values (1, 0, zeroblob(32));
+
+-- Events of versions without a chain, up to this number, are sealed when the file is opened next; then the row goes.
+-- Whatever else stands in `events` without a row in `chain` was slipped in.
+create table unchained (
+    only_row integer primary key check (only_row = 1),
+    up_to    integer not null
+) strict;
+
+insert into unchained (only_row, up_to) select 1, max(id) from events having max(id) is not null;
 
 -- Two clocks: how far the lock's was ahead of ours when its state was read last, in milliseconds, and its
 -- zone offset in minutes. `device_time` is the lock's clock as it sent it, `observed_at` is the host's.
@@ -73,4 +83,26 @@ create trigger events_are_not_deleted before delete on events
     when not exists (select 1 from chain c where c.id = old.id and c.removed_by is not null)
 begin
     select raise(abort, 'events are append-only: a row cannot be deleted');
+end;
+
+-- Guards against mistakes, not against whoever can write the file: that is what `keyturner verify` is for.
+create trigger chain_is_not_changed before update on chain
+    when (new.id, new.person, new.hash) is not (old.id, old.person, old.hash)
+        or (old.salt is null and new.salt is not null)
+        or (old.erased_by is not null and new.erased_by is not old.erased_by)
+        or (old.removed_by is not null and (new.removed_by, new.content) is not (old.removed_by, old.content))
+begin
+    select raise(abort, 'the chain is append-only: a row cannot be changed');
+end;
+
+create trigger chain_is_not_deleted before delete on chain
+    when old.removed_by is null
+begin
+    select raise(abort, 'the chain is append-only: a row cannot be deleted');
+end;
+
+create trigger chain_is_not_replaced before insert on chain
+    when exists (select 1 from chain where id = new.id)
+begin
+    select raise(abort, 'the chain is append-only: a row cannot be replaced');
 end;

@@ -1,22 +1,20 @@
 //! The wiring: radio, gateway, store, delivery and HTTP put together, started and stopped in order.
 
+mod house;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Token};
-use crate::store::{OUTBOX_KEPT, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::transport::Transport;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a daemon is made of.
 pub struct Parts {
@@ -62,6 +60,7 @@ pub struct Daemon {
     gateway: Gateway,
     workers: Workers,
     housekeeping: JoinSet<()>,
+    store: Store,
     server: JoinHandle<std::io::Result<()>>,
     stop_server: oneshot::Sender<()>,
     address: SocketAddr,
@@ -90,7 +89,8 @@ impl Daemon {
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
         let mut housekeeping = JoinSet::new();
-        housekeeping.spawn(keep_house(parts.store.clone(), parts.clock));
+        housekeeping.spawn(house::keep(parts.store.clone(), parts.clock));
+        let store = parts.store.clone();
         let router = http::router(AppState {
             gateway: gateway.handle.clone(),
             store: parts.store,
@@ -104,7 +104,7 @@ impl Daemon {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, housekeeping, server, stop_server, address })
+        Ok(Self { gateway, workers, housekeeping, store, server, stop_server, address })
     }
 
     /// Where the API listens.
@@ -139,23 +139,10 @@ impl Daemon {
         self.gateway.stop().await;
         self.workers.stop().await;
         self.housekeeping.shutdown().await;
+        house::note_head(&self.store).await;
         match server_result {
             Ok(result) => result.map_err(DaemonError::Http),
             Err(panic) => Err(DaemonError::Http(std::io::Error::other(panic))),
-        }
-    }
-}
-
-/// Once a day: forgets what was told long ago.
-async fn keep_house(store: Store, clock: Clock) {
-    let mut days = tokio::time::interval(DAY);
-    loop {
-        days.tick().await;
-        match store.prune_outbox(clock.wall().before(OUTBOX_KEPT)).await {
-            Ok(0) => {}
-            Ok(rows) => info!(rows, "old callbacks are forgotten"),
-            // It will be tried again tomorrow; the rows do no harm.
-            Err(error) => warn!(%error, "old callbacks could not be forgotten"),
         }
     }
 }

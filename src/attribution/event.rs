@@ -117,6 +117,10 @@ pub enum EventKind {
     Reset,
     /// A log entry of a type this version does not know.
     UnknownEntry(u8),
+    /// Old events were removed, as the owner had set. Written by the store alone.
+    Retention,
+    /// A person was erased from older events. Written by the store alone.
+    Erasure,
 }
 
 impl EventKind {
@@ -138,6 +142,8 @@ impl EventKind {
             Self::Gap => "gap",
             Self::Reset => "reset",
             Self::UnknownEntry(_) => "unknown_entry",
+            Self::Retention => "retention",
+            Self::Erasure => "erasure",
         }
     }
 

@@ -78,6 +78,9 @@ pub enum StoreError {
         /// What stands there.
         value: String,
     },
+    /// The system gave no salt.
+    #[error("the system gives no randomness ({0}), nothing was stored")]
+    NoRandomness(getrandom::Error),
     /// No space left for it.
     #[error("the disk is full, nothing was stored; make room and try again")]
     Full,

@@ -10,8 +10,9 @@ use crate::protocol::log::LogIndex;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{CompletionStatus, LockAction, LockState, Trigger};
 
+use super::append::Chain;
 use super::convert::device_time;
-use super::insert::{Place, insert_event, insert_observation};
+use super::insert::{Place, event_row, insert_observation};
 use super::{Store, StoreError, log_epoch, outbox};
 
 /// What one look at a lock brought; stored whole or not at all.
@@ -184,6 +185,7 @@ struct Writer<'a> {
     epoch: i64,
     /// Rows up to these stood before the batch: only they make a row of it a repetition.
     stood: Stood,
+    chain: Chain,
 }
 
 #[derive(sqlx::FromRow)]
@@ -201,7 +203,7 @@ impl<'a> Writer<'a> {
         )
         .fetch_one(&mut **tx)
         .await?;
-        let mut writer = Self { tx, batch, epoch: current, stood };
+        let mut writer = Self { tx, batch, epoch: current, stood, chain: Chain::default() };
         // In a repeated batch, what stands before the reset belongs to the epoch before.
         if let Some(reset) = batch.events.iter().find(|event| event.kind == EventKind::Reset)
             && let Some((_, epoch)) = writer.find_unnumbered(reset).await?
@@ -251,7 +253,7 @@ impl<'a> Writer<'a> {
         }
         let answered = if event.answers_pending { self.answered(event).await? } else { None };
         let place = Place { batch: self.batch, epoch: self.epoch, answered };
-        let id = insert_event(self.tx, &place, event).await?;
+        let id = self.chain.append(self.tx, &event_row(&place, event)).await?;
         self.note_open_question(id, event, answered.map(|a| a.id)).await?;
         Ok((id, true))
     }

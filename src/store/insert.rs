@@ -8,6 +8,7 @@ use crate::protocol::datetime::DeviceTime;
 use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockAction, LockState, Trigger};
 
 use super::StoreError;
+use super::append::NewEvent;
 use super::events::{Answered, Batch, Observation};
 
 /// Where an event belongs.
@@ -35,12 +36,8 @@ fn event_time(device_time: Option<DeviceTime>, observed_at: UnixMillis, backfill
     if fits { device } else { observed_at }
 }
 
-/// The new row's number.
-pub(super) async fn insert_event(
-    tx: &mut Transaction<'static, Sqlite>,
-    place: &Place<'_>,
-    event: &Event,
-) -> Result<i64, StoreError> {
+/// What the columns of an event are.
+pub(super) fn event_row(place: &Place<'_>, event: &Event) -> NewEvent {
     let Place { batch, epoch, answered } = place;
     let own_time = event_time(event.device_time, batch.observed_at, event.backfilled);
     let completion = event.completion_status.map(CompletionStatus::code);
@@ -51,59 +48,50 @@ pub(super) async fn insert_event(
         Attribution::Unknown(reason) => Some(reason.name()),
         Attribution::Matched | Attribution::Pending | Attribution::Nobody => None,
     };
-    let id = sqlx::query_scalar(
-        "insert into events (
-             nuki_id, log_epoch, log_index, refers_to, kind, kind_code, at, observed_at, device_time,
-             action, action_code, trigger, trigger_code, completion, completion_code,
-             state_before, state_before_code, state_after, state_after_code,
-             auth_id, auth_type, auth_type_code, auth_name, code_id, code_name, user_name,
-             method, attribution, reason, auto_unlock, presses, backfilled, intent_id, detail, raw, refused,
-             zone_offset, clock_skew)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?,  ?, ?, ?, ?,  ?, ?, ?, ?, ?, ?, ?,
-                 ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,  ?, ?)
-         returning id",
-    )
-    .bind(batch.nuki_id)
-    .bind(epoch)
-    .bind(event.log_index)
-    .bind(answered.map(|a| a.id))
-    .bind(event.kind.name())
-    .bind(event.kind.code())
-    .bind(answered.map_or(own_time, |a| a.at))
-    .bind(batch.observed_at.0)
-    .bind(event.device_time.map(|t| t.to_string()))
-    .bind(event.action.map(|a| a.to_string()))
-    .bind(event.action.map(LockAction::code))
-    .bind(event.trigger.map(|t| t.to_string()))
-    .bind(event.trigger.map(Trigger::code))
-    .bind(event.completion_status.map(|s| s.to_string()))
-    .bind(completion)
-    .bind(before.map(|s| s.to_string()))
-    .bind(before.map(LockState::code))
-    .bind(after.map(|s| s.to_string()))
-    .bind(after.map(LockState::code))
-    .bind(event.who.auth_id)
-    .bind(event.who.auth_type.map(|t| t.to_string()))
-    .bind(event.who.auth_type.map(IdType::code))
-    .bind(&event.who.auth_name)
-    .bind(event.who.code_id)
-    .bind(&event.who.code_name)
-    .bind(event.who.user_name())
-    .bind(event.method.name())
-    .bind(event.attribution.name())
-    .bind(reason)
-    .bind(event.auto_unlock)
-    .bind(event.presses)
-    .bind(event.backfilled)
-    .bind(event.intent_id)
-    .bind(&event.detail)
-    .bind(&event.raw)
-    .bind(result != 0 || event.kind == EventKind::IntentFailed)
-    .bind(batch.clock.map(|clock| clock.zone_offset))
-    .bind(batch.clock.map(|clock| clock.skew))
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(id)
+    NewEvent {
+        content: vec![
+            ("nuki_id", batch.nuki_id.into()),
+            ("log_epoch", (*epoch).into()),
+            ("log_index", event.log_index.into()),
+            ("refers_to", answered.map(|a| a.id).into()),
+            ("kind", event.kind.name().into()),
+            ("kind_code", event.kind.code().into()),
+            ("at", answered.map_or(own_time, |a| a.at).into()),
+            ("observed_at", batch.observed_at.0.into()),
+            ("device_time", event.device_time.map(|t| t.to_string()).into()),
+            ("action", event.action.map(|a| a.to_string()).into()),
+            ("action_code", event.action.map(LockAction::code).into()),
+            ("trigger", event.trigger.map(|t| t.to_string()).into()),
+            ("trigger_code", event.trigger.map(Trigger::code).into()),
+            ("completion", event.completion_status.map(|s| s.to_string()).into()),
+            ("completion_code", completion.into()),
+            ("state_before", before.map(|s| s.to_string()).into()),
+            ("state_before_code", before.map(LockState::code).into()),
+            ("state_after", after.map(|s| s.to_string()).into()),
+            ("state_after_code", after.map(LockState::code).into()),
+            ("auth_type", event.who.auth_type.map(|t| t.to_string()).into()),
+            ("auth_type_code", event.who.auth_type.map(IdType::code).into()),
+            ("method", event.method.name().into()),
+            ("attribution", event.attribution.name().into()),
+            ("reason", reason.into()),
+            ("auto_unlock", event.auto_unlock.into()),
+            ("presses", event.presses.into()),
+            ("backfilled", event.backfilled.into()),
+            ("intent_id", event.intent_id.into()),
+            ("detail", event.detail.clone().into()),
+            ("refused", (result != 0 || event.kind == EventKind::IntentFailed).into()),
+            ("zone_offset", batch.clock.map(|clock| clock.zone_offset).into()),
+            ("clock_skew", batch.clock.map(|clock| clock.skew).into()),
+        ],
+        person: vec![
+            ("auth_id", event.who.auth_id.into()),
+            ("auth_name", event.who.auth_name.clone().into()),
+            ("code_id", event.who.code_id.into()),
+            ("code_name", event.who.code_name.clone().into()),
+            ("user_name", event.who.user_name().into()),
+            ("raw", event.raw.clone().into()),
+        ],
+    }
 }
 
 pub(super) async fn insert_observation(

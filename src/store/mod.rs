@@ -15,8 +15,11 @@
 //!
 //! Tables and views for people with `sqlite3` are described in `migrations/`.
 
+mod append;
 mod audit;
 mod callbacks;
+mod chain;
+mod columns;
 mod convert;
 mod error;
 mod events;
@@ -26,6 +29,7 @@ mod intents;
 mod locks;
 mod open;
 mod outbox;
+mod seal;
 mod users;
 
 use std::sync::mpsc;
@@ -36,6 +40,7 @@ use crate::protocol::beacon::NukiId;
 
 pub use audit::AuditRow;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
+pub use chain::{ChainHead, NoChainHead};
 pub use error::StoreError;
 pub use events::{Batch, LockClock, Observation, PendingEvent};
 pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{Class, classify};
-use super::{HeldTime, Store, StoreError};
+use super::{HeldTime, Store, StoreError, seal};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -48,6 +48,7 @@ impl Store {
             MigrateError::Execute(error) => failed(path, error),
             source => StoreError::Migration { path: path.to_owned(), source },
         })?;
+        seal::seal_older(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
         Ok(Self { writer, readers, holds_virtual_time: false })
     }

@@ -1,0 +1,33 @@
+//! What the daemon does once a day, beginning at its start.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::store::{OUTBOX_KEPT, Store};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Forgets what was told long ago, then notes the head of the log outside of the log.
+pub(super) async fn keep(store: Store, clock: Clock) {
+    let mut days = tokio::time::interval(DAY);
+    loop {
+        days.tick().await;
+        match store.prune_outbox(clock.wall().before(OUTBOX_KEPT)).await {
+            Ok(0) => {}
+            Ok(rows) => info!(rows, "old callbacks are forgotten"),
+            // It will be tried again tomorrow; the rows do no harm.
+            Err(error) => warn!(%error, "old callbacks could not be forgotten"),
+        }
+        note_head(&store).await;
+    }
+}
+
+/// Whoever keeps the journal can prove later what the log held (`keyturner verify --head`).
+pub(super) async fn note_head(store: &Store) {
+    match store.chain_head().await {
+        Ok(head) => info!(%head, "event log head"),
+        Err(error) => warn!(%error, "the head of the event log cannot be read"),
+    }
+}

@@ -1,0 +1,171 @@
+//! The only way into `events`: a row and its link of the chain, in one transaction.
+
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::chain::{ChainHead, Digest, Hasher, SALT_LEN, Value, link};
+use super::{Store, StoreError};
+
+/// A value to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Field {
+    Null,
+    Integer(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+impl Field {
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Integer(number) => Value::Integer(*number),
+            Self::Text(text) => Value::Text(text.as_bytes()),
+            Self::Blob(bytes) => Value::Blob(bytes),
+        }
+    }
+}
+
+macro_rules! integer_fields {
+    ($($integer:ty),*) => {
+        $(impl From<$integer> for Field {
+            fn from(number: $integer) -> Self {
+                Self::Integer(i64::from(number))
+            }
+        })*
+    };
+}
+
+integer_fields!(bool, u8, u16, u32, i16, i64);
+
+impl From<&str> for Field {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Field {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Vec<u8>> for Field {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Blob(bytes)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Field {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A row of `events` without its number; columns in the order of the table, because they are hashed in it.
+pub(super) struct NewEvent {
+    /// All but those about a person.
+    pub(super) content: Vec<(&'static str, Field)>,
+    /// Those about a person.
+    pub(super) person: Vec<(&'static str, Field)>,
+}
+
+/// The end of the chain within one transaction that holds the write lock.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    /// The last hash, once it was read.
+    hash: Option<Digest>,
+    hasher: Hasher,
+}
+
+impl Chain {
+    /// Inserts an event with its link and gives its number.
+    pub(super) async fn append(&mut self, tx: &mut SqliteConnection, row: &NewEvent) -> Result<i64, StoreError> {
+        let columns = || row.content.iter().chain(&row.person);
+        let mut query = QueryBuilder::<Sqlite>::new("insert into events (");
+        let mut names = query.separated(", ");
+        for (name, _) in columns() {
+            names.push(name);
+        }
+        query.push(") values (");
+        let mut values = query.separated(", ");
+        for (_, field) in columns() {
+            match field {
+                // Bound as well, so that there is one statement to prepare.
+                Field::Null => values.push_bind(None::<i64>),
+                Field::Integer(number) => values.push_bind(*number),
+                Field::Text(text) => values.push_bind(text.clone()),
+                Field::Blob(bytes) => values.push_bind(bytes.clone()),
+            };
+        }
+        query.push(") returning id");
+        let id = query.build_query_scalar().fetch_one(&mut *tx).await?;
+        let content = row.content.iter().map(|(name, field)| (*name, field.value()));
+        let content = self.hasher.content([("id", Value::Integer(id))].into_iter().chain(content));
+        let salt = salt()?;
+        let person = self.hasher.person(&salt, row.person.iter().map(|(name, field)| (*name, field.value())));
+        self.add_link(tx, id, &salt, &content, &person).await?;
+        Ok(id)
+    }
+
+    /// Inserts the link of an event that stands in `events`.
+    pub(super) async fn add_link(
+        &mut self,
+        tx: &mut SqliteConnection,
+        id: i64,
+        salt: &[u8; SALT_LEN],
+        content: &Digest,
+        person: &Digest,
+    ) -> Result<(), StoreError> {
+        let before = match self.hash {
+            Some(hash) => hash,
+            None => head(&mut *tx).await?.hash,
+        };
+        let hash = link(&before, content, person);
+        sqlx::query("insert into chain (id, salt, person, hash) values (?, ?, ?, ?)")
+            .bind(id)
+            .bind(salt.as_slice())
+            .bind(person.as_slice())
+            .bind(hash.as_slice())
+            .execute(&mut *tx)
+            .await?;
+        self.hash = Some(hash);
+        Ok(())
+    }
+}
+
+/// Fresh for each event, so that equal persons have different digests.
+pub(super) fn salt() -> Result<[u8; SALT_LEN], StoreError> {
+    let mut salt = [0; SALT_LEN];
+    getrandom::fill(&mut salt).map_err(StoreError::NoRandomness)?;
+    Ok(salt)
+}
+
+/// The last link; where the chain begins if there is none.
+pub(super) async fn head(connection: &mut SqliteConnection) -> Result<ChainHead, StoreError> {
+    let (id, hash): (i64, Vec<u8>) = sqlx::query_as(
+        "select id, hash from (select id, hash from chain order by id desc limit 1)
+         union all select id, hash from chain_start
+         order by id desc limit 1",
+    )
+    .fetch_one(connection)
+    .await?;
+    let hash = hash.try_into().map_err(|hash: Vec<u8>| StoreError::Content {
+        column: "chain.hash",
+        value: format!("{} bytes", hash.len()),
+    })?;
+    Ok(ChainHead { id, hash })
+}
+
+impl Store {
+    /// The number and hash of the last event; (0, zeros) before the first.
+    ///
+    /// Kept elsewhere, it proves later that everything up to it still stands (`keyturner verify --head`).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        let _held = self.hold_time();
+        let mut reader = self.readers.acquire().await?;
+        head(&mut reader).await
+    }
+}
