@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::health::LockHealth;
 use crate::clock::UnixMillis;
 use crate::protocol::LockAction;
 use crate::protocol::beacon::{Family, NukiId};
@@ -118,6 +119,7 @@ pub(super) enum Request {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) locks: BTreeMap<NukiId, LockSnapshot>,
+    pub(super) health: BTreeMap<NukiId, LockHealth>,
     pub(super) heard: BTreeMap<NukiId, ScanResult>,
 }
 

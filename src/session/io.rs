@@ -131,6 +131,17 @@ pub enum LogAccess {
 }
 
 impl LogAccess {
+    /// Its name, as the API and the event log give it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Readable => "readable",
+            Self::PinMissing => "pin_missing",
+            Self::PinRefused => "pin_refused",
+            Self::LoggingOff => "logging_off",
+        }
+    }
+
     /// Whether PIN commands make sense.
     #[must_use]
     pub const fn has_pin(self) -> bool {
