@@ -3,12 +3,16 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::PairedLock;
+use super::actor::Actor;
 use super::handle::{GatewayHandle, Shared};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::log::LogIndex;
 pub use crate::session::LogAccess;
+use crate::store::{HealthRow, StoreError, StoredDirectory};
+
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// What stands between a lock and an event log one can rely on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +88,65 @@ impl LockHealth {
             connections_today: 0,
             directory: None,
         }
+    }
+
+    /// What is known from an earlier run.
+    pub(super) fn recall(&mut self, cursor: LogIndex, stored: &HealthRow, seen_at: Option<UnixMillis>) {
+        self.cursor = cursor;
+        self.pin_refusals = stored.pin_tries.refused;
+        self.clock = self.clock.or_else(|| stored.clock.map(ClockHealth::new));
+        self.last_state_read = self.last_state_read.or(self.clock.map(|clock| clock.read_at)).max(seen_at);
+        self.directory = stored.directory.map(DirectoryHealth::from);
+    }
+}
+
+impl From<StoredDirectory> for DirectoryHealth {
+    fn from(stored: StoredDirectory) -> Self {
+        Self { read_at: stored.read_at, users: stored.users, codes: stored.codes }
+    }
+}
+
+impl Actor<'_> {
+    pub(super) fn note_contact(&self) {
+        let at = self.tools.clock.wall();
+        note(&self.wiring.shared, self.lock, |known| known.last_contact = Some(at));
+    }
+
+    pub(super) fn note_connection(&mut self) {
+        let day = self.tools.clock.wall().0.div_euclid(DAY_MILLIS);
+        let is_new_day = core::mem::replace(&mut self.wiring.memory.day, day) != day;
+        note(&self.wiring.shared, self.lock, |known| {
+            known.connections_today = if is_new_day { 1 } else { known.connections_today.saturating_add(1) };
+        });
+    }
+
+    pub(super) fn note_access(&self, access: LogAccess) {
+        note(&self.wiring.shared, self.lock, |known| known.log_access = access);
+    }
+
+    pub(super) fn note_authorization(&self, is_authorized: bool) {
+        note(&self.wiring.shared, self.lock, |known| known.is_authorized = is_authorized);
+    }
+
+    /// What is read before the log's end was reached for the first time, or behind more than a page, is backfill.
+    pub(super) fn note_log(&self, entries: usize, end: bool) {
+        let read = u32::try_from(entries).unwrap_or(u32::MAX);
+        note(&self.wiring.shared, self.lock, |known| {
+            known.backfill = (!end).then(|| known.backfill.unwrap_or(0).saturating_add(read));
+        });
+    }
+
+    pub(super) fn note_cursor(&self, cursor: LogIndex) {
+        note(&self.wiring.shared, self.lock, |known| known.cursor = cursor);
+    }
+
+    pub(super) fn note_newest(&self, newest: Option<LogIndex>) {
+        note(&self.wiring.shared, self.lock, |known| known.newest_index = newest);
+    }
+
+    pub(super) async fn note_directory(&mut self, directory: StoredDirectory) -> Result<(), StoreError> {
+        note(&self.wiring.shared, self.lock, |known| known.directory = Some(directory.into()));
+        self.tools.store.note_directory(self.lock.nuki_id, directory).await
     }
 }
 

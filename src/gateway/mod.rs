@@ -4,6 +4,7 @@ mod actor;
 mod arbiter;
 mod asked;
 mod carry;
+mod clock;
 mod handle;
 mod health;
 pub mod pair;
