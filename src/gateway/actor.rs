@@ -11,14 +11,16 @@ use tracing::{debug, info, warn};
 use super::arbiter::{Adapter, Attempt};
 use super::asked::{ActionWaiter, Memory, ReadWaiter};
 use super::carry::update;
+use super::clock::ClockWaiter;
 use super::handle::{GatewayError, LockSnapshot, Request, Shared};
+use super::health::note;
 use super::port::{Event, Port};
 use super::{PairedLock, Tools};
 use crate::attribution::{Directory, Journal, JournalConfig, Pending};
 use crate::protocol::beacon::Advertisement;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::{Input, Output, Session, SessionConfig};
-use crate::store::StoreError;
+use crate::store::{LockClock, StoreError, StoredClock};
 use crate::transport::{Address, Link, Sighting, TransportError};
 
 /// A telling waits so long for its log entry (`docs/design.md`, "Telling").
@@ -49,6 +51,14 @@ pub(super) struct Actor<'a> {
     pub(super) port: Option<Port>,
     pub(super) actions: BTreeMap<i64, ActionWaiter>,
     pub(super) readers: Vec<ReadWaiter>,
+    /// Whoever wants the clock set.
+    pub(super) clock_setters: Vec<ClockWaiter>,
+    /// The lock's clock beside ours, when its state was read last.
+    pub(super) clock: Option<LockClock>,
+    /// The clock as it is on disk.
+    pub(super) clock_stored: Option<StoredClock>,
+    /// How many keypad codes were just read, if all of them.
+    pub(super) codes: Option<u32>,
 }
 
 /// What woke the actor.
@@ -72,10 +82,15 @@ impl<'a> Actor<'a> {
         let cursor = store.cursor(lock.nuki_id).await?;
         let directory = store.directory(lock.nuki_id).await?;
         let states = store.last_observation(lock.nuki_id).await?;
+        let health = store.lock_health(lock.nuki_id).await?;
+        let anchor = store.anchor(lock.nuki_id).await?;
+        let pin = wiring.memory.new_pin.unwrap_or(lock.pin);
         let pending = store.pending_events(lock.nuki_id).await?.into_iter().filter_map(|pending| {
             let states = KeyturnerStates::decode(&pending.raw).ok();
             Some(Pending { change: pending.change?, states })
         });
+        let seen_at = states.as_ref().map(|stored| stored.observed_at);
+        note(&wiring.shared, lock, |known| known.recall(cursor, &health, seen_at));
         if let Some(stored) = &states {
             update(&wiring.shared, lock, |snapshot| snapshot.state = Some((stored.states, stored.observed_at)));
         }
@@ -93,9 +108,10 @@ impl<'a> Actor<'a> {
                 auth_id: lock.auth_id,
                 key: lock.key.clone(),
                 app_id: lock.app_id,
-                pin: lock.pin,
-                pin_refused: wiring.memory.pin_refused,
+                pin,
+                pin_tries: health.pin_tries,
                 cursor,
+                anchor,
                 seed: (tools.seed)(),
             },
             now,
@@ -113,6 +129,10 @@ impl<'a> Actor<'a> {
             port: None,
             actions: BTreeMap::new(),
             readers: Vec::new(),
+            clock_setters: Vec::new(),
+            clock: None,
+            clock_stored: health.clock,
+            codes: None,
         };
         actor.write_endings().await?;
         Ok(actor)
@@ -146,6 +166,7 @@ impl<'a> Actor<'a> {
                 }
                 Wake::Connected(Ok(link)) => {
                     debug!(lock = %self.lock.label(), "connected");
+                    self.note_contact();
                     self.port = Some(Port::new(link));
                     self.session.handle(Input::Connected, now);
                 }
@@ -163,6 +184,7 @@ impl<'a> Actor<'a> {
                 }
                 Wake::Link(Event::Lost) => {
                     debug!(lock = %self.lock.label(), "link lost");
+                    self.note_contact();
                     self.end_link();
                     self.session.handle(Input::Disconnected, now);
                 }
@@ -227,6 +249,7 @@ impl<'a> Actor<'a> {
     }
 
     pub(super) fn connect(&mut self) {
+        self.note_connection();
         let (adapter, address) = (self.wiring.adapter.clone(), self.address);
         let is_urgent = !self.actions.is_empty();
         self.connecting = Some(adapter.connect(address, is_urgent, self.disconnecting.take()));
@@ -258,6 +281,7 @@ impl<'a> Actor<'a> {
             self.session.handle(Input::Stop, self.now());
             let settled = self.settle().await;
             self.refuse_readers(&GatewayError::Stopping);
+            self.refuse_clock_setters(&GatewayError::Stopping);
             self.end_link();
             if let Some(task) = self.disconnecting.take() {
                 task.await.ok();
@@ -286,6 +310,7 @@ impl<'a> Actor<'a> {
         }
         self.answer_all(&finished);
         self.refuse_readers(&GatewayError::Storage(error.to_string()));
+        self.refuse_clock_setters(&GatewayError::Storage(error.to_string()));
         self.end_link();
         if let Some(task) = self.disconnecting.take() {
             tokio::time::timeout(LEAVE_WITHIN, task).await.ok();

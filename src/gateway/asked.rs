@@ -9,6 +9,7 @@ use super::actor::Actor;
 use super::handle::{ActionOutcome, GatewayError, Request, WaitFor};
 use crate::clock::UnixMillis;
 use crate::protocol::LockAction;
+use crate::protocol::crypto::Pin;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::{ActionRequest, Input, NotDone, Outcome};
 use crate::store::{IntentState, NewIntent, StoreError};
@@ -45,8 +46,10 @@ pub(super) struct Ending {
 /// What outlives an actor that starts again.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// The lock refused the PIN.
-    pub(super) pin_refused: bool,
+    /// The PIN that the owner set while the gateway ran; it counts instead of the one it started with.
+    pub(super) new_pin: Option<Option<Pin>>,
+    /// The day since 1970 that connections are counted for.
+    pub(super) day: i64,
     /// Endings that could not be written.
     pub(super) unwritten: Vec<Ending>,
 }
@@ -62,6 +65,11 @@ impl Actor<'_> {
                 }
                 self.readers.push(ReadWaiter { until: now + READ_WITHIN, reply });
                 self.session.handle(Input::ReadState, now);
+            }
+            Request::SetClock { reply } => self.on_set_clock(reply, now),
+            Request::SetPin { pin, reply } => {
+                let result = self.on_set_pin(pin).await;
+                reply.send(result).ok();
             }
             Request::Act { action, requester, asked_at, wait, reply } => {
                 if reply.is_closed() {

@@ -13,8 +13,9 @@ use crate::clock::UnixMillis;
 use crate::protocol::config::Config;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
-use crate::session::{Input, LogAccess, Output};
-use crate::store::{Batch, LockRow, Observation, StoreError};
+use crate::protocol::users::{AuthorizationEntry, KeypadCode};
+use crate::session::{Input, Listed, LogAccess, Output};
+use crate::store::{Batch, LockRow, Observation, StoreError, StoredDirectory};
 
 impl Actor<'_> {
     pub(super) async fn on_session(&mut self, output: Output) -> Result<(), StoreError> {
@@ -27,27 +28,28 @@ impl Actor<'_> {
                     port.write(characteristic, value);
                 }
             }
-            Output::Observed(states) => self.on_observed(states, now),
-            Output::Log { entries, end } => self.journal.handle_log(entries, end, now),
+            Output::Observed(states) => self.on_observed(states, now).await?,
+            Output::Log { entries, end } => {
+                self.note_log(entries.len(), end);
+                self.journal.handle_log(entries, end, now);
+            }
+            Output::NewestIndex(index) => self.note_newest(Some(index)),
             Output::LogReset { newest } => {
                 warn!(lock = %self.lock.label(), "the lock's log was cleared");
+                self.note_newest(newest);
                 self.journal.handle_log_reset(newest);
             }
             Output::LogAccess(access) => self.on_log_access(access, now),
+            Output::PinTries(tries) => self.on_pin_tries(tries).await?,
+            Output::ClockSet(result) => self.on_clock_set(result),
             Output::Config(config) => self.on_config(&config).await?,
-            Output::Codes(codes) => {
-                self.tools.store.replace_keypad_codes(self.lock.nuki_id, &codes, self.tools.clock.wall()).await?;
-                self.directory.set_codes(&codes);
-            }
-            Output::Users(users) => {
-                self.tools.store.replace_users(self.lock.nuki_id, &users, self.tools.clock.wall()).await?;
-                self.directory.set_users(&users);
-                // People come after codes, so both are fresh now.
-                self.journal.handle_directory(self.directory.clone(), now);
-            }
+            Output::Codes(codes) => self.on_codes(codes).await?,
+            Output::Users(users) => self.on_users(users, now).await?,
+            Output::DirectoryLater => self.journal.handle_directory(self.directory.clone(), now),
             Output::ActionAccepted { intent_id } => self.on_accepted(intent_id),
             Output::ActionFinished { intent_id, outcome } => self.on_finished(intent_id, outcome).await,
             Output::AuthorizationLost => {
+                self.note_authorization(false);
                 error!(lock = %self.lock.label(), "the lock does not know this gateway any more; run `keyturner pair` again");
             }
             Output::Garbled(error) => {
@@ -86,7 +88,7 @@ impl Actor<'_> {
         let batch = Batch {
             nuki_id: self.lock.nuki_id,
             observed_at: self.tools.clock.wall(),
-            clock: None,
+            clock: self.clock,
             observations: draft
                 .observations
                 .iter()
@@ -97,6 +99,9 @@ impl Actor<'_> {
             callback_bodies: bodies,
         };
         self.tools.store.commit(&batch).await?;
+        if let Some(cursor) = batch.cursor {
+            self.note_cursor(cursor);
+        }
         for event in &batch.events {
             info!(
                 lock = %self.lock.label(),
@@ -112,16 +117,17 @@ impl Actor<'_> {
         Ok(())
     }
 
-    fn on_observed(&mut self, states: KeyturnerStates, now: Duration) {
+    async fn on_observed(&mut self, states: KeyturnerStates, now: Duration) -> Result<(), StoreError> {
         let at = self.tools.clock.wall();
         update(&self.wiring.shared, self.lock, |snapshot| snapshot.state = Some((states, at)));
         self.answer_readers(states);
+        self.read_clock(states, at).await?;
         self.journal.handle_states(states, now);
+        Ok(())
     }
 
     fn on_log_access(&mut self, access: LogAccess, now: Duration) {
-        // It outlives this actor: a PIN is not tried again because the event log failed.
-        self.wiring.memory.pin_refused |= access == LogAccess::PinRefused;
+        self.note_access(access);
         let blocked = match access {
             LogAccess::Readable => None,
             LogAccess::PinMissing => Some(UnknownReason::PinMissing),
@@ -132,6 +138,34 @@ impl Actor<'_> {
             warn!(lock = %self.lock.label(), reason = reason.name(), "the lock's log cannot be read: nobody can be named");
         }
         self.journal.handle_log_access(blocked, now);
+    }
+
+    async fn on_codes(&mut self, codes: Listed<KeypadCode>) -> Result<(), StoreError> {
+        let (store, at) = (&self.tools.store, self.tools.clock.wall());
+        store.take_keypad_codes(self.lock.nuki_id, &codes.entries, codes.is_whole, at).await?;
+        self.codes = codes.is_whole.then_some(count(&codes.entries));
+        self.learn("keypad codes", codes.is_whole).await
+    }
+
+    async fn on_users(&mut self, users: Listed<AuthorizationEntry>, now: Duration) -> Result<(), StoreError> {
+        let (store, at) = (&self.tools.store, self.tools.clock.wall());
+        store.take_users(self.lock.nuki_id, &users.entries, users.is_whole, at).await?;
+        if let Some(codes) = self.codes.filter(|_| users.is_whole) {
+            self.note_directory(StoredDirectory { read_at: at, users: count(&users.entries), codes }).await?;
+        }
+        self.learn("authorizations", users.is_whole).await?;
+        // People come after codes, so both are fresh now.
+        self.journal.handle_directory(self.directory.clone(), now);
+        Ok(())
+    }
+
+    /// The names that count now. Of half a list, what came is taken, and what was known stays.
+    async fn learn(&mut self, what: &str, is_whole: bool) -> Result<(), StoreError> {
+        if !is_whole {
+            warn!(lock = %self.lock.label(), what, "fewer came than the lock announced; nobody counts as gone by this");
+        }
+        self.directory = self.tools.store.directory(self.lock.nuki_id).await?;
+        Ok(())
     }
 
     async fn on_config(&mut self, config: &Config) -> Result<(), StoreError> {
@@ -146,6 +180,10 @@ impl Actor<'_> {
         });
         self.tools.store.register_lock(&lock_row(&self.snapshot(), self.tools.clock.wall())).await
     }
+}
+
+fn count<T>(entries: &[T]) -> u32 {
+    u32::try_from(entries.len()).unwrap_or(u32::MAX)
 }
 
 pub(super) fn update(shared: &Mutex<Shared>, lock: &PairedLock, change: impl FnOnce(&mut LockSnapshot)) {

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::health::{ClockHealth, LockHealth};
 use crate::clock::UnixMillis;
-use crate::protocol::LockAction;
 use crate::protocol::beacon::{Family, NukiId};
+use crate::protocol::crypto::Pin;
 use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{ErrorCode, LockAction};
 pub use crate::session::NotDone;
 
 /// What is known of a lock, from memory: no radio is used to answer.
@@ -83,6 +85,12 @@ pub enum GatewayError {
     /// The intent could not be stored, so nothing was sent.
     #[error("the event log cannot be written, so nothing was sent: {0}")]
     Storage(String),
+    /// Without a PIN that the lock takes, nothing about it can be set.
+    #[error("{0}; set the security PIN with `keyturner pin`")]
+    NoPin(&'static str),
+    /// The lock said no.
+    #[error("the lock refused: {0}")]
+    Refused(ErrorCode),
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
@@ -95,6 +103,8 @@ impl Request {
             Self::ReadState { reply } => reply.send(Err(error)).ok(),
             // Whoever asked may have hung up.
             Self::Act { reply, .. } => reply.send(Err(error)).map_err(drop).ok(),
+            Self::SetClock { reply } => reply.send(Err(error)).ok(),
+            Self::SetPin { reply, .. } => reply.send(Err(error)).ok(),
         };
     }
 }
@@ -104,6 +114,13 @@ impl Request {
 pub(super) enum Request {
     ReadState {
         reply: oneshot::Sender<Result<KeyturnerStates, GatewayError>>,
+    },
+    SetClock {
+        reply: oneshot::Sender<Result<ClockHealth, GatewayError>>,
+    },
+    SetPin {
+        pin: Option<Pin>,
+        reply: oneshot::Sender<Result<(), GatewayError>>,
     },
     Act {
         action: LockAction,
@@ -118,6 +135,7 @@ pub(super) enum Request {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) locks: BTreeMap<NukiId, LockSnapshot>,
+    pub(super) health: BTreeMap<NukiId, LockHealth>,
     pub(super) heard: BTreeMap<NukiId, ScanResult>,
 }
 
@@ -170,6 +188,23 @@ impl GatewayHandle {
         let answer = self.ask(nuki_id, |reply| Request::Act { action, requester, asked_at, wait, reply }).await?;
         // Without an answer nobody can promise that nothing was sent, and a caller who believes that asks again.
         answer.unwrap_or(Ok(ActionOutcome::Unknown))
+    }
+
+    /// Sets the lock's clock to the host's, and gives what it shows afterwards. A lock that runs on local time keeps to
+    /// it. Only for an owner who asks: it is a change of the lock's settings.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the lock is unknown, cannot be reached, or does not take the PIN.
+    pub async fn set_clock(&self, nuki_id: NukiId) -> Result<ClockHealth, GatewayError> {
+        self.ask(nuki_id, |reply| Request::SetClock { reply }).await?.unwrap_or(Err(GatewayError::Stopping))
+    }
+
+    /// Hands over the PIN that the owner has set. Tries with it count as they stand in the event log.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the lock is unknown.
+    pub async fn set_pin(&self, nuki_id: NukiId, pin: Option<Pin>) -> Result<(), GatewayError> {
+        self.ask(nuki_id, |reply| Request::SetPin { pin, reply }).await?.unwrap_or(Err(GatewayError::Stopping))
     }
 
     /// `None` if whoever should have answered is gone.

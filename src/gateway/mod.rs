@@ -4,7 +4,9 @@ mod actor;
 mod arbiter;
 mod asked;
 mod carry;
+mod clock;
 mod handle;
+mod health;
 pub mod pair;
 mod port;
 
@@ -33,6 +35,7 @@ use carry::lock_row;
 use handle::Shared;
 
 pub use handle::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
+pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess};
 
 /// So many requests may wait for one lock; more are refused at once.
 const REQUEST_QUEUE: usize = 16;
@@ -151,6 +154,7 @@ impl Gateway {
                 .lock_shared()
                 .locks
                 .insert(lock.nuki_id, snapshot);
+            health::note(&shared, &lock, |_| {});
             let (request_sender, request_receiver) = mpsc::channel(REQUEST_QUEUE);
             let (sighting_sender, sighting_receiver) = mpsc::channel(SIGHTING_QUEUE);
             requests.insert(lock.nuki_id, request_sender);

@@ -5,6 +5,7 @@
 
 use super::command::Command;
 use super::crypto::{Challenge, Pin};
+use super::datetime::DeviceTime;
 use super::frame::Message;
 use super::gatt::Generation;
 use super::log::LogRequest;
@@ -68,6 +69,8 @@ pub enum PinCommand {
     RequestAuthorizationEntries(u16, u16),
     /// 0x0043: list keypad codes (offset, count).
     RequestKeypadCodes(u16, u16),
+    /// 0x0021: set the clock.
+    UpdateTime(DeviceTime),
 }
 
 impl PinCommand {
@@ -79,6 +82,7 @@ impl PinCommand {
             Self::RequestLogEntries(_) => Command::RequestLogEntries,
             Self::RequestAuthorizationEntries(..) => Command::RequestAuthorizationEntries,
             Self::RequestKeypadCodes(..) => Command::RequestKeypadCodes,
+            Self::UpdateTime(_) => Command::UpdateTime,
         }
     }
 
@@ -91,6 +95,7 @@ impl PinCommand {
             Self::RequestAuthorizationEntries(offset, count) | Self::RequestKeypadCodes(offset, count) => {
                 [offset.to_le_bytes(), count.to_le_bytes()].concat()
             }
+            Self::UpdateTime(time) => time.to_bytes().to_vec(),
         };
         payload.extend_from_slice(nonce);
         payload.extend_from_slice(pin.expose().to_le_bytes().get(..generation.pin_len()).unwrap_or_default());
@@ -113,6 +118,8 @@ impl PinCommand {
                 Self::RequestAuthorizationEntries(r.u16()?, r.u16()?)
             }
             Command::RequestKeypadCodes if body.len() == 4 => Self::RequestKeypadCodes(r.u16()?, r.u16()?),
+            // All zero is "never", to which no clock can be set.
+            Command::UpdateTime if body.len() == DeviceTime::LEN => Self::UpdateTime(DeviceTime::decode(body).ok()??),
             _ => return None,
         };
         let pin = pin.iter().rev().fold(0u32, |value, byte| value << 8 | u32::from(*byte));

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::action::{Action, NotDone, Outcome};
 use super::channel::Channel;
+use super::clock::ClockWish;
+use super::directory::{DirectoryPolicy, Why};
 use super::due::{Due, Read};
 use super::exchange::{Exchange, Job};
-use super::io::{Input, LogAccess, Output, SessionConfig, upkeep};
+use super::io::{Anchor, ClockNotSet, Input, LogAccess, Output, SessionConfig, upkeep};
+use super::pin::PinGate;
 use super::policy::{Backoff, BeaconPolicy};
 use super::timers::{Timer, TimerTable};
-use crate::protocol::crypto::Pin;
 use crate::protocol::frame::AuthId;
 use crate::protocol::gatt::Generation;
 use crate::protocol::log::LogIndex;
@@ -38,7 +40,7 @@ pub struct Session {
     pub(super) generation: Generation,
     pub(super) auth_id: AuthId,
     pub(super) app_id: u32,
-    pub(super) pin: Pin,
+    pub(super) pin: PinGate,
     pub(super) channel: Channel,
     pub(super) link: LinkState,
     /// The lock has spoken our key on this link.
@@ -49,6 +51,20 @@ pub struct Session {
     pub(super) waiting: VecDeque<Action>,
     /// Index of the last log entry that was handed on.
     pub(super) cursor: LogIndex,
+    /// The entry at the cursor.
+    pub(super) anchor: Option<Anchor>,
+    /// The next read of the log must show the anchor.
+    pub(super) doubts_log: bool,
+    /// The newest index the log was heard to have.
+    pub(super) newest: Option<LogIndex>,
+    /// The log must be read from its top down.
+    pub(super) read_back: bool,
+    /// When a link was there last.
+    pub(super) last_link: Option<Duration>,
+    /// When people and codes may be read.
+    pub(super) directory: DirectoryPolicy,
+    /// Somebody wants the clock set.
+    pub(super) clock_wish: Option<ClockWish>,
     pub(super) log_access: LogAccess,
     pub(super) states: Option<KeyturnerStates>,
     /// The log may have something to say as soon as the bolt is at rest.
@@ -70,13 +86,13 @@ impl Session {
     /// A session for a paired lock. It wants everything read once: state, people, log, configuration.
     #[must_use]
     pub fn new(config: SessionConfig, now: Duration) -> Self {
-        let log_access = LogAccess::at_start(config.pin, config.pin_refused);
+        let log_access = LogAccess::at_start(config.pin, config.pin_tries);
         let is_opener = config.generation == Generation::Opener;
         let mut session = Self {
             generation: config.generation,
             auth_id: config.auth_id,
             app_id: config.app_id,
-            pin: config.pin.unwrap_or(Pin::new(0)),
+            pin: PinGate::new(config.pin, config.pin_tries),
             channel: Channel::new(config.key, config.auth_id, is_opener, config.seed),
             link: LinkState::Down,
             has_spoken: false,
@@ -85,6 +101,13 @@ impl Session {
             action: None,
             waiting: VecDeque::new(),
             cursor: config.cursor,
+            anchor: config.anchor.filter(|anchor| anchor.index == config.cursor),
+            doubts_log: true,
+            newest: None,
+            read_back: false,
+            last_link: None,
+            directory: DirectoryPolicy::default(),
+            clock_wish: None,
             log_access,
             states: None,
             log_follows: true,
@@ -97,7 +120,8 @@ impl Session {
             motor_polls: 0,
             stopped: false,
         };
-        session.want_everything();
+        session.want_everything(now);
+        session.await_pin(now);
         session.timers.set(Timer::SafetyNet, now.saturating_add(upkeep(config.generation)));
         session.outputs.push_back(Output::LogAccess(log_access));
         session
@@ -132,10 +156,9 @@ impl Session {
             Input::ReadState => self.want(Read::States),
             Input::ReadLog => self.timers.set(Timer::LogAgain, now.saturating_add(LOG_PAUSE)),
             Input::CheckLog => self.want(Read::Newest),
-            Input::ReadDirectory => {
-                self.want(Read::Codes);
-                self.want(Read::Users);
-            }
+            Input::ReadDirectory => self.want_directory(Why::Stranger, now),
+            Input::SetClock { at_zero } => self.on_set_clock(at_zero, now),
+            Input::NewPin { pin, tries } => self.on_new_pin(pin, tries, now),
             Input::Rewind(cursor) => self.rewind(cursor),
             Input::Stop => self.stop(now),
         }
@@ -155,21 +178,51 @@ impl Session {
         let is_possible = match read {
             // Its configuration has another layout, which this version does not read.
             Read::Config => self.generation != Generation::Opener,
-            _ => self.log_access.has_pin() || !read.needs_pin(),
+            _ => self.pin.is_open() || !read.needs_pin(),
         };
         if is_possible && !self.stopped {
             self.due.want(read);
         }
     }
 
-    pub(super) fn want_everything(&mut self) {
-        for read in [Read::States, Read::Codes, Read::Users, Read::Newest, Read::Config] {
-            self.want(read);
+    pub(super) fn want_everything(&mut self, now: Duration) {
+        self.want(Read::States);
+        self.want(Read::Newest);
+        self.want_directory(Why::Start, now);
+    }
+
+    /// People, codes, and the configuration that changes with them; later if the budget says so.
+    pub(super) fn want_directory(&mut self, why: Why, now: Duration) {
+        if self.due.is_due(Read::Users) && self.due.is_due(Read::Codes) {
+            return;
+        }
+        if !self.pin.is_open() {
+            // The configuration needs no PIN and costs no budget that names could use.
+            if why != Why::Stranger {
+                self.want(Read::Config);
+            }
+            return self.outputs.push_back(Output::DirectoryLater);
+        }
+        match self.directory.ask(why, now) {
+            None => {
+                self.timers.stop(Timer::Directory);
+                for read in [Read::Codes, Read::Users] {
+                    self.want(read);
+                }
+                if why != Why::Stranger {
+                    self.want(Read::Config);
+                }
+            }
+            Some(at) => {
+                self.timers.set(Timer::Directory, at);
+                self.outputs.push_back(Output::DirectoryLater);
+            }
         }
     }
 
     fn rewind(&mut self, cursor: LogIndex) {
         self.cursor = cursor;
+        self.anchor = None;
         if let Some(Exchange { job: Job::Log { is_void, .. }, .. }) = &mut self.exchange {
             *is_void = true;
         }
@@ -179,6 +232,7 @@ impl Session {
     fn stop(&mut self, now: Duration) {
         self.stopped = true;
         self.finish_all_actions(Outcome::NotDone(NotDone::NotSent));
+        self.finish_clock(Err(ClockNotSet::Unreachable));
         self.leave_link(now);
         self.due = Due::default();
         self.timers = TimerTable::default();
@@ -209,6 +263,15 @@ impl Session {
                 self.timers.set(Timer::SafetyNet, now.saturating_add(upkeep(self.generation)));
             }
             Timer::AnswerDeadline => self.on_answer_deadline(now),
+            Timer::PinAgain => self.on_pin_again(now),
+            Timer::Directory => self.want_directory(Why::Configuration, now),
+            Timer::ClockDeadline => {
+                self.finish_clock(Err(ClockNotSet::Unreachable));
+                if self.is_doing(|job| matches!(job, Job::SetClock)) {
+                    // The lock still owes an answer.
+                    self.leave_link(now);
+                }
+            }
             Timer::Reconnect | Timer::BusyAgain | Timer::SendDeadline => {}
         }
     }
@@ -236,7 +299,7 @@ impl Session {
     }
 
     pub(super) fn wants_link(&self) -> bool {
-        !self.stopped && (self.due.any() || self.action.is_some())
+        !self.stopped && (self.due.any() || self.action.is_some() || self.clock_wish.is_some())
     }
 
     pub(super) fn is_doing(&self, is: impl Fn(&Job) -> bool) -> bool {

@@ -19,13 +19,26 @@ pub(super) enum Read {
     Log,
     /// The configuration.
     Config,
+    /// How many authorizations there are.
+    UserCount,
+    /// How many keypad codes there are.
+    CodeCount,
 }
 
 impl Read {
-    pub(super) const ALL: [Self; 6] = [Self::States, Self::Codes, Self::Users, Self::Newest, Self::Log, Self::Config];
+    pub(super) const ALL: [Self; 8] = [
+        Self::States,
+        Self::Codes,
+        Self::Users,
+        Self::Newest,
+        Self::Log,
+        Self::Config,
+        Self::UserCount,
+        Self::CodeCount,
+    ];
 
     pub(super) const fn needs_pin(self) -> bool {
-        matches!(self, Self::Codes | Self::Users | Self::Newest | Self::Log)
+        matches!(self, Self::Codes | Self::Users | Self::Newest | Self::Log | Self::UserCount | Self::CodeCount)
     }
 
     /// Whether somebody waits to be told what it says.

@@ -1,8 +1,12 @@
 //! One request and its answers; never two at once on one authorization.
 
+use std::collections::BTreeSet;
+
 use super::due::Read;
+use super::io::{Anchor, Listed};
 use crate::protocol::Command;
 use crate::protocol::crypto::{Challenge, Pin};
+use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::Message;
 use crate::protocol::gatt::Generation;
 use crate::protocol::log::{LogEntry, LogIndex, LogRequest, SortOrder};
@@ -27,6 +31,8 @@ pub(super) enum Job {
     Log {
         start: LogIndex,
         entries: Vec<LogEntry>,
+        /// The entry at `start` is asked for as well, to see that it is still the same.
+        anchor: Option<Anchor>,
         /// The cursor was set back meanwhile: these entries leave a hole in front of them.
         is_void: bool,
     },
@@ -34,6 +40,12 @@ pub(super) enum Job {
     Users(List<AuthorizationEntry>),
     /// Keypad codes.
     Codes(List<KeypadCode>),
+    /// How long a list is.
+    Count { of: Read, announced: Option<u16> },
+    /// The log from its newest entry down, because its numbers have begun anew while older entries stand behind them.
+    LogBack { entries: Vec<LogEntry>, page_start: usize },
+    /// Set the clock.
+    SetClock,
     /// A lock action.
     Action,
 }
@@ -42,19 +54,43 @@ pub(super) enum Job {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct List<T> {
     pub(super) found: Vec<T>,
-    pub(super) announced: Option<u16>,
+    announced: Option<u16>,
+    /// Its length changed while it was read.
+    has_moved: bool,
     /// How many were there when this page began.
     page_start: usize,
 }
 
 impl<T> List<T> {
     pub(super) const fn new() -> Self {
-        Self { found: Vec::new(), announced: None, page_start: 0 }
+        Self { found: Vec::new(), announced: None, has_moved: false, page_start: 0 }
+    }
+
+    pub(super) const fn announced(&self) -> Option<u16> {
+        self.announced
+    }
+
+    /// The lock says how long it is; it may say so with each page.
+    pub(super) fn announce(&mut self, count: u16) {
+        self.has_moved |= self.announced.replace(count).is_some_and(|before| before != count);
     }
 
     /// Whether another page is worth asking for: some are missing, and this page brought some.
     pub(super) fn has_more(&self) -> bool {
-        self.found.len() > self.page_start && self.found.len() < usize::from(self.announced.unwrap_or(0))
+        let brought = self.found.len() - self.page_start;
+        // A lock that announces nothing has more as long as its pages are full.
+        let wanted = self.announced.map_or(brought >= usize::from(LIST_PAGE), |n| self.found.len() < usize::from(n));
+        brought > 0 && self.found.len() < usize::from(u16::MAX) && wanted
+    }
+
+    /// What was read. Whole is only what the lock announced: somebody may have been added or removed between two
+    /// pages, which shows somebody twice or not at all, and who is missing in half a list is not gone.
+    pub(super) fn listed(self, number: impl Fn(&T) -> u32) -> Listed<T> {
+        let numbers: BTreeSet<u32> = self.found.iter().map(number).collect();
+        let is_whole = !self.has_moved
+            && numbers.len() == self.found.len()
+            && self.announced.is_some_and(|n| self.found.len() == usize::from(n));
+        Listed { entries: self.found, is_whole }
     }
 
     pub(super) const fn next_page(mut self) -> Self {
@@ -77,10 +113,6 @@ impl<T> List<T> {
 }
 
 impl Job {
-    pub(super) const fn log_behind(start: LogIndex) -> Self {
-        Self::Log { start, entries: Vec::new(), is_void: false }
-    }
-
     /// Which read it is; `None` for an action.
     pub(super) const fn read(&self) -> Option<Read> {
         Some(match self {
@@ -90,17 +122,27 @@ impl Job {
             Self::Log { .. } => Read::Log,
             Self::Users(_) => Read::Users,
             Self::Codes(_) => Read::Codes,
-            Self::Action => return None,
+            Self::Count { of, .. } => *of,
+            Self::LogBack { .. } => Read::Newest,
+            Self::SetClock | Self::Action => return None,
         })
+    }
+
+    /// Whether its command carries the PIN.
+    pub(super) fn has_pin(&self) -> bool {
+        matches!(self, Self::SetClock) || self.read().is_some_and(Read::needs_pin)
     }
 
     const fn command(&self) -> Command {
         match self {
             Self::States => Command::KeyturnerStates,
             Self::Config => Command::RequestConfig,
-            Self::NewestLogIndex { .. } | Self::Log { .. } => Command::RequestLogEntries,
-            Self::Users(_) => Command::RequestAuthorizationEntries,
-            Self::Codes(_) => Command::RequestKeypadCodes,
+            Self::NewestLogIndex { .. } | Self::Log { .. } | Self::LogBack { .. } => Command::RequestLogEntries,
+            Self::Users(_) | Self::Count { of: Read::Users | Read::UserCount, .. } => {
+                Command::RequestAuthorizationEntries
+            }
+            Self::Codes(_) | Self::Count { .. } => Command::RequestKeypadCodes,
+            Self::SetClock => Command::UpdateTime,
             Self::Action => Command::LockAction,
         }
     }
@@ -130,8 +172,15 @@ impl Exchange {
         }
     }
 
-    /// The command that follows the nonce; `None` for the action, which decides for itself.
-    pub(super) fn command(&self, nonce: &Challenge, pin: Pin, generation: Generation) -> Option<Message> {
+    /// The command that follows the nonce; `None` for the action, which decides for itself. `time` is what the clock
+    /// is to be set to.
+    pub(super) fn command(
+        &self,
+        nonce: &Challenge,
+        pin: Pin,
+        generation: Generation,
+        time: Option<DeviceTime>,
+    ) -> Option<Message> {
         let log = |start_index, count, order| {
             PinCommand::RequestLogEntries(LogRequest { start_index, count, order, total_count: true })
         };
@@ -139,7 +188,16 @@ impl Exchange {
             Job::States | Job::Action => return None,
             Job::Config => return Some(config_request(Command::RequestConfig, nonce)),
             Job::NewestLogIndex { .. } => log(0, 1, SortOrder::Descending),
+            // The start is exclusive: one lower brings the anchor itself.
+            Job::Log { start, anchor: Some(_), .. } => log(start - 1, LOG_PAGE + 1, SortOrder::Ascending),
             Job::Log { start, .. } => log(*start, LOG_PAGE, SortOrder::Ascending),
+            Job::LogBack { entries, .. } => {
+                log(entries.last().map_or(0, |last| last.index), LOG_PAGE, SortOrder::Descending)
+            }
+            // One entry and not none: what a lock makes of 0 is nowhere said, and it could be "all".
+            Job::Count { of: Read::UserCount, .. } => PinCommand::RequestAuthorizationEntries(0, 1),
+            Job::Count { .. } => PinCommand::RequestKeypadCodes(0, 1),
+            Job::SetClock => PinCommand::UpdateTime(time?),
             Job::Users(list) => PinCommand::RequestAuthorizationEntries(offset(list.found.len()), LIST_PAGE),
             Job::Codes(list) => PinCommand::RequestKeypadCodes(offset(list.found.len()), LIST_PAGE),
         };
@@ -164,7 +222,8 @@ impl Exchange {
                 Job::Codes(list) => list.is_complete(),
                 Job::Log { entries, .. } => entries.len() >= usize::from(LOG_PAGE),
                 Job::NewestLogIndex { newest, .. } => newest.is_some(),
-                Job::States | Job::Config | Job::Action => false,
+                Job::Count { announced, .. } => announced.is_some(),
+                Job::LogBack { .. } | Job::States | Job::Config | Job::SetClock | Job::Action => false,
             }
     }
 }

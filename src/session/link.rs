@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::action::{Action, NotDone, Outcome};
 use super::daily::{LinkState, Session};
 use super::due::Read;
-use super::exchange::{Exchange, Job};
-use super::io::{Output, upkeep};
+use super::exchange::{Exchange, Job, Stage};
+use super::io::{ClockNotSet, Output, upkeep};
 use super::timers::Timer;
 use crate::protocol::ErrorCode;
 use crate::protocol::beacon::Beacon;
@@ -42,6 +42,7 @@ impl Session {
         self.channel.reset();
         self.has_spoken = false;
         self.exchange = None;
+        self.come_back(now);
         if self.action.as_ref().is_some_and(Action::is_searching) {
             self.want(Read::States);
         }
@@ -50,6 +51,9 @@ impl Session {
     }
 
     pub(super) fn on_link_down(&mut self, now: Duration) {
+        if self.link == LinkState::Up {
+            self.last_link = Some(now);
+        }
         self.link = LinkState::Down;
         if let Some(exchange) = self.exchange.take() {
             self.abandon(exchange, now);
@@ -65,7 +69,11 @@ impl Session {
             self.want(Read::States);
         }
         if self.wants_link() && !self.timers.is_set(Timer::Reconnect) {
-            let wait = if self.action.is_some() { ACTION_RETRY } else { self.backoff.next_wait() };
+            let wait = if self.action.is_some() || self.clock_wish.is_some() {
+                ACTION_RETRY
+            } else {
+                self.backoff.next_wait()
+            };
             self.timers.set(Timer::Reconnect, now.saturating_add(wait));
         }
     }
@@ -81,7 +89,10 @@ impl Session {
     /// An exchange ends without its end mark. What it brought is kept.
     pub(super) fn abandon(&mut self, exchange: Exchange, now: Duration) {
         self.timers.stop(Timer::Reply);
-        let Some(read) = exchange.job.read() else { return };
+        if exchange.stage == Stage::Answer && exchange.job.has_pin() {
+            self.pin.lost();
+        }
+        let Some(read) = exchange.job.read() else { return self.await_pin(now) };
         if let Job::Log { entries, is_void: false, .. } = exchange.job
             && !entries.is_empty()
         {
@@ -93,6 +104,7 @@ impl Session {
             let planned = self.timers.expiry(Timer::SafetyNet).unwrap_or(again);
             self.timers.set(Timer::SafetyNet, again.min(planned));
         }
+        self.await_pin(now);
     }
 
     pub(super) fn on_received(&mut self, characteristic: Characteristic, bytes: &[u8], now: Duration) {
@@ -136,6 +148,7 @@ impl Session {
             self.exchange = None;
             self.due.forget(|_| true);
             self.finish_all_actions(Outcome::NotDone(NotDone::Refused(report.code)));
+            self.finish_clock(Err(ClockNotSet::Refused(report.code)));
             self.leave_link(now);
             self.timers.set(Timer::Reconnect, now.saturating_add(LOST_PAUSE));
             self.timers.set(Timer::SafetyNet, now.saturating_add(LOST_PAUSE));

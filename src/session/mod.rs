@@ -6,12 +6,17 @@
 mod acting;
 mod action;
 mod channel;
+mod clock;
 mod daily;
+mod directory;
 mod due;
 mod exchange;
 mod io;
 mod link;
+mod lists;
+mod logs;
 pub mod pairing;
+mod pin;
 mod policy;
 mod replies;
 mod timers;
@@ -19,5 +24,7 @@ mod work;
 
 pub use action::{ActionRequest, NotDone, Outcome, intent_suffix};
 pub use channel::ChannelError;
+pub use clock::{CLOCK_LIMIT, ClockVerdict, clock_skew, clock_verdict};
 pub use daily::Session;
-pub use io::{Input, LogAccess, Output, SessionConfig};
+pub use io::{Anchor, ClockNotSet, Input, Listed, LogAccess, Output, SessionConfig};
+pub use pin::PinTries;

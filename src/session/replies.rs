@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::action::BUSY_PAUSE;
 use super::daily::Session;
-use super::due::{Due, Read};
+use super::directory::Why;
+use super::due::Read;
 use super::exchange::{Exchange, Job, LOG_PAGE, Stage};
-use super::io::{LogAccess, Output};
+use super::io::Output;
 use super::timers::Timer;
-use crate::protocol::log::{LogEntry, LogEntryCount};
+use crate::protocol::crypto::Pin;
 use crate::protocol::reply::{ErrorReport, Reply};
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{ErrorCode, StatusCode};
@@ -21,7 +22,7 @@ impl Session {
         // The lock speaks our key: it is really there.
         self.has_spoken = true;
         if core::mem::take(&mut self.lost) {
-            self.want_everything();
+            self.want_everything(now);
         }
         match reply {
             Reply::States(states) => self.on_states(states, now),
@@ -42,9 +43,12 @@ impl Session {
 
     /// Part of a list, if it is the list that is being read.
     fn on_list_item(&mut self, reply: Reply, now: Duration) {
+        if self.is_answering_pin() && !self.is_pin_believed() {
+            return;
+        }
         let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.stage == Stage::Answer) else { return };
         let is_taken = match (reply, &mut exchange.job) {
-            (Reply::LogEntryCount(count), Job::NewestLogIndex { .. } | Job::Log { .. }) => {
+            (Reply::LogEntryCount(count), Job::NewestLogIndex { .. } | Job::Log { .. } | Job::LogBack { .. }) => {
                 self.on_log_count(count);
                 true
             }
@@ -53,13 +57,29 @@ impl Session {
                 true
             }
             (Reply::LogEntry(entry), Job::Log { .. }) => self.on_log_entry(entry, now),
+            (Reply::LogEntry(entry), Job::LogBack { entries, page_start }) => {
+                // From the top down as far as the numbers fall; where they rise, the numbering before begins.
+                let is_lower = entries.last().is_none_or(|last| entry.index < last.index);
+                let has_room = entries.len() < page_start.saturating_add(usize::from(LOG_PAGE));
+                if is_lower && has_room {
+                    entries.push(entry);
+                }
+                is_lower && has_room
+            }
+            (Reply::AuthorizationEntryCount(count), Job::Count { of: Read::UserCount, announced })
+            | (Reply::KeypadCodeCount(count), Job::Count { of: Read::CodeCount, announced }) => {
+                *announced = Some(count);
+                true
+            }
+            (Reply::AuthorizationEntry(_), Job::Count { of: Read::UserCount, .. })
+            | (Reply::KeypadCode(_), Job::Count { of: Read::CodeCount, .. }) => true,
             (Reply::AuthorizationEntryCount(count), Job::Users(list)) => {
-                list.announced = Some(count);
+                list.announce(count);
                 true
             }
             (Reply::AuthorizationEntry(entry), Job::Users(list)) => list.push(entry),
             (Reply::KeypadCodeCount(count), Job::Codes(list)) => {
-                list.announced = Some(count);
+                list.announce(count);
                 true
             }
             (Reply::KeypadCode(code), Job::Codes(list)) => list.push(code),
@@ -68,29 +88,6 @@ impl Session {
         if is_taken {
             self.expect_reply(now);
         }
-    }
-
-    fn on_log_count(&mut self, count: LogEntryCount) {
-        if let Some(Exchange { job: Job::NewestLogIndex { announced, .. }, .. }) = &mut self.exchange {
-            *announced = Some(count.count);
-        }
-        let access = if count.logging_enabled { LogAccess::Readable } else { LogAccess::LoggingOff };
-        self.set_log_access(access);
-    }
-
-    /// True if it is new: ascending and behind the cursor is what was asked for; anything else would be stored twice.
-    fn on_log_entry(&mut self, entry: LogEntry, now: Duration) -> bool {
-        let Some(Exchange { job: Job::Log { start, entries, .. }, .. }) = &mut self.exchange else { return false };
-        let position = entries.last().map_or(*start, |last| last.index);
-        if entry.index <= position || entries.len() >= usize::from(LOG_PAGE) {
-            return false;
-        }
-        let verdict = self.action.as_mut().and_then(|action| action.verdict(&entry, self.auth_id));
-        entries.push(entry);
-        if let Some(outcome) = verdict {
-            self.finish_action(outcome, now);
-        }
-        true
     }
 
     fn on_states(&mut self, states: KeyturnerStates, now: Duration) {
@@ -107,9 +104,7 @@ impl Session {
             self.beacons.news();
         }
         if self.config_count.replace(states.config_update_count).is_some_and(|n| n != states.config_update_count) {
-            self.want(Read::Config);
-            self.want(Read::Users);
-            self.want(Read::Codes);
+            self.want_directory(Why::Configuration, now);
         }
         self.states = Some(states);
         // Our reading clears the beacon's bit, and with it whatever it announced: the log must be read behind it.
@@ -146,9 +141,17 @@ impl Session {
             self.expect_reply(now);
             return self.send_action(nonce, now);
         }
-        match exchange.command(nonce, self.pin, self.generation) {
+        // A command that carries no PIN is not changed by any.
+        let pin = self.pin.pin().unwrap_or(Pin::new(0));
+        let time = self.clock_wish.and_then(|wish| wish.time(now));
+        let has_pin = exchange.job.has_pin();
+        let message = exchange.command(nonce, pin, self.generation, time);
+        match message.filter(|_| !has_pin || self.pin.is_open()) {
             Some(message) => {
                 self.expect_reply(now);
+                if has_pin && self.pin.leaves() {
+                    self.outputs.push_back(Output::PinTries(self.pin.tries()));
+                }
                 self.write(&message);
             }
             None => self.end_exchange(),
@@ -156,10 +159,17 @@ impl Session {
     }
 
     fn on_complete(&mut self, now: Duration) {
+        if self.is_answering_pin() && !self.is_pin_believed() {
+            return;
+        }
         let Some(Exchange { stage: Stage::Answer, job }) = &self.exchange else { return };
         match job {
             Job::Action => self.on_action_complete(now),
             Job::States | Job::Config => {}
+            Job::SetClock => {
+                self.end_exchange();
+                self.finish_clock(Ok(()));
+            }
             _ => self.finish_list(now),
         }
     }
@@ -167,8 +177,8 @@ impl Session {
     fn on_error(&mut self, report: ErrorReport, now: Duration) {
         let is_about_pin = matches!(report.code, ErrorCode::BadPin | ErrorCode::TooManyPinAttempts);
         if is_about_pin {
-            // Another try could lock the owner out: stop until the owner acts, whatever it was about.
-            self.set_log_access(LogAccess::PinRefused);
+            // Another try could lock the owner out, so this counts whatever it was about.
+            self.on_pin_refused(report.code, now);
         }
         let Some(exchange) = &self.exchange else {
             self.outputs.push_back(Output::Refused(report));
@@ -185,7 +195,14 @@ impl Session {
         if exchange.job == Job::Action {
             return self.on_action_refused(report.code, now);
         }
+        if self.is_answering_pin() && !is_about_pin {
+            self.on_pin_answered();
+        }
         let Some(exchange) = self.exchange.take() else { return };
+        if exchange.job == Job::SetClock {
+            self.timers.stop(Timer::Reply);
+            return self.on_clock_refused(report.code);
+        }
         match report.code {
             ErrorCode::BadNonce => self.abandon(exchange, now),
             ErrorCode::Busy if exchange.job.read() == Some(Read::Log) => {
@@ -208,18 +225,5 @@ impl Session {
             }
         }
         self.judge_without_log(now);
-    }
-
-    fn set_log_access(&mut self, access: LogAccess) {
-        // A PIN that was refused stays refused, whatever the lock says afterwards.
-        if self.log_access == access || (!self.log_access.has_pin() && access.has_pin()) {
-            return;
-        }
-        self.log_access = access;
-        if !access.has_pin() {
-            Due::forget(&mut self.due, Read::needs_pin);
-            self.timers.stop(Timer::LogAgain);
-        }
-        self.outputs.push_back(Output::LogAccess(access));
     }
 }

@@ -23,9 +23,15 @@ pub(super) enum Timer {
     AnswerDeadline,
     /// Read the state even though no beacon asked for it.
     SafetyNet,
+    /// A refused PIN may be tried a second time.
+    PinAgain,
+    /// There is room in the budget for people and codes.
+    Directory,
+    /// Whoever wants the clock set gets an answer by now.
+    ClockDeadline,
 }
 
-const COUNT: usize = 9;
+const COUNT: usize = 12;
 
 /// Expiry per timer, in the session's monotonic time.
 #[derive(Debug, Default)]
@@ -44,6 +50,9 @@ impl TimerTable {
         Timer::SendDeadline,
         Timer::AnswerDeadline,
         Timer::SafetyNet,
+        Timer::PinAgain,
+        Timer::Directory,
+        Timer::ClockDeadline,
     ];
 
     pub(super) fn set(&mut self, timer: Timer, at: Duration) {

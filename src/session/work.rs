@@ -6,9 +6,7 @@ use super::action::Action;
 use super::daily::Session;
 use super::due::Read;
 use super::exchange::{Exchange, Job, LOG_PAGE, List};
-use super::io::{LogAccess, Output};
 use super::timers::Timer;
-use crate::protocol::log::{LogEntry, LogIndex};
 
 /// The lock answers within a few connection intervals; peers allow 3 to 4 s.
 const REPLY_WITHIN: Duration = Duration::from_secs(4);
@@ -30,6 +28,9 @@ impl Session {
             return Some(Job::Action);
         }
         let is_motor_running = self.timers.is_set(Timer::Motor);
+        if self.clock_wish.is_some() && self.pin.is_open() && !is_motor_running {
+            return Some(Job::SetClock);
+        }
         let read = Read::ALL
             .into_iter()
             .filter(|read| *read == Read::States || !is_motor_running)
@@ -38,9 +39,10 @@ impl Session {
             Read::States => Job::States,
             Read::Codes => Job::Codes(List::new()),
             Read::Users => Job::Users(List::new()),
-            Read::Newest => Job::NewestLogIndex { newest: None, announced: None },
-            Read::Log => Job::log_behind(self.cursor),
+            Read::Newest => self.newest_job(),
+            Read::Log => self.log_job(),
             Read::Config => Job::Config,
+            Read::UserCount | Read::CodeCount => Job::Count { of: read, announced: None },
         })
     }
 
@@ -90,11 +92,13 @@ impl Session {
     pub(super) fn finish_list(&mut self, now: Duration) {
         let Some(exchange) = self.exchange.take() else { return };
         self.timers.stop(Timer::Reply);
-        if let Some(read) = exchange.job.read() {
+        // Whether a list is whole is found below.
+        if let Some(read) = exchange.job.read().filter(|read| !matches!(read, Read::Users | Read::Codes)) {
             self.due.succeeded(read);
         }
         match exchange.job {
             Job::NewestLogIndex { newest, announced } => self.on_newest(newest, announced),
+            Job::LogBack { entries, page_start } => self.on_log_back(entries, page_start, now),
             // Read again from the new cursor.
             Job::Log { is_void: true, .. } => self.want(Read::Log),
             Job::Log { entries, .. } => {
@@ -108,37 +112,11 @@ impl Session {
                 }
             }
             Job::Users(list) if list.has_more() => self.begin(Job::Users(list.next_page()), now),
-            Job::Users(list) => self.outputs.push_back(Output::Users(list.found)),
+            Job::Users(list) => self.on_users(list, now),
             Job::Codes(list) if list.has_more() => self.begin(Job::Codes(list.next_page()), now),
-            Job::Codes(list) => self.outputs.push_back(Output::Codes(list.found)),
-            Job::States | Job::Config | Job::Action => {}
-        }
-    }
-
-    /// From here on the entries are the receiver's, so the cursor moves.
-    pub(super) fn hand_on(&mut self, entries: Vec<LogEntry>, end: bool) {
-        if let Some(last) = entries.last() {
-            self.cursor = last.index;
-            self.beacons.news();
-            self.backoff.reset();
-        }
-        self.outputs.push_back(Output::Log { entries, end });
-    }
-
-    fn on_newest(&mut self, newest: Option<LogIndex>, announced: Option<u16>) {
-        // Reading a whole log again is a lot of work for a mistake: an empty one has to say that it is empty.
-        let is_cleared = match newest {
-            Some(newest) => newest < self.cursor,
-            None => self.cursor > 0 && announced == Some(0) && self.log_access == LogAccess::Readable,
-        };
-        if is_cleared {
-            self.cursor = 0;
-            self.outputs.push_back(Output::LogReset { newest });
-        }
-        if newest.is_some_and(|newest| newest > self.cursor) {
-            self.want(Read::Log);
-        } else if !self.due.is_due(Read::Log) {
-            self.outputs.push_back(Output::Log { entries: Vec::new(), end: true });
+            Job::Codes(list) => self.on_codes(list, now),
+            Job::Count { of, announced } => self.on_count(of, announced, now),
+            Job::States | Job::Config | Job::SetClock | Job::Action => {}
         }
     }
 }

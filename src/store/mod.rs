@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `open` | opening, checking and migrating the file |
 //! | `locks` | locks and the last state seen of each |
+//! | `health` | what else is known of a lock: tries with its PIN, its clock |
 //! | `users` | authorizations and keypad codes, with validity in time |
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
 //! | `history`, `audit` | reading the log, late answers joined in |
@@ -23,6 +24,7 @@ mod columns;
 mod convert;
 mod error;
 mod events;
+mod health;
 mod history;
 mod insert;
 mod intents;
@@ -43,6 +45,7 @@ pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use chain::{ChainHead, NoChainHead};
 pub use error::StoreError;
 pub use events::{Batch, LockClock, Observation, PendingEvent};
+pub use health::{HealthRow, StoredClock, StoredDirectory};
 pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};
 pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use locks::{LockRow, StoredObservation};

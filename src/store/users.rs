@@ -94,6 +94,12 @@ struct RawCode {
 }
 
 impl Common {
+    /// Whether it is the one that was made then. A number that a lock gives away again is somebody else's, and a
+    /// moment that either side does not know proves nothing.
+    fn is_created(&self, created: Option<DeviceTime>) -> bool {
+        self.created.as_deref().zip(created).is_none_or(|(before, now)| before == now.to_string())
+    }
+
     fn row(self, kind: UserKind) -> Result<UserRow, StoreError> {
         Ok(UserRow {
             nuki_id: self.nuki_id,
@@ -113,7 +119,8 @@ impl Common {
 impl RawUser {
     /// Whether it says the same of the user; use is counted in place.
     fn is(&self, entry: &AuthorizationEntry) -> bool {
-        self.id_type_code == entry.id_type.code()
+        self.common.is_created(entry.created)
+            && self.id_type_code == entry.id_type.code()
             && self.remote_allowed == entry.remote_allowed
             && self.common.name == entry.name
             && self.common.enabled == entry.enabled
@@ -123,7 +130,8 @@ impl RawUser {
 
 impl RawCode {
     fn is(&self, code: &KeypadCode) -> bool {
-        self.common.name == code.name
+        self.common.is_created(code.created)
+            && self.common.name == code.name
             && self.common.enabled == code.enabled
             && self.common.limit == LimitColumns::new(code.time_limit)
     }
@@ -143,6 +151,20 @@ impl Store {
         entries: &[AuthorizationEntry],
         at: UnixMillis,
     ) -> Result<(), StoreError> {
+        self.take_users(nuki_id, entries, true, at).await
+    }
+
+    /// Takes authorizations as read from a lock. Who is missing in a list that is not whole is not gone.
+    ///
+    /// # Errors
+    /// As [`replace_users`](Self::replace_users).
+    pub async fn take_users(
+        &self,
+        nuki_id: NukiId,
+        entries: &[AuthorizationEntry],
+        is_whole: bool,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
         let _held = self.hold_time();
         let mut tx = self.begin().await?;
         log_epoch(&mut tx, nuki_id).await?;
@@ -158,6 +180,7 @@ impl Store {
                     use_user(&mut tx, row.id, entry).await?;
                     new.remove(&row.auth_id);
                 }
+                None if !is_whole => {}
                 _ => {
                     // The host's clock may have gone back; a row never ends before it began.
                     sqlx::query("update authorizations set valid_until = max(?, valid_from) where id = ?")
@@ -185,6 +208,20 @@ impl Store {
         codes: &[KeypadCode],
         at: UnixMillis,
     ) -> Result<(), StoreError> {
+        self.take_keypad_codes(nuki_id, codes, true, at).await
+    }
+
+    /// Takes keypad codes as read from a lock, in the way of [`take_users`](Self::take_users).
+    ///
+    /// # Errors
+    /// As [`replace_users`](Self::replace_users).
+    pub async fn take_keypad_codes(
+        &self,
+        nuki_id: NukiId,
+        codes: &[KeypadCode],
+        is_whole: bool,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
         let _held = self.hold_time();
         let mut tx = self.begin().await?;
         log_epoch(&mut tx, nuki_id).await?;
@@ -199,6 +236,7 @@ impl Store {
                     use_code(&mut tx, row.id, code).await?;
                     new.remove(&row.code_id);
                 }
+                None if !is_whole => {}
                 _ => {
                     sqlx::query("update keypad_codes set valid_until = max(?, valid_from) where id = ?")
                         .bind(at.0)

@@ -13,7 +13,7 @@ use keyturner::protocol::request::LockActionCommand;
 use keyturner::protocol::state::KeyturnerStates;
 use keyturner::protocol::{Command, IdType, LockAction, LockState};
 use keyturner::session::pairing::{self, Pairing, PairingConfig};
-use keyturner::session::{ActionRequest, Input, Outcome, Output, Session, SessionConfig, intent_suffix};
+use keyturner::session::{ActionRequest, Input, Outcome, Output, PinTries, Session, SessionConfig, intent_suffix};
 use keyturner::simlock::{self, Fault, LinkId, Moment, Person, SimLock, SimLockConfig};
 
 pub(crate) const NUKI_ID: u32 = 0x0A1B_2C3D;
@@ -411,8 +411,9 @@ fn session(key: &SharedKey, auth_id: AuthId, pin: Option<Pin>, cursor: LogIndex,
         key: key.clone(),
         app_id: APP_ID,
         pin,
-        pin_refused: false,
+        pin_tries: PinTries::default(),
         cursor,
+        anchor: None,
         seed: [now.subsec_nanos().to_le_bytes()[0]; 32],
     };
     Session::new(config, now)

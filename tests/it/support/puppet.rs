@@ -12,7 +12,7 @@ use keyturner::protocol::state::{Battery, KeyturnerStates, LastAction};
 use keyturner::protocol::{
     Command, CompletionStatus, ErrorCode, LockAction, LockState, NukiState, StatusCode, Trigger,
 };
-use keyturner::session::{ActionRequest, Input, Outcome, Output, Session, SessionConfig};
+use keyturner::session::{ActionRequest, Input, Outcome, Output, PinTries, Session, SessionConfig};
 
 pub(crate) const AUTH_ID: u32 = 7;
 
@@ -37,8 +37,9 @@ impl Puppet {
             key: key.clone(),
             app_id: 1,
             pin: Some(Pin::new(1234)),
-            pin_refused: false,
+            pin_tries: PinTries::default(),
             cursor: 0,
+            anchor: None,
             seed: [1; 32],
         };
         let now = Duration::from_secs(1);

@@ -1,0 +1,149 @@
+//! Reading the log: entry by entry behind the cursor, and noticing that it is another one.
+//!
+//! A log that was cleared shows a lower newest index, unless it has grown past
+//! the cursor again before anybody looked. So after a start or an absence the
+//! first page begins one entry lower: the lock shows the entry at the cursor
+//! once more, and if that is another one than was stored, the log is another.
+//! This costs one entry more in a page that is read anyway. If the entry is not
+//! there any more, the log was overwritten, or cleared and overwritten, which
+//! nothing can tell apart: either way entries are missing, and the journal says
+//! how many.
+
+use std::time::Duration;
+
+use super::daily::Session;
+use super::due::Read;
+use super::exchange::{Exchange, Job, LOG_PAGE};
+use super::io::{Anchor, LogAccess, Output};
+use crate::protocol::log::{LogEntry, LogEntryCount, LogIndex};
+
+/// Without a link for so long, the gateway was away: more than two visits that are made in any case were missed.
+const ABSENCE: Duration = Duration::from_secs(13 * 60 * 60);
+/// A cursor this near to the end of the numbers may be followed by 1 without the log having been cleared.
+const NEAR_THE_END: LogIndex = LogIndex::MAX - 1_000_000;
+/// No lock is known to keep more.
+const MAX_BACK: usize = 10_000;
+
+impl Session {
+    /// A link is up: is it after an absence, and is it time to ask how long the lists are?
+    pub(super) fn come_back(&mut self, now: Duration) {
+        self.doubts_log |= self.last_link.is_some_and(|last| now.saturating_sub(last) >= ABSENCE);
+        self.count_lists(now);
+    }
+
+    pub(super) fn log_job(&self) -> Job {
+        let anchor = self.anchor.filter(|anchor| self.doubts_log && anchor.index == self.cursor && self.cursor > 0);
+        Job::Log { start: self.cursor, entries: Vec::new(), anchor, is_void: false }
+    }
+
+    pub(super) fn on_log_count(&mut self, count: LogEntryCount) {
+        if let Some(Exchange { job: Job::NewestLogIndex { announced, .. }, .. }) = &mut self.exchange {
+            *announced = Some(count.count);
+        }
+        let access = if count.logging_enabled { LogAccess::Readable } else { LogAccess::LoggingOff };
+        self.set_log_access(access);
+    }
+
+    /// True if it is new: ascending and behind the cursor is what was asked for; anything else would be stored twice.
+    pub(super) fn on_log_entry(&mut self, entry: LogEntry, now: Duration) -> bool {
+        let Some(Exchange { job: Job::Log { start, entries, anchor, is_void }, .. }) = &mut self.exchange else {
+            return false;
+        };
+        if entry.index == *start
+            && let Some(known) = anchor.take()
+        {
+            if !known.is(&entry) {
+                // What follows in this page belongs to the other log as well, and its beginning stands in front of it.
+                *is_void = true;
+                let newest = self.newest.map_or(entry.index, |newest| newest.max(entry.index));
+                self.restart_log(Some(newest));
+            }
+            return true;
+        }
+        let position = entries.last().map_or(*start, |last| last.index);
+        if *is_void || entry.index <= position || entries.len() >= usize::from(LOG_PAGE) {
+            // Of a page that is void nothing is kept, but its end is waited for.
+            return *is_void;
+        }
+        let verdict = self.action.as_mut().and_then(|action| action.verdict(&entry, self.auth_id));
+        entries.push(entry);
+        if let Some(outcome) = verdict {
+            self.finish_action(outcome, now);
+        }
+        true
+    }
+
+    /// From here on the entries are the receiver's, so the cursor moves.
+    pub(super) fn hand_on(&mut self, entries: Vec<LogEntry>, end: bool) {
+        if let Some(last) = entries.last() {
+            self.cursor = last.index;
+            self.anchor = Some(Anchor::from(last));
+            self.heard_of(last.index);
+            self.beacons.news();
+            self.backoff.reset();
+        }
+        // Whatever was read since has shown the anchor, or that it is gone.
+        self.doubts_log = false;
+        self.outputs.push_back(Output::Log { entries, end });
+    }
+
+    pub(super) fn on_newest(&mut self, newest: Option<LogIndex>, announced: Option<u16>) {
+        // Reading a whole log again is a lot of work for a mistake: an empty one has to say that it is empty.
+        let is_cleared = match newest {
+            Some(newest) => newest < self.cursor,
+            None => self.cursor > 0 && announced == Some(0) && self.log_access == LogAccess::Readable,
+        };
+        if is_cleared && self.cursor > NEAR_THE_END && newest.is_some() {
+            self.read_back = true;
+            return self.want(Read::Newest);
+        }
+        if is_cleared {
+            self.restart_log(newest);
+        } else if let Some(newest) = newest {
+            self.heard_of(newest);
+        }
+        if newest.is_some_and(|newest| newest > self.cursor) {
+            self.want(Read::Log);
+        } else if !self.due.is_due(Read::Log) {
+            self.outputs.push_back(Output::Log { entries: Vec::new(), end: true });
+        }
+    }
+
+    /// The next look at the newest entries.
+    pub(super) fn newest_job(&self) -> Job {
+        if self.read_back {
+            Job::LogBack { entries: Vec::new(), page_start: 0 }
+        } else {
+            Job::NewestLogIndex { newest: None, announced: None }
+        }
+    }
+
+    /// A page from the top down has ended. Entries of the numbering before may stand behind those of the new one, so
+    /// that reading upwards from the oldest would store them twice.
+    pub(super) fn on_log_back(&mut self, entries: Vec<LogEntry>, page_start: usize, now: Duration) {
+        let is_full = entries.len() - page_start >= usize::from(LOG_PAGE) && entries.len() < MAX_BACK;
+        if is_full {
+            let page_start = entries.len();
+            return self.begin(Job::LogBack { entries, page_start }, now);
+        }
+        self.read_back = false;
+        let newest = entries.first().map(|entry| entry.index);
+        self.restart_log(newest);
+        self.hand_on(entries.into_iter().rev().collect(), true);
+        self.log_searched(now);
+    }
+
+    fn restart_log(&mut self, newest: Option<LogIndex>) {
+        self.cursor = 0;
+        self.anchor = None;
+        self.newest = newest;
+        self.outputs.push_back(Output::LogReset { newest });
+    }
+
+    fn heard_of(&mut self, index: LogIndex) {
+        if self.newest.is_none_or(|newest| index > newest) {
+            self.newest = Some(index);
+            self.outputs.push_back(Output::NewestIndex(index));
+        }
+    }
+}
