@@ -7,7 +7,7 @@ use crate::clock::UnixMillis;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockAction, LockState, Trigger};
 
-use super::StoreError;
+use super::{StoreError, webhook_queue};
 use super::events::{Answered, Batch, Observation};
 
 /// Where an event belongs.
@@ -103,6 +103,7 @@ pub(super) async fn insert_event(
     .bind(batch.clock.map(|clock| clock.skew))
     .fetch_one(&mut **tx)
     .await?;
+    webhook_queue::enqueue(tx, id, batch.observed_at).await?;
     Ok(id)
 }
 
