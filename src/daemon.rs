@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Token};
@@ -28,6 +29,8 @@ pub struct Parts {
     pub transport: Arc<dyn Transport>,
     /// The event log.
     pub store: Store,
+    /// Where webhooks go and what their receivers know us by.
+    pub webhook_secrets: ReadSecrets,
     /// Who may use the HTTP API.
     pub tokens: Vec<Token>,
     /// By which numbers clients recognise this bridge.
@@ -61,6 +64,7 @@ pub enum DaemonError {
 pub struct Daemon {
     gateway: Gateway,
     workers: Workers,
+    webhooks: Webhooks,
     housekeeping: JoinSet<()>,
     server: JoinHandle<std::io::Result<()>>,
     stop_server: oneshot::Sender<()>,
@@ -81,7 +85,7 @@ impl Daemon {
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
-            seed: parts.seed,
+            seed: parts.seed.clone(),
             callback_body: |lock, states, event| {
                 http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
             },
@@ -89,6 +93,16 @@ impl Daemon {
         };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
+        let webhook_tools = webhook::Tools {
+            store: parts.store.clone(),
+            clock: parts.clock,
+            post: HttpsPost::default(),
+            secrets: parts.webhook_secrets,
+            entry_json: http::entry_json,
+            seed: parts.seed,
+            look_every: webhook::LOOK_EVERY,
+        };
+        let webhooks = webhook::start(webhook_tools, &waker);
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(keep_house(parts.store.clone(), parts.clock));
         let router = http::router(AppState {
@@ -104,7 +118,7 @@ impl Daemon {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, housekeeping, server, stop_server, address })
+        Ok(Self { gateway, workers, webhooks, housekeeping, server, stop_server, address })
     }
 
     /// Where the API listens.
@@ -138,6 +152,7 @@ impl Daemon {
         };
         self.gateway.stop().await;
         self.workers.stop().await;
+        self.webhooks.stop().await;
         self.housekeeping.shutdown().await;
         match server_result {
             Ok(result) => result.map_err(DaemonError::Http),
@@ -151,11 +166,17 @@ async fn keep_house(store: Store, clock: Clock) {
     let mut days = tokio::time::interval(DAY);
     loop {
         days.tick().await;
-        match store.prune_outbox(clock.wall().before(OUTBOX_KEPT)).await {
+        let long_ago = clock.wall().before(OUTBOX_KEPT);
+        match store.prune_outbox(long_ago).await {
             Ok(0) => {}
             Ok(rows) => info!(rows, "old callbacks are forgotten"),
             // It will be tried again tomorrow; the rows do no harm.
             Err(error) => warn!(%error, "old callbacks could not be forgotten"),
+        }
+        match store.prune_webhook_deliveries(long_ago).await {
+            Ok(0) => {}
+            Ok(rows) => info!(rows, "old deliveries of webhooks are forgotten"),
+            Err(error) => warn!(%error, "old deliveries of webhooks could not be forgotten"),
         }
     }
 }

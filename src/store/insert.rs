@@ -7,8 +7,8 @@ use crate::clock::UnixMillis;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockAction, LockState, Trigger};
 
-use super::{StoreError, webhook_queue};
 use super::events::{Answered, Batch, Observation};
+use super::{StoreError, webhook_queue};
 
 /// Where an event belongs.
 pub(super) struct Place<'a> {
