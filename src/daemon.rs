@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
+use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Token};
@@ -26,6 +27,8 @@ pub struct Parts {
     pub transport: Arc<dyn Transport>,
     /// The event log.
     pub store: Store,
+    /// Where webhooks go and what their receivers know us by.
+    pub webhook_secrets: ReadSecrets,
     /// Who may use the HTTP API.
     pub tokens: Vec<Token>,
     /// By which numbers clients recognise this bridge.
@@ -59,6 +62,7 @@ pub enum DaemonError {
 pub struct Daemon {
     gateway: Gateway,
     workers: Workers,
+    webhooks: Webhooks,
     housekeeping: JoinSet<()>,
     store: Store,
     server: JoinHandle<std::io::Result<()>>,
@@ -80,7 +84,7 @@ impl Daemon {
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
-            seed: parts.seed,
+            seed: parts.seed.clone(),
             callback_body: |lock, states, event| {
                 http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
             },
@@ -88,6 +92,16 @@ impl Daemon {
         };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
+        let webhook_tools = webhook::Tools {
+            store: parts.store.clone(),
+            clock: parts.clock,
+            post: HttpsPost::default(),
+            secrets: parts.webhook_secrets,
+            entry_json: http::entry_json,
+            seed: parts.seed,
+            look_every: webhook::LOOK_EVERY,
+        };
+        let webhooks = webhook::start(webhook_tools, &waker);
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(house::keep(parts.store.clone(), parts.clock));
         let store = parts.store.clone();
@@ -104,7 +118,7 @@ impl Daemon {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, housekeeping, store, server, stop_server, address })
+        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, address })
     }
 
     /// Where the API listens.
@@ -138,6 +152,7 @@ impl Daemon {
         };
         self.gateway.stop().await;
         self.workers.stop().await;
+        self.webhooks.stop().await;
         self.housekeeping.shutdown().await;
         house::note_head(&self.store).await;
         match server_result {

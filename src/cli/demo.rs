@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use super::pair::CLIENT_NAME;
-use super::run::{paired, seed_source};
+use super::run::{paired, seed_source, webhook_secrets};
 use super::{fresh_seed, history, stop_signal};
 use crate::clock::Clock;
 use crate::daemon::{Daemon, Parts};
@@ -78,6 +78,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         locks: secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect(),
         transport: Arc::new(radio),
         store: store.clone(),
+        webhook_secrets: webhook_secrets(&scratch.0),
         tokens: vec![Token::new("demo", token.as_str())?],
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
         clock,

@@ -6,6 +6,7 @@ mod pair;
 mod run;
 pub mod sim;
 mod token;
+mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ enum Command {
     History(history::HistoryArgs),
     /// Print the token for the Bridge API
     Token(DataArgs),
+    /// Push events to programs: add, look after and remove their receivers
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Serve a simulated lock on unix sockets, for radios in other processes
     Sim(SimArgs),
 }
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
             Command::Token(args) => token::run(&args),
+            Command::Webhook(command) => webhook::run(command).await,
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,
                 result = stop_signal() => result,

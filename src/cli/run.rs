@@ -13,6 +13,7 @@ use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::{Daemon, Parts};
+use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
 use crate::http::{BridgeIdentity, Token};
 use crate::secrets::{LockSecret, Secrets};
@@ -55,6 +56,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         })),
         locks,
         store: Store::open(&args.data.database()).await?,
+        webhook_secrets: webhook_secrets(&args.data.data),
         tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
         clock: Clock::system(),
@@ -94,6 +96,12 @@ pub(super) fn seed_source() -> anyhow::Result<Arc<dyn Fn() -> [u8; 32] + Send + 
         rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill_bytes(&mut seed);
         seed
     }))
+}
+
+/// Reads the secrets of webhooks anew each time, because another process adds and removes them.
+pub(super) fn webhook_secrets(dir: &Path) -> ReadSecrets {
+    let dir = dir.to_owned();
+    Arc::new(move || Ok(Secrets::load(&dir)?.map(|secrets| secrets.webhooks().to_vec()).unwrap_or_default()))
 }
 
 /// What the gateway needs of a lock's secrets.

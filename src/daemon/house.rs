@@ -14,11 +14,17 @@ pub(super) async fn keep(store: Store, clock: Clock) {
     let mut days = tokio::time::interval(DAY);
     loop {
         days.tick().await;
-        match store.prune_outbox(clock.wall().before(OUTBOX_KEPT)).await {
+        let long_ago = clock.wall().before(OUTBOX_KEPT);
+        match store.prune_outbox(long_ago).await {
             Ok(0) => {}
             Ok(rows) => info!(rows, "old callbacks are forgotten"),
             // It will be tried again tomorrow; the rows do no harm.
             Err(error) => warn!(%error, "old callbacks could not be forgotten"),
+        }
+        match store.prune_webhook_deliveries(long_ago).await {
+            Ok(0) => {}
+            Ok(rows) => info!(rows, "old deliveries of webhooks are forgotten"),
+            Err(error) => warn!(%error, "old deliveries of webhooks could not be forgotten"),
         }
         note_head(&store).await;
     }

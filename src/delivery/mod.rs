@@ -1,11 +1,13 @@
-//! Tells what is in the store: Bridge callbacks, one worker for each slot.
+//! Tells what is in the store: Bridge callbacks, one worker for each slot, and
+//! event webhooks, one worker for each receiver.
 //!
 //! Only what was committed is told, and what was committed is told in the
-//! order of its queue. Each slot has its own worker and its own queue, so a
-//! dead or mute receiver delays nobody else.
+//! order of its queue. Each slot and each webhook has its own worker and its
+//! own queue, so a dead or mute receiver delays nobody else.
 
 mod callback;
 mod post;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -22,10 +24,16 @@ pub const SLOTS: u8 = 3;
 
 /// Says that there may be something to tell. A wake is never lost, also while a worker is busy.
 #[derive(Debug, Clone, Default)]
-pub struct Waker(Arc<[Notify; SLOTS as usize]>);
+pub struct Waker(Arc<Wakes>);
+
+#[derive(Debug, Default)]
+struct Wakes {
+    slots: [Notify; SLOTS as usize],
+    webhooks: Notify,
+}
 
 impl Waker {
-    /// To be shared by whoever commits and by [`start`].
+    /// To be shared by whoever commits, by [`start`] and by [`webhook::start`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -33,7 +41,13 @@ impl Waker {
 
     /// Call it after each commit that may have filled the outbox, and when callbacks change.
     pub fn wake(&self) {
-        self.0.iter().for_each(Notify::notify_one);
+        self.0.slots.iter().for_each(Notify::notify_one);
+        self.0.webhooks.notify_one();
+    }
+
+    /// Until there may be something to tell webhooks.
+    async fn for_webhooks(&self) {
+        self.0.webhooks.notified().await;
     }
 }
 
@@ -55,7 +69,7 @@ pub fn start<O: Outbox + Clone, P: Post + Clone>(outbox: &O, post: &P, clock: Cl
         let (outbox, post, waker) = (outbox.clone(), post.clone(), waker.clone());
         workers.spawn(async move {
             // Always there: the slots count the array's length.
-            if let Some(wake) = waker.0.get(usize::from(slot)) {
+            if let Some(wake) = waker.0.slots.get(usize::from(slot)) {
                 callback::Worker::new(slot, &outbox, &post, clock, wake).run().await;
             }
         });

@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 pub use auth::{Authenticated, Authenticator, DEFAULT_WINDOW, Denied, EmptyToken, Token};
 pub use doors::{Doors, Records};
 pub use query::Params;
+pub use v1::entry_json;
 
 use crate::clock::Clock;
 use crate::delivery::Waker;

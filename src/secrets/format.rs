@@ -6,19 +6,28 @@ use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{BridgeIdentity, ID_RANGE, LockSecret, Token};
+use super::{BridgeIdentity, ID_RANGE, LockSecret, Token, WebhookSecret, webhook};
 use crate::protocol::IdType;
 use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::gatt::Generation;
 use crate::transport::Address;
 
-/// The version of this format.
+/// The version of this format without webhooks.
 const VERSION: u32 = 1;
+/// With webhooks. Written only where there are some, so that the program before it still reads all other files,
+/// and says of these that they are newer instead of that they are wrong.
+const VERSION_WITH_WEBHOOKS: u32 = 2;
 
 /// The largest PIN: six digits.
 const MAX_PIN: u32 = 999_999;
 
-type Content = (BridgeIdentity, u32, Vec<LockSecret>);
+/// What is in the file.
+pub(super) struct Content {
+    pub(super) bridge: BridgeIdentity,
+    pub(super) app_id: u32,
+    pub(super) locks: Vec<LockSecret>,
+    pub(super) webhooks: Vec<WebhookSecret>,
+}
 
 /// Only the version, whatever else there is.
 #[derive(Deserialize)]
@@ -33,6 +42,8 @@ struct Document {
     bridge: Bridge,
     app_id: u32,
     locks: Vec<Lock>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    webhooks: Vec<Webhook>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,6 +70,14 @@ struct Lock {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Webhook {
+    number: i64,
+    url: UrlText,
+    secret: SecretText,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum GenerationName {
     Gen1To4,
@@ -76,9 +95,10 @@ enum Role {
 /// Reads the content. The error says where and what, and holds no value from the file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Content, String> {
     let head: Head = read(bytes)?;
-    if head.version != VERSION {
+    if !(VERSION..=VERSION_WITH_WEBHOOKS).contains(&head.version) {
         return Err(format!(
-            "it has version {}, and this program reads version {VERSION}; use the program that wrote it",
+            "it has version {}, and this program reads versions {VERSION} and {VERSION_WITH_WEBHOOKS}; \
+             use the program that wrote it",
             head.version
         ));
     }
@@ -90,14 +110,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Content, String> {
         }
         locks.push(lock.into());
     }
+    let mut webhooks: Vec<WebhookSecret> = Vec::with_capacity(document.webhooks.len());
+    for Webhook { number, url: UrlText(url), secret: SecretText(secret) } in document.webhooks {
+        if webhooks.iter().any(|other| other.number == number) {
+            return Err(format!("webhook {number} stands there twice"));
+        }
+        webhooks.push(WebhookSecret { number, url, secret });
+    }
     let Bridge { token, hardware_id: Id(hardware_id), server_id: Id(server_id) } = document.bridge;
-    Ok((BridgeIdentity { token, hardware_id, server_id }, document.app_id, locks))
+    let bridge = BridgeIdentity { token, hardware_id, server_id };
+    Ok(Content { bridge, app_id: document.app_id, locks, webhooks })
 }
 
 /// The content as text.
-pub(super) fn render(bridge: &BridgeIdentity, app_id: u32, locks: &[LockSecret]) -> Result<Zeroizing<String>, String> {
+pub(super) fn render(
+    bridge: &BridgeIdentity,
+    app_id: u32,
+    locks: &[LockSecret],
+    webhooks: &[WebhookSecret],
+) -> Result<Zeroizing<String>, String> {
     let document = Document {
-        version: VERSION,
+        version: if webhooks.is_empty() { VERSION } else { VERSION_WITH_WEBHOOKS },
         bridge: Bridge {
             token: bridge.token.clone(),
             hardware_id: Id(bridge.hardware_id),
@@ -105,10 +138,19 @@ pub(super) fn render(bridge: &BridgeIdentity, app_id: u32, locks: &[LockSecret])
         },
         app_id,
         locks: locks.iter().map(Lock::try_from).collect::<Result<_, _>>()?,
+        webhooks: webhooks
+            .iter()
+            .map(|webhook| Webhook {
+                number: webhook.number,
+                url: UrlText(webhook.url.clone()),
+                secret: SecretText(webhook.secret.clone()),
+            })
+            .collect(),
     };
     // Room for all of it from the start: a buffer that grows leaves copies behind.
     let names: usize = locks.iter().map(|lock| lock.name.len() * 6).sum();
-    let mut text = Zeroizing::new(Vec::with_capacity(1024 + locks.len() * 1024 + names));
+    let urls: usize = webhooks.iter().map(|webhook| 512 + webhook.url.expose().len() * 6).sum();
+    let mut text = Zeroizing::new(Vec::with_capacity(1024 + locks.len() * 1024 + names + urls));
     serde_json::to_writer_pretty(&mut *text, &document).map_err(|_| "it cannot be written as JSON".to_owned())?;
     text.push(b'\n');
     let text = String::from_utf8(std::mem::take(&mut *text)).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -228,6 +270,39 @@ impl Serialize for Token {
 impl<'de> Deserialize<'de> for Token {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Text { expected: "1 to 20 letters and digits".to_owned(), parse: Token::new })
+    }
+}
+
+struct UrlText(webhook::WebhookUrl);
+
+impl Serialize for UrlText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for UrlText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parse = |text: &str| webhook::WebhookUrl::parse(text).ok().map(UrlText);
+        deserializer.deserialize_str(Text { expected: "a URL with https:// or http://".to_owned(), parse })
+    }
+}
+
+struct SecretText(Zeroizing<String>);
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let lengths = webhook::SECRET_LENGTHS;
+        let expected = format!("{} to {} characters without spaces", lengths.start(), lengths.end());
+        let fits = move |text: &str| lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let parse = move |text: &str| fits(text).then(|| Self(Zeroizing::new(text.to_owned())));
+        deserializer.deserialize_str(Text { expected, parse })
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod file;
 mod format;
+mod webhook;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::gatt::Generation;
 use crate::transport::Address;
 use file::Stamp;
+pub use webhook::{BadWebhookUrl, WebhookSecret, WebhookUrl};
 
 /// Name of the file in the daemon's directory.
 pub const FILE_NAME: &str = "secrets.json";
@@ -52,18 +54,7 @@ impl Token {
     }
 
     fn random() -> Result<Self, SecretsError> {
-        const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let mut text = Zeroizing::new(String::with_capacity(TOKEN_LEN));
-        let mut bytes = Zeroizing::new([0u8; 32]);
-        while text.len() < TOKEN_LEN {
-            fill(&mut *bytes)?;
-            // A quarter of 256 makes 64 numbers; the two without a character are
-            // skipped, so that all characters are equally likely.
-            let picked = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte >> 2)));
-            let room = TOKEN_LEN - text.len();
-            text.extend(picked.take(room).map(|byte| char::from(*byte)));
-        }
-        Ok(Self(text))
+        random_text(TOKEN_LEN).map(Self)
     }
 }
 
@@ -128,6 +119,7 @@ pub struct Secrets {
     /// Our number towards locks; random for each installation, so that their logs tell gateways apart.
     pub app_id: u32,
     locks: Vec<LockSecret>,
+    webhooks: Vec<WebhookSecret>,
     dir: PathBuf,
     /// The file as we last saw it.
     seen: Option<Stamp>,
@@ -140,6 +132,7 @@ impl fmt::Debug for Secrets {
             .field("bridge", &self.bridge)
             .field("app_id", &self.app_id)
             .field("locks", &self.locks)
+            .field("webhooks", &self.webhooks)
             .finish_non_exhaustive()
     }
 }
@@ -159,6 +152,7 @@ impl Secrets {
             bridge: BridgeIdentity { token: Token::random()?, hardware_id: random_id()?, server_id: random_id()? },
             app_id: random_u32()?,
             locks: Vec::new(),
+            webhooks: Vec::new(),
             dir: dir.to_owned(),
             seen: None,
         };
@@ -174,9 +168,9 @@ impl Secrets {
         let dir = dir.as_ref();
         let path = dir.join(FILE_NAME);
         let Some((bytes, stamp)) = file::read(&path)? else { return Ok(None) };
-        let (bridge, app_id, locks) =
+        let format::Content { bridge, app_id, locks, webhooks } =
             format::parse(&bytes).map_err(|problem| SecretsError::Content { path, problem })?;
-        Ok(Some(Self { bridge, app_id, locks, dir: dir.to_owned(), seen: Some(stamp) }))
+        Ok(Some(Self { bridge, app_id, locks, webhooks, dir: dir.to_owned(), seen: Some(stamp) }))
     }
 
     /// Writes everything: afterwards the file is either the new one, on disk, or the old one.
@@ -189,7 +183,7 @@ impl Secrets {
         if file::stamp(&path)? != self.seen {
             return Err(SecretsError::ChangedMeanwhile { path });
         }
-        let text = format::render(&self.bridge, self.app_id, &self.locks)
+        let text = format::render(&self.bridge, self.app_id, &self.locks, &self.webhooks)
             .map_err(|problem| SecretsError::Content { path: path.clone(), problem })?;
         self.seen = Some(file::replace(&self.dir, FILE_NAME, text.as_bytes())?);
         Ok(())
@@ -294,6 +288,22 @@ pub enum SecretsError {
 
 fn fill(bytes: &mut [u8]) -> Result<(), SecretsError> {
     getrandom::fill(bytes).map_err(SecretsError::Random)
+}
+
+/// So many letters and digits, all of them equally likely.
+fn random_text(length: usize) -> Result<Zeroizing<String>, SecretsError> {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    while text.len() < length {
+        fill(&mut *bytes)?;
+        // A quarter of 256 makes 64 numbers; the two without a character are
+        // skipped, so that all characters are equally likely.
+        let picked = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte >> 2)));
+        let room = length - text.len();
+        text.extend(picked.take(room).map(|byte| char::from(*byte)));
+    }
+    Ok(text)
 }
 
 fn random_u32() -> Result<u32, SecretsError> {

@@ -1,9 +1,9 @@
-//! The only way into `events`: a row and its link of the chain, in one transaction.
+//! The only way into `events`: a row, its link of the chain and what webhooks must be told of it, in one transaction.
 
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::chain::{ChainHead, Digest, Hasher, SALT_LEN, Value, link};
-use super::{Store, StoreError};
+use super::{Store, StoreError, webhook_queue};
 
 /// A value to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,7 @@ impl Chain {
         let salt = salt()?;
         let person = self.hasher.person(&salt, row.person.iter().map(|(name, field)| (*name, field.value())));
         self.add_link(tx, id, &salt, &content, &person).await?;
+        webhook_queue::enqueue(tx, id).await?;
         Ok(id)
     }
 

@@ -125,7 +125,7 @@ pub struct HistoryRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct RawRow {
+pub(super) struct RawRow {
     id: i64,
     nuki_id: u32,
     lock_name: String,
@@ -213,7 +213,7 @@ fn query(filter: &HistoryFilter) -> QueryBuilder<Sqlite> {
 }
 
 impl RawRow {
-    fn row(self) -> Result<HistoryRow, StoreError> {
+    pub(super) fn row(self) -> Result<HistoryRow, StoreError> {
         Ok(HistoryRow {
             id: self.id,
             nuki_id: self.nuki_id,

@@ -9,7 +9,8 @@
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
 //! | `history`, `audit` | reading the log, late answers joined in |
 //! | `intents` | what clients asked for |
-//! | `callbacks`, `outbox` | receivers, and what each must still be told |
+//! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
+//! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
 //!
 //! One connection writes, two read. A write returns after it is on disk
 //! (`synchronous = FULL`), so whatever a caller was told stands after a power cut.
@@ -22,6 +23,7 @@ mod callbacks;
 mod chain;
 mod columns;
 mod convert;
+mod dead_letters;
 mod error;
 mod events;
 mod health;
@@ -33,6 +35,8 @@ mod open;
 mod outbox;
 mod seal;
 mod users;
+mod webhook_queue;
+mod webhooks;
 
 use std::sync::mpsc;
 
@@ -43,6 +47,7 @@ use crate::protocol::beacon::NukiId;
 pub use audit::AuditRow;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use chain::{ChainHead, NoChainHead};
+pub use dead_letters::DeadLetter;
 pub use error::StoreError;
 pub use events::{Batch, LockClock, Observation, PendingEvent};
 pub use health::{HealthRow, StoredClock, StoredDirectory};
@@ -51,6 +56,8 @@ pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use locks::{LockRow, StoredObservation};
 pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use users::{UserKind, UserRow};
+pub use webhook_queue::{AfterFailure, FailedTry, ToldEvent, WebhookDelivery};
+pub use webhooks::{AddWebhook, MAX_WEBHOOKS, NewWebhook, Webhook, WebhookFilter, WebhookStatus};
 
 /// The database, to be cloned freely.
 #[derive(Debug, Clone)]

@@ -93,6 +93,14 @@ impl From<HistoryRow> for Entry {
     }
 }
 
+/// One event as `/v1/history` writes it, for whoever else tells events.
+///
+/// # Errors
+/// JSON's; none is known.
+pub fn entry_json(row: HistoryRow) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(Entry::from(row))
+}
+
 /// The Web API's `action` for events that are none: door, settings, maintenance.
 fn kind_number(kind: &str, code: Option<u8>) -> Option<u8> {
     const DOOR: &str = EventKind::Door(DoorEvent::Opened).name();

@@ -3,6 +3,8 @@
 mod history;
 mod users;
 
+pub use history::entry_json;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
