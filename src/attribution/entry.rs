@@ -2,6 +2,7 @@
 
 use super::directory::Directory;
 use super::event::{Attribution, Event, EventKind, Method, UnknownReason, Who, is_keypad};
+use super::tenure::Order;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::{KeypadEntry, LogEntry, LogEntryKind, LoggedAction};
 use crate::protocol::request::FLAG_AUTO_UNLOCK;
@@ -11,14 +12,15 @@ use crate::protocol::{CompletionStatus, IdType, KeypadSource, Trigger};
 ///
 /// The entry's own name counts, because it is the name as of then; the
 /// directory adds what the entry lacks: the kind of the authorization and the
-/// name of the keypad code. `own_auth_id` is the gateway's authorization, whose
-/// names carry the number of the intent (`docs/protocol.md`, "Exchanges").
+/// name of the keypad code, each as of then, which `order` helps to tell.
+/// `own_auth_id` is the gateway's authorization, whose names carry the number
+/// of the intent (`docs/protocol.md`, "Exchanges").
 #[must_use]
-pub fn event_of(entry: &LogEntry, directory: &Directory, own_auth_id: AuthId) -> Event {
-    let user = directory.user(entry.auth_id);
-    let auth_type = user.map(|user| user.id_type);
+pub fn event_of(entry: &LogEntry, directory: &Directory, order: Order, own_auth_id: AuthId) -> Event {
+    let user = directory.user_then(entry.auth_id, entry.timestamp, order);
+    let auth_type = user.id_type;
     let (auth_name, intent_id) = split_suffix(&entry.name, entry.auth_id == own_auth_id);
-    let auth_name = Some(auth_name).filter(|name| !name.is_empty()).or_else(|| user.map(|user| user.name.clone()));
+    let auth_name = Some(auth_name).filter(|name| !name.is_empty()).or_else(|| user.name.map(str::to_owned));
     let has_identity = entry.auth_id != 0;
     let who = Who {
         auth_id: has_identity.then_some(entry.auth_id),
@@ -49,7 +51,7 @@ pub fn event_of(entry: &LogEntry, directory: &Directory, own_auth_id: AuthId) ->
         LogEntryKind::LockAction(logged) => action_event(blank, EventKind::LockAction, *logged),
         LogEntryKind::Calibration(logged) => action_event(blank, EventKind::Calibration, *logged),
         LogEntryKind::Initialisation(logged) => action_event(blank, EventKind::Initialisation, *logged),
-        LogEntryKind::Keypad(keypad) => keypad_event(blank, *keypad, directory),
+        LogEntryKind::Keypad(keypad) => keypad_event(blank, *keypad, directory, order),
         LogEntryKind::Door(door) => Event { kind: EventKind::Door(*door), method: Method::DoorSensor, ..blank },
         LogEntryKind::Ring(ring) => Event {
             kind: EventKind::Ring,
@@ -128,13 +130,13 @@ fn how(event: &Event, trigger: Option<Trigger>) -> Method {
     }
 }
 
-fn keypad_event(blank: Event, keypad: KeypadEntry, directory: &Directory) -> Event {
+fn keypad_event(blank: Event, keypad: KeypadEntry, directory: &Directory, order: Order) -> Event {
     // Code id 0 stands for the arrow key and for codes that nobody has.
     let code_id = (keypad.code_id != 0).then_some(keypad.code_id);
     let who = Who {
         auth_type: blank.who.auth_type.filter(|t| is_keypad(*t)).or(Some(IdType::Keypad)),
         code_id,
-        code_name: code_id.and_then(|id| directory.code_name(id)).map(str::to_owned),
+        code_name: code_id.and_then(|id| directory.code_then(id, blank.device_time, order)).map(str::to_owned),
         ..blank.who
     };
     Event {

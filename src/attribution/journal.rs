@@ -1,18 +1,18 @@
 //! Turns what a session learns into what is stored and told.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::directory::Directory;
 use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
+use super::names::{Names, needs_names};
 use super::question::{GRACE, Question, Questions, SETTLED, Unstored};
 use super::step::{Step, is_leaving, seconds};
-use super::trail::Trail;
+use super::trail::{Known, Trail};
 use crate::protocol::datetime::DeviceTime;
-use crate::protocol::frame::AuthId;
-use crate::protocol::log::{LogEntry, LogEntryKind, LogIndex};
+use crate::protocol::log::{LogEntry, LogIndex};
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{LockAction, LockState};
 
@@ -30,7 +30,7 @@ struct Base {
     /// The lock's clock when it was last seen there.
     time: Option<DeviceTime>,
     /// The lock 'n' go that runs.
-    leaving: Option<LogEntry>,
+    leaving: Option<Known>,
     /// The act that comes next in the log had begun there.
     under_way: bool,
     /// The log was read up to there; else older entries are still to come.
@@ -53,6 +53,7 @@ struct Base {
 #[derive(Debug)]
 pub struct Journal {
     config: JournalConfig,
+    names: Names,
     trail: Trail,
     questions: Questions,
     base: Base,
@@ -73,16 +74,14 @@ pub struct Journal {
     arrival: Option<Option<DeviceTime>>,
     /// The log has been read to its end once: what comes now is new.
     caught_up: bool,
-    /// Numbers the directory was already asked for in vain.
-    asked_users: BTreeSet<AuthId>,
-    asked_codes: BTreeSet<u16>,
     outputs: VecDeque<Output>,
 }
 
 impl Journal {
     /// A journal that continues from what is stored.
     #[must_use]
-    pub fn new(config: JournalConfig) -> Self {
+    pub fn new(mut config: JournalConfig) -> Self {
+        let names = Names::new(core::mem::take(&mut config.directory), config.own_auth_id);
         let clock = config.states.and_then(|states| states.current_time);
         let last = config.states.map(|states| states.lock_state);
         let oldest = config.pending.first().map(|pending| pending.change.before);
@@ -102,6 +101,7 @@ impl Journal {
                 _ => last,
             },
             config,
+            names,
             moving: None,
             ended: None,
             names_until: None,
@@ -110,8 +110,6 @@ impl Journal {
             log_blocked: None,
             arrival: None,
             caught_up: false,
-            asked_users: BTreeSet::new(),
-            asked_codes: BTreeSet::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -153,6 +151,12 @@ impl Journal {
         self.arrival.get_or_insert(states.current_time);
         if self.questions.clock_fell(states.current_time) {
             self.base.time = None;
+        }
+        if self.names.shown(states.config_update_count) {
+            self.outputs.push_back(Output::ReadDirectory);
+            if self.trail.held().any(needs_names) {
+                self.names_until.get_or_insert(now.saturating_add(self.config.patience));
+            }
         }
         let observation = Observation { states, before };
         let Some(known) = before else {
@@ -235,12 +239,15 @@ impl Journal {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
             self.trail.add(entry, backfilled);
         }
-        if self.needs_directory() {
+        let misses = self.trail.held().fold(false, |misses, entry| self.names.misses(entry) || misses);
+        let is_outdated = self.names.are_outdated() && self.trail.held().any(needs_names);
+        if misses || (is_outdated && self.names_until.is_none()) {
             self.outputs.push_back(Output::ReadDirectory);
             self.names_until.get_or_insert(now.saturating_add(self.config.patience));
         }
         self.ended = end.then_some(now);
         if end {
+            self.names.log_ended(self.trail.serial());
             self.caught_up = true;
             // What is not here now may only just have happened.
             self.questions.hurry(now.saturating_add(self.config.patience), true);
@@ -253,7 +260,7 @@ impl Journal {
 
     /// People and codes as the lock knows them now.
     pub fn handle_directory(&mut self, directory: Directory, now: Duration) {
-        self.config.directory = directory;
+        self.names.read(directory, self.config.states.map(|states| states.config_update_count));
         self.names_until = None;
         self.settle(now);
     }
@@ -310,22 +317,15 @@ impl Journal {
         }
     }
 
-    /// Whether somebody in the held entries has no name yet who might get one. Asks once per number.
-    fn needs_directory(&mut self) -> bool {
-        let mut needed = false;
-        for entry in self.trail.held() {
-            let unknown_user = entry.auth_id != 0 && self.config.directory.user(entry.auth_id).is_none();
-            needed |= unknown_user && self.asked_users.insert(entry.auth_id);
-            if let LogEntryKind::Keypad(keypad) = &entry.kind {
-                let unknown_code = keypad.code_id != 0 && self.config.directory.code_name(keypad.code_id).is_none();
-                needed |= unknown_code && self.asked_codes.insert(keypad.code_id);
-            }
-        }
-        needed
-    }
-
     /// Stores what can be stored, with every change that can be answered.
     fn settle(&mut self, now: Duration) {
+        self.store_settled(now);
+        if !self.trail.has_held() {
+            self.names.all_stored();
+        }
+    }
+
+    fn store_settled(&mut self, now: Duration) {
         if matches!(self.log_blocked, Some(UnknownReason::PinMissing | UnknownReason::PinRefused)) {
             return self.answer_nothing();
         }
@@ -377,7 +377,7 @@ impl Journal {
     fn forget(&mut self) {
         let reading = self.read(&self.trail.steps());
         let leaving = match self.rest.and_then(|rest| reading.leaving_in(rest)) {
-            Some(Cause::Step(step)) => self.trail.entry(step).cloned(),
+            Some(Cause::Step(step)) => self.trail.known(step).cloned(),
             Some(Cause::Start) => self.base.leaving.take(),
             _ => None,
         };
@@ -391,7 +391,7 @@ impl Journal {
 
     fn read(&self, steps: &[Step]) -> Reading {
         let Some(state) = self.base.state else { return Reading::default() };
-        let leaving = self.base.leaving.as_ref().and_then(|entry| Step::of(entry, 0)).and_then(|step| step.act);
+        let leaving = self.base.leaving.as_ref().and_then(|known| Step::of(&known.entry, 0)).and_then(|step| step.act);
         let leaving = leaving.filter(|act| is_leaving(act.action));
         let start = Start { state: self.base.in_step.then_some(state), leaving, under_way: self.base.under_way };
         let base = Sight { state, time: seconds(self.base.time), change: None, behind: 0, goes_on: false };
@@ -433,21 +433,24 @@ impl Journal {
             let Some(question) = self.questions.pop() else { return };
             // The entry itself goes to the last change that it explains.
             let is_shared = answers.iter().take(count).skip(at + 1).any(|(later, _)| later.cause == mark.cause);
-            let entry = match mark.cause {
+            let known = match mark.cause {
                 Cause::Nothing | Cause::Lost => None,
                 Cause::Start => leaving.clone(),
-                Cause::Step(step) => self.trail.entry(step).cloned(),
+                Cause::Step(step) => self.trail.known(step).cloned(),
             };
             let under_way = matches!(mark.cause, Cause::Step(step) if step >= last.cut);
             self.base = Base {
                 state: Some(question.change.after),
                 time: question.last_seen(),
-                leaving: entry.clone().filter(|_| !under_way && question.change.after == LockState::UnlockedLockNGo),
+                leaving: known.clone().filter(|_| !under_way && question.change.after == LockState::UnlockedLockNGo),
                 under_way,
                 in_step: true,
             };
             let cause = if is_shared { Cause::Start } else { mark.cause };
-            self.resolve(question, cause, entry.as_ref(), draft);
+            self.resolve(question, cause, known.as_ref(), draft);
+            if let (Some(leaving), Cause::Step(step)) = (&mut self.base.leaving, mark.cause) {
+                leaving.event = self.trail.known(step).and_then(|known| known.event.clone());
+            }
             if at + 1 == count {
                 self.trail.forget(last.cut);
             }

@@ -6,12 +6,15 @@ mod entry;
 mod event;
 mod explain;
 mod journal;
+mod names;
 mod question;
 mod step;
+mod tenure;
 mod trail;
 
-pub use directory::{Directory, User};
+pub use directory::{Code, Directory, User, UserThen};
 pub use draft::{Draft, JournalConfig, LogBlocked, Observation, Output, Pending, Telling};
 pub use entry::{event_of, is_refusal};
 pub use event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 pub use journal::Journal;
+pub use tenure::Order;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::event::Event;
 use super::step::Step;
 use crate::protocol::log::{LogEntry, LogIndex};
 
@@ -11,16 +12,24 @@ const MAX_STEPS: usize = 1_000;
 /// An entry that is read and not stored.
 #[derive(Debug)]
 pub(super) struct Held {
-    serial: u64,
+    pub(super) serial: u64,
     pub(super) entry: LogEntry,
     /// It was written while nobody listened.
     pub(super) backfilled: bool,
 }
 
+/// An entry, and what it was stored as: names can change before it explains another change.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) serial: u64,
+    pub(super) entry: LogEntry,
+    pub(super) event: Option<Event>,
+}
+
 #[derive(Debug)]
 struct Passed {
     step: Step,
-    entry: Option<LogEntry>,
+    known: Option<Known>,
 }
 
 /// What was read, in the log's order.
@@ -45,20 +54,21 @@ impl Trail {
         self.newest = entry.index;
         self.serial += 1;
         if let Some(step) = Step::of(&entry, self.serial) {
-            self.passed.push(Passed { step, entry: Some(entry.clone()) });
+            let known = Known { serial: self.serial, entry: entry.clone(), event: None };
+            self.passed.push(Passed { step, known: Some(known) });
         }
         self.held.push_back(Held { serial: self.serial, entry, backfilled });
         if self.passed.len() > MAX_STEPS {
             self.forget(MAX_STEPS / 2);
             let hole = Step { serial: 0, time: None, act: None };
-            self.passed.insert(0, Passed { step: hole, entry: None });
+            self.passed.insert(0, Passed { step: hole, known: None });
         }
     }
 
     /// Entries are or may be missing here.
     pub(super) fn hole(&mut self) {
         let hole = Step { serial: self.serial, time: None, act: None };
-        self.passed.push(Passed { step: hole, entry: None });
+        self.passed.push(Passed { step: hole, known: None });
     }
 
     /// Numbers begin again.
@@ -106,8 +116,17 @@ impl Trail {
         self.held.pop_front_if(|held| held.serial == serial)
     }
 
-    pub(super) fn entry(&self, step: usize) -> Option<&LogEntry> {
-        self.passed.get(step)?.entry.as_ref()
+    /// The entry of a step.
+    pub(super) fn known(&self, step: usize) -> Option<&Known> {
+        self.passed.get(step)?.known.as_ref()
+    }
+
+    /// An entry was stored as this event.
+    pub(super) fn stored(&mut self, serial: u64, event: &Event) {
+        let known = self.passed.iter_mut().filter_map(|passed| passed.known.as_mut());
+        if let Some(known) = known.rev().find(|known| known.serial == serial) {
+            known.event = Some(event.clone());
+        }
     }
 
     /// The first steps explain nothing any more.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Sqlite, Transaction};
 
-use crate::attribution::{Directory, User};
+use crate::attribution::{Code, Directory, User};
 use crate::clock::UnixMillis;
 use crate::protocol::IdType;
 use crate::protocol::beacon::NukiId;
@@ -15,6 +15,9 @@ use crate::protocol::users::{AuthorizationEntry, KeypadCode, TimeLimit};
 
 use super::convert::{LimitColumns, device_time};
 use super::{Store, StoreError, log_epoch};
+
+/// The lock's clock counts as time within a day of ours, so what is further apart came in this order.
+const CLOCKS_DIFFER_BY: i64 = 2 * 24 * 60 * 60 * 1000;
 
 /// Which kind of key a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,28 +256,49 @@ impl Store {
         Ok(())
     }
 
-    /// The names that are valid now.
+    /// The names that are valid now, and those that were when entries were written that are not read yet.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn directory(&self, nuki_id: NukiId) -> Result<Directory, StoreError> {
         let _held = self.hold_time();
-        // One snapshot for both.
+        // One snapshot for all.
         let mut tx = self.readers.begin().await?;
-        let users: Vec<(AuthId, u8, String)> = sqlx::query_as(
-            "select auth_id, id_type_code, name from authorizations where nuki_id = ? and valid_until is null",
+        // What comes next in the log is newer than its last entry that was read.
+        let read_up_to: Option<i64> =
+            sqlx::query_scalar("select at from events where nuki_id = ? and log_index is not null order by id desc limit 1")
+                .bind(nuki_id)
+                .fetch_optional(&mut *tx)
+                .await?;
+        let since = read_up_to.map_or(i64::MIN, |at| at.saturating_sub(CLOCKS_DIFFER_BY));
+        let users: Vec<(AuthId, u8, String, Option<String>, bool)> = sqlx::query_as(
+            "select auth_id, id_type_code, name, created, valid_until is null from authorizations
+             where nuki_id = ? and (valid_until is null or valid_until >= ?) order by id",
         )
         .bind(nuki_id)
+        .bind(since)
         .fetch_all(&mut *tx)
         .await?;
-        let codes: Vec<(CodeId, String)> =
-            sqlx::query_as("select code_id, name from keypad_codes where nuki_id = ? and valid_until is null")
-                .bind(nuki_id)
-                .fetch_all(&mut *tx)
-                .await?;
+        let codes: Vec<(CodeId, String, Option<String>, bool)> = sqlx::query_as(
+            "select code_id, name, created, valid_until is null from keypad_codes
+             where nuki_id = ? and (valid_until is null or valid_until >= ?) order by id",
+        )
+        .bind(nuki_id)
+        .bind(since)
+        .fetch_all(&mut *tx)
+        .await?;
         tx.commit().await?;
-        let users = users.into_iter().map(|(id, code, name)| (id, User { name, id_type: IdType::from_code(code) }));
-        Ok(Directory::new(users.collect(), codes.into_iter().collect()))
+        let mut directory = Directory::default();
+        for (auth_id, id_type, name, created, is_now) in users {
+            let created = device_time(created.as_deref(), "created")?;
+            let user = User { name, id_type: IdType::from_code(id_type), created };
+            if is_now { directory.set_user(auth_id, user) } else { directory.add_former_user(auth_id, user) }
+        }
+        for (code_id, name, created, is_now) in codes {
+            let code = Code { name, created: device_time(created.as_deref(), "created")? };
+            if is_now { directory.set_code(code_id, code) } else { directory.add_former_code(code_id, code) }
+        }
+        Ok(directory)
     }
 
     /// Every authorization and keypad code, now and formerly valid: by lock, authorizations first, then by number and age.

@@ -1,18 +1,16 @@
 //! How a journal writes down what it knows.
 
 use super::super::draft::{Draft, LogBlocked, Observation, Output, Telling};
-use super::super::entry::event_of;
 use super::super::event::{Attribution, Event, EventKind, Method, UnknownReason, Who};
 use super::super::explain::Cause;
 use super::super::question::{Question, Unstored};
-use super::super::trail::Held;
+use super::super::trail::{Held, Known};
 use super::{Base, Journal};
-use crate::protocol::log::LogEntry;
 use crate::protocol::state::KeyturnerStates;
 
 impl Journal {
     /// Stores a change with what is known of it: its own entry, if that is the next to be stored, or a row that refers to the entry.
-    pub(super) fn resolve(&mut self, question: Question, cause: Cause, entry: Option<&LogEntry>, draft: &mut Draft) {
+    pub(super) fn resolve(&mut self, question: Question, cause: Cause, known: Option<&Known>, draft: &mut Draft) {
         let held = match cause {
             Cause::Step(step) => {
                 while let Some(held) = self.trail.next_before(step) {
@@ -22,12 +20,12 @@ impl Journal {
             }
             _ => None,
         };
-        let event = match (held, entry) {
+        let event = match (held, known) {
             (Some(held), _) => self.event(&held, draft),
-            (None, Some(entry)) => self.referring(entry),
+            (None, Some(known)) => self.referring(known),
             (None, None) => unanswered(self.log_blocked, question.states, question.unstored.is_some()),
         };
-        let is_explained = entry.is_some();
+        let is_explained = known.is_some();
         let event = Event {
             change: Some(question.change),
             answers_pending: question.unstored.is_none(),
@@ -42,8 +40,8 @@ impl Journal {
     }
 
     /// A row for a change whose entry has a row of its own already: one lock 'n' go unlocks and locks.
-    fn referring(&self, entry: &LogEntry) -> Event {
-        let event = event_of(entry, &self.config.directory, self.config.own_auth_id);
+    fn referring(&self, known: &Known) -> Event {
+        let event = known.event.clone().unwrap_or_else(|| self.names.event_of(&known.entry, known.serial));
         Event { kind: EventKind::StateChange, ..event }
     }
 
@@ -61,8 +59,9 @@ impl Journal {
         }
         self.config.cursor = entry.index;
         draft.cursor = Some(entry.index);
-        let event = event_of(entry, &self.config.directory, self.config.own_auth_id);
-        Event { backfilled: held.backfilled, ..event }
+        let event = Event { backfilled: held.backfilled, ..self.names.event_of(entry, held.serial) };
+        self.trail.stored(held.serial, &event);
+        event
     }
 
     pub(super) fn store(&mut self, held: Held, draft: &mut Draft) {

@@ -1,0 +1,109 @@
+//! Who held a number when an entry was written (`docs/adr/0014`).
+//!
+//! The rule has to be right or silent: a name counts only if everybody who can
+//! have held the number then bears it.
+
+use crate::protocol::datetime::DeviceTime;
+
+/// A lock's clock is set by hours: zone, summer time, drift. So moments that are further apart came in their order.
+const CLOCK_IS_SET_BY: i64 = 24 * 60 * 60;
+/// So many former holders of one number are told apart; with more, nobody is named.
+const MAX_FORMER: usize = 16;
+
+/// Where an entry stands, in the order of reading, to the last reading of people and codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Written after it: the log had been read to its end in between, and the entry was not there.
+    After,
+    /// Before it or after it.
+    Either,
+    /// After it, and the lock says that something has changed since; or there was no reading at all.
+    Outdated,
+}
+
+/// Somebody or something that a number stands for.
+pub(super) trait Holder {
+    /// Made when, by the lock's clock.
+    fn created(&self) -> Option<DeviceTime>;
+}
+
+/// Who holds a number, and who held it before the last reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tenure<T> {
+    pub(super) now: Option<T>,
+    /// Oldest first.
+    pub(super) former: Vec<T>,
+}
+
+impl<T> Default for Tenure<T> {
+    fn default() -> Self {
+        Self { now: None, former: Vec::new() }
+    }
+}
+
+impl<T: Holder> Tenure<T> {
+    pub(super) fn add_former(&mut self, holder: T) {
+        if self.former.len() <= MAX_FORMER {
+            self.former.push(holder);
+        }
+    }
+
+    /// Takes what a newer reading says.
+    pub(super) fn renew(&mut self, now: Option<T>)
+    where
+        T: PartialEq,
+    {
+        if self.now == now {
+            return;
+        }
+        if let Some(before) = core::mem::replace(&mut self.now, now) {
+            self.add_former(before);
+        }
+    }
+
+    /// What everybody has in common who can have held the number when an entry of this `time` was written.
+    pub(super) fn agreed<'a, A: PartialEq>(
+        &'a self,
+        time: Option<DeviceTime>,
+        order: Order,
+        what: impl Fn(&'a T) -> A,
+    ) -> Option<A> {
+        match order {
+            Order::Outdated => None,
+            Order::After => self.now.as_ref().map(what),
+            Order::Either if self.former.len() > MAX_FORMER => None,
+            Order::Either => {
+                let time = time.and_then(DeviceTime::unix_seconds);
+                let possible: Vec<&T> = self.all().filter(|holder| self.is_possible(*holder, time)).collect();
+                // One who may not have been there yet leaves room for somebody who was never read.
+                let were_there = possible.iter().all(|holder| was_there(*holder, time));
+                let mut said = possible.into_iter().map(what);
+                let first = said.next().filter(|_| were_there)?;
+                said.all(|other| other == first).then_some(first)
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &T> {
+        self.former.iter().chain(&self.now)
+    }
+
+    fn is_possible(&self, holder: &T, time: Option<i64>) -> bool {
+        let (Some(time), Some(created)) = (time, made(holder)) else { return true };
+        let is_too_new = created - time > CLOCK_IS_SET_BY;
+        // Whoever was made later and had the number at that time had it from them.
+        let is_gone = self
+            .all()
+            .filter_map(made)
+            .any(|next| next - created > CLOCK_IS_SET_BY && time - next > CLOCK_IS_SET_BY);
+        !is_too_new && !is_gone
+    }
+}
+
+fn made<T: Holder>(holder: &T) -> Option<i64> {
+    holder.created().and_then(DeviceTime::unix_seconds)
+}
+
+fn was_there<T: Holder>(holder: &T, time: Option<i64>) -> bool {
+    made(holder).is_none_or(|created| time.is_some_and(|time| created <= time))
+}
