@@ -71,8 +71,9 @@ group by u.lock_id, u.number
 having max(s.last_at) is null or max(s.last_at) < max(since)
 order by u.lock, last_at, code_id;
 
--- 7. How many attempts were refused, per hour?
-select substr(local_at, 1, 13) || ':00' as hour, lock, count(*) as refused, group_concat(distinct result) as why
+-- 7. How many attempts were refused or failed, per hour?
+select substr(local_at, 1, 13) || ':00' as hour, lock, count(*) as refused,
+    group_concat(distinct coalesce(nullif(result, ''), detail)) as why
 from refused
 group by hour, lock_id
 order by hour, lock;
