@@ -5,6 +5,14 @@ mod action_at_most_once;
 mod action_random;
 mod attribution_property;
 #[cfg(feature = "daemon")]
+mod auditor_fixture;
+#[cfg(feature = "daemon")]
+mod auditor_queries;
+#[cfg(feature = "daemon")]
+mod auditor_reader;
+#[cfg(feature = "daemon")]
+mod auditor_views;
+#[cfg(feature = "daemon")]
 mod bridge_actions;
 #[cfg(feature = "daemon")]
 mod bridge_auth;
