@@ -27,10 +27,13 @@ mod history;
 mod insert;
 mod intents;
 mod locks;
+mod look;
 mod open;
 mod outbox;
+mod record;
 mod seal;
 mod users;
+mod verify;
 
 use std::sync::mpsc;
 
@@ -48,6 +51,7 @@ pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use locks::{LockRow, StoredObservation};
 pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use users::{UserKind, UserRow};
+pub use verify::{Fault, VerifyReport, verify};
 
 /// The database, to be cloned freely.
 #[derive(Debug, Clone)]

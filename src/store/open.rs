@@ -16,7 +16,7 @@ use super::{HeldTime, Store, StoreError, seal};
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// How long to wait for another program that writes, such as an owner with `sqlite3`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Enough for the HTTP server and one more; each is a thread and a page cache.
 const READERS: u32 = 2;
 
@@ -82,26 +82,38 @@ async fn check(path: &Path) -> Result<(), StoreError> {
         .connect()
         .await
         .map_err(|e| failed(path, e))?;
-    let found = schema_version(&mut connection).await.map_err(|error| match failed(path, error) {
+    known_schema(path, &mut connection).await?;
+    connection.close().await.map_err(|e| failed(path, e))
+}
+
+/// The schema of a file that this program can read.
+pub(super) async fn known_schema(path: &Path, connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
+    let found = schema_version(connection).await.map_err(|error| match failed(path, error) {
         // The statements are right, so the schema is not: a format or a text that this SQLite cannot read.
         StoreError::Open { path, source: sqlx::Error::Database(reason) } if reason.code().as_deref() == Some("1") => {
             StoreError::Damaged { path, reason: reason.to_string() }
         }
         other => other,
     })?;
-    connection.close().await.map_err(|e| failed(path, e))?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = newest_schema();
     match found {
         Schema::Version(found) if found > known => Err(StoreError::Newer { path: path.to_owned(), found, known }),
         Schema::Foreign => Err(StoreError::Damaged {
             path: path.to_owned(),
             reason: "it is the database of another program".to_owned(),
         }),
-        Schema::Version(_) | Schema::Empty => Ok(()),
+        Schema::Version(_) | Schema::Empty => Ok(found),
     }
 }
 
-enum Schema {
+/// Version of the schema that this program makes.
+pub(super) fn newest_schema() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schema {
     Empty,
     Version(i64),
     Foreign,
@@ -123,7 +135,8 @@ async fn schema_version(connection: &mut SqliteConnection) -> Result<Schema, sql
     Ok(Schema::Version(version.unwrap_or(0)))
 }
 
-fn failed(path: &Path, error: sqlx::Error) -> StoreError {
+/// What an error says about the file.
+pub(super) fn failed(path: &Path, error: sqlx::Error) -> StoreError {
     let path = path.to_owned();
     match classify(&error) {
         Class::Busy => StoreError::Locked { path },
