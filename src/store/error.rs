@@ -34,6 +34,20 @@ pub enum StoreError {
         /// Which file.
         path: PathBuf,
     },
+    /// No backup could be made.
+    #[error("cannot back the database up to {}: {reason}. The database itself was not changed", path.display())]
+    Backup {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A backup is never written over something else.
+    #[error("{} exists already; give the backup another name", path.display())]
+    BackupExists {
+        /// Which file.
+        path: PathBuf,
+    },
     /// There is no file to look at.
     #[error("there is no event log at {}; is --data right, and has `keyturner run` been started?", path.display())]
     NoDatabase {

@@ -17,6 +17,7 @@
 
 mod append;
 mod audit;
+mod backup;
 mod callbacks;
 mod chain;
 mod columns;
@@ -28,9 +29,11 @@ mod insert;
 mod intents;
 mod locks;
 mod look;
+mod note;
 mod open;
 mod outbox;
 mod record;
+mod retention;
 mod seal;
 mod users;
 mod verify;
@@ -42,6 +45,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use crate::protocol::beacon::NukiId;
 
 pub use audit::AuditRow;
+pub use backup::backup;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use chain::{ChainHead, NoChainHead};
 pub use error::StoreError;
@@ -50,6 +54,7 @@ pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};
 pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use locks::{LockRow, StoredObservation};
 pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
+pub use retention::{ClockDoubt, Keep, Removed, RetentionRules};
 pub use users::{UserKind, UserRow};
 pub use verify::{Fault, VerifyReport, verify};
 
