@@ -44,6 +44,9 @@ create table unchained (
 
 insert into unchained (only_row, up_to) select 1, max(id) from events having max(id) is not null;
 
+-- Retention asks for each intent whether an event still refers to it.
+create index events_by_intent on events (intent_id) where intent_id is not null;
+
 -- Two clocks: how far the lock's was ahead of ours when its state was read last, in milliseconds, and its
 -- zone offset in minutes. `device_time` is the lock's clock as it sent it, `observed_at` is the host's.
 alter table events add column zone_offset integer;

@@ -92,10 +92,8 @@ impl<T: Holder> Tenure<T> {
         let (Some(time), Some(created)) = (time, made(holder)) else { return true };
         let is_too_new = created - time > CLOCK_IS_SET_BY;
         // Whoever was made later and had the number at that time had it from them.
-        let is_gone = self
-            .all()
-            .filter_map(made)
-            .any(|next| next - created > CLOCK_IS_SET_BY && time - next > CLOCK_IS_SET_BY);
+        let is_gone =
+            self.all().filter_map(made).any(|next| next - created > CLOCK_IS_SET_BY && time - next > CLOCK_IS_SET_BY);
         !is_too_new && !is_gone
     }
 }

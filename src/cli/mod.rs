@@ -6,6 +6,7 @@ mod pair;
 mod run;
 pub mod sim;
 mod token;
+mod verify;
 mod webhook;
 
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say who was at the door
     History(history::HistoryArgs),
+    /// Check that nothing in the event log was changed, removed or slipped in; exit code 1 if something was
+    Verify(verify::VerifyArgs),
     /// Print the token for the Bridge API
     Token(DataArgs),
     /// Push events to programs: add, look after and remove their receivers
@@ -92,22 +95,24 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),
     };
-    let result = runtime.block_on(async {
+    let result: anyhow::Result<ExitCode> = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Pair(args) => pair::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
+            Command::Verify(args) => return verify::run(args).await,
             Command::Token(args) => token::run(&args),
             Command::Webhook(command) => webhook::run(command).await,
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,
                 result = stop_signal() => result,
             },
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error),
     }
 }

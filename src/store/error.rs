@@ -28,6 +28,32 @@ pub enum StoreError {
         /// Newest version of this program.
         known: i64,
     },
+    /// An older keyturner made the file, and it may not be changed now.
+    #[error("the database {} was written by an older version; start `keyturner run` once, which brings it up to date", path.display())]
+    Older {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// No backup could be made.
+    #[error("cannot back the database up to {}: {reason}. The database itself was not changed", path.display())]
+    Backup {
+        /// Where to.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A backup is never written over something else.
+    #[error("{} exists already; give the backup another name", path.display())]
+    BackupExists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There is no file to look at.
+    #[error("there is no event log at {}; is --data right, and has `keyturner run` been started?", path.display())]
+    NoDatabase {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Another program has it.
     #[error(
         "the database {} is locked by another program; stop that one (`fuser {}` names it) and start again",

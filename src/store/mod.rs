@@ -19,6 +19,7 @@
 
 mod append;
 mod audit;
+mod backup;
 mod callbacks;
 mod chain;
 mod columns;
@@ -31,10 +32,15 @@ mod history;
 mod insert;
 mod intents;
 mod locks;
+mod look;
+mod note;
 mod open;
 mod outbox;
+mod record;
+mod retention;
 mod seal;
 mod users;
+mod verify;
 mod webhook_queue;
 mod webhooks;
 
@@ -45,6 +51,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use crate::protocol::beacon::NukiId;
 
 pub use audit::AuditRow;
+pub use backup::backup;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use chain::{ChainHead, NoChainHead};
 pub use dead_letters::DeadLetter;
@@ -55,7 +62,9 @@ pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};
 pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use locks::{LockRow, StoredObservation};
 pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
+pub use retention::{ClockDoubt, Keep, Removed, RetentionRules};
 pub use users::{UserKind, UserRow};
+pub use verify::{Fault, VerifyReport, verify};
 pub use webhook_queue::{AfterFailure, FailedTry, ToldEvent, WebhookDelivery};
 pub use webhooks::{AddWebhook, MAX_WEBHOOKS, NewWebhook, Webhook, WebhookFilter, WebhookStatus};
 

@@ -11,12 +11,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{Class, classify};
-use super::{HeldTime, Store, StoreError, seal};
+use super::look::look;
+use super::{HeldTime, Store, StoreError, backup, seal};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// How long to wait for another program that writes, such as an owner with `sqlite3`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Enough for the HTTP server and one more; each is a thread and a page cache.
 const READERS: u32 = 2;
 
@@ -30,8 +31,8 @@ impl Store {
         // Once per run, so for everybody; see `with_virtual_time`.
         let _held = HeldTime::begin();
         let is_new = create(path)?;
-        if !is_new {
-            check(path).await?;
+        if !is_new && check(path).await? == Look::Older {
+            backup::before_migration(path, newest_schema()).await?;
         }
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -42,7 +43,9 @@ impl Store {
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("recursive_triggers", "on");
+            .pragma("recursive_triggers", "on")
+            // What is removed or erased is overwritten, not just forgotten.
+            .pragma("secure_delete", "on");
         let writer = pool(1).connect_with(writing).await.map_err(|e| failed(path, e))?;
         MIGRATIONS.run(&writer).await.map_err(|source| match source {
             MigrateError::Execute(error) => failed(path, error),
@@ -51,6 +54,18 @@ impl Store {
         seal::seal_older(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
         Ok(Self { writer, readers, holds_virtual_time: false })
+    }
+
+    /// Opens a database that may be in use, for reading alone: nothing is made or migrated, and every write fails.
+    ///
+    /// # Errors
+    /// [`StoreError`] that names the file and what to do.
+    pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let _held = HeldTime::begin();
+        look(path).await?.close().await.map_err(|error| failed(path, error))?;
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        let readers = pool(READERS).connect_with(options).await.map_err(|error| failed(path, error))?;
+        Ok(Self { writer: readers.clone(), readers, holds_virtual_time: false })
     }
 }
 
@@ -74,7 +89,7 @@ fn create(path: &Path) -> Result<bool, StoreError> {
 }
 
 /// Looks at an existing file without writing to it, so that a file which is not ours stays as it is.
-async fn check(path: &Path) -> Result<(), StoreError> {
+async fn check(path: &Path) -> Result<Look, StoreError> {
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
@@ -82,26 +97,49 @@ async fn check(path: &Path) -> Result<(), StoreError> {
         .connect()
         .await
         .map_err(|e| failed(path, e))?;
-    let found = schema_version(&mut connection).await.map_err(|error| match failed(path, error) {
+    let schema = known_schema(path, &mut connection).await?;
+    connection.close().await.map_err(|e| failed(path, e))?;
+    Ok(match schema {
+        Schema::Version(found) if found < newest_schema() => Look::Older,
+        _ => Look::Ready,
+    })
+}
+
+/// Whether a migration is due that could lose something.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    Ready,
+    Older,
+}
+
+/// The schema of a file that this program can read.
+pub(super) async fn known_schema(path: &Path, connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
+    let found = schema_version(connection).await.map_err(|error| match failed(path, error) {
         // The statements are right, so the schema is not: a format or a text that this SQLite cannot read.
         StoreError::Open { path, source: sqlx::Error::Database(reason) } if reason.code().as_deref() == Some("1") => {
             StoreError::Damaged { path, reason: reason.to_string() }
         }
         other => other,
     })?;
-    connection.close().await.map_err(|e| failed(path, e))?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = newest_schema();
     match found {
         Schema::Version(found) if found > known => Err(StoreError::Newer { path: path.to_owned(), found, known }),
         Schema::Foreign => Err(StoreError::Damaged {
             path: path.to_owned(),
             reason: "it is the database of another program".to_owned(),
         }),
-        Schema::Version(_) | Schema::Empty => Ok(()),
+        Schema::Version(_) | Schema::Empty => Ok(found),
     }
 }
 
-enum Schema {
+/// Version of the schema that this program makes.
+pub(super) fn newest_schema() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schema {
     Empty,
     Version(i64),
     Foreign,
@@ -123,7 +161,8 @@ async fn schema_version(connection: &mut SqliteConnection) -> Result<Schema, sql
     Ok(Schema::Version(version.unwrap_or(0)))
 }
 
-fn failed(path: &Path, error: sqlx::Error) -> StoreError {
+/// What an error says about the file.
+pub(super) fn failed(path: &Path, error: sqlx::Error) -> StoreError {
     let path = path.to_owned();
     match classify(&error) {
         Class::Busy => StoreError::Locked { path },

@@ -1,0 +1,156 @@
+//! How long what is kept, as the owner sets it.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+
+use serde::Deserialize;
+
+use crate::attribution::EventKind;
+use crate::clock::UnixMillis;
+use crate::protocol::DoorEvent;
+
+/// Events are kept at least a week: so long a clock that jumps must run before it is believed.
+const LEAST_DAYS: u32 = 7;
+/// Observations prove that the clock did not jump, so they are needed for longer.
+const LEAST_DAYS_OF_OBSERVATIONS: u32 = 14;
+/// Longer is for ever.
+const MOST_DAYS: u32 = 36_500;
+
+/// How long something is kept after the gateway learned of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub enum Keep {
+    /// Always.
+    Forever,
+    /// So many days.
+    Days(u32),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number of days or \"forever\"")]
+enum Written {
+    Days(u32),
+    Word(String),
+}
+
+impl TryFrom<Written> for Keep {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Days(days @ LEAST_DAYS..=MOST_DAYS) => Ok(Self::Days(days)),
+            Written::Word(word) if word == "forever" => Ok(Self::Forever),
+            Written::Days(days) => {
+                Err(format!("{days} is not from {LEAST_DAYS} to {MOST_DAYS} days; for longer write \"forever\""))
+            }
+            Written::Word(word) => Err(format!("{word:?} is neither a number of days nor \"forever\"")),
+        }
+    }
+}
+
+impl Keep {
+    /// What was learned before this moment is due; `None` if nothing ever is.
+    pub(super) fn cutoff(self, now: UnixMillis) -> Option<UnixMillis> {
+        match self {
+            Self::Forever => None,
+            Self::Days(days) => Some(now.before(std::time::Duration::from_secs(u64::from(days) * 24 * 60 * 60))),
+        }
+    }
+}
+
+impl Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forever => f.write_str("forever"),
+            Self::Days(days) => write!(f, "{days} days"),
+        }
+    }
+}
+
+/// The owner's rules, `[retention]` in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenRules")]
+pub struct RetentionRules {
+    /// Events of kinds that have no rule of their own, and intents that no event refers to.
+    pub events: Keep,
+    /// Events by kind ([`EventKind::name`]).
+    pub kinds: BTreeMap<String, Keep>,
+    /// States as they were read from the locks. The last one of each lock always stays.
+    pub observations: Keep,
+}
+
+impl Default for RetentionRules {
+    fn default() -> Self {
+        Self { events: Keep::Forever, kinds: BTreeMap::new(), observations: Keep::Days(90) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRules {
+    events: Option<Keep>,
+    #[serde(default)]
+    kinds: BTreeMap<String, Keep>,
+    observations: Option<Keep>,
+}
+
+impl TryFrom<WrittenRules> for RetentionRules {
+    type Error = String;
+
+    fn try_from(written: WrittenRules) -> Result<Self, String> {
+        let default = Self::default();
+        let rules = Self {
+            events: written.events.unwrap_or(default.events),
+            kinds: written.kinds,
+            observations: written.observations.unwrap_or(default.observations),
+        };
+        if let Some(kind) = rules.kinds.keys().find(|kind| !known_kinds().contains(&kind.as_str())) {
+            return Err(format!("there is no kind of event {kind:?}; there are {}", known_kinds().join(", ")));
+        }
+        match rules.observations {
+            Keep::Days(days) if days < LEAST_DAYS_OF_OBSERVATIONS => {
+                Err(format!("observations are needed for at least {LEAST_DAYS_OF_OBSERVATIONS} days, not {days}"))
+            }
+            _ => Ok(rules),
+        }
+    }
+}
+
+impl RetentionRules {
+    /// Whether any event can ever be due.
+    pub(super) fn remove_events(&self) -> bool {
+        self.kinds.values().chain([&self.events]).any(|keep| *keep != Keep::Forever)
+    }
+}
+
+impl Display for RetentionRules {
+    /// The rules for events, as a record quotes them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, keep) in &self.kinds {
+            write!(f, "{kind} {keep}, ")?;
+        }
+        write!(f, "others {}", self.events)
+    }
+}
+
+fn known_kinds() -> [&'static str; 16] {
+    [
+        EventKind::LockAction,
+        EventKind::KeypadAction,
+        EventKind::Door(DoorEvent::Opened),
+        EventKind::Ring,
+        EventKind::Calibration,
+        EventKind::Initialisation,
+        EventKind::Logging(true),
+        EventKind::DoorSensorLogging(true),
+        EventKind::FirmwareUpdate,
+        EventKind::StateChange,
+        EventKind::IntentFailed,
+        EventKind::Gap,
+        EventKind::Reset,
+        EventKind::UnknownEntry(0),
+        EventKind::Retention,
+        EventKind::Erasure,
+    ]
+    .map(EventKind::name)
+}
