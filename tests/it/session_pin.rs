@@ -18,7 +18,9 @@ fn s(seconds: u64) -> Duration {
 fn with_wrong_pin() -> Pair {
     let lock = SimLockConfig { pin_attempts: 3, pin_lockout: 365 * DAY, ..SimLockConfig::family(NUKI_ID) };
     // Weeks are long; a lock that is heard twice a minute makes them no shorter for it.
-    Pair { beacon_every: s(30), ..Pair::with(lock, Some(Pin::new(4321))) }
+    let mut pair = Pair::with(lock, Some(Pin::new(4321)));
+    pair.beacon_every = s(30);
+    pair
 }
 
 fn somebody(pair: &mut Pair, n: u32) {
