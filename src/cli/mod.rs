@@ -1,8 +1,10 @@
 //! The command line: thin, one file per command.
 
+mod clock;
 mod demo;
 mod history;
 mod pair;
+mod pin;
 mod run;
 pub mod sim;
 mod token;
@@ -30,6 +32,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say who was at the door
     History(history::HistoryArgs),
+    /// Set the security PIN of a paired lock; a running gateway notices
+    Pin(pin::PinArgs),
+    /// Show the clock of each lock beside this computer's, or set it
+    Clock(clock::ClockArgs),
     /// Print the token for the Bridge API
     Token(DataArgs),
     /// Serve a simulated lock on unix sockets, for radios in other processes
@@ -94,6 +100,8 @@ pub fn main() -> ExitCode {
             Command::Pair(args) => pair::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
+            Command::Pin(args) => pin::run(args).await,
+            Command::Clock(args) => clock::run(args).await,
             Command::Token(args) => token::run(&args),
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,
