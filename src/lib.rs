@@ -34,6 +34,8 @@ pub mod gateway;
 #[cfg(feature = "daemon")]
 pub mod http;
 #[cfg(feature = "daemon")]
+pub mod pins;
+#[cfg(feature = "daemon")]
 pub mod secrets;
 #[cfg(feature = "daemon")]
 pub mod store;

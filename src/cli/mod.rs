@@ -1,8 +1,10 @@
 //! The command line: thin, one file per command.
 
+mod clock;
 mod demo;
 mod history;
 mod pair;
+mod pin;
 mod run;
 pub mod sim;
 mod token;
@@ -34,6 +36,10 @@ enum Command {
     History(history::HistoryArgs),
     /// Check that nothing in the event log was changed, removed or slipped in; exit code 1 if something was
     Verify(verify::VerifyArgs),
+    /// Set the security PIN of a paired lock; a running gateway notices
+    Pin(pin::PinArgs),
+    /// Show the clock of each lock beside this computer's, or set it
+    Clock(clock::ClockArgs),
     /// Print the token for the Bridge API
     Token(DataArgs),
     /// Push events to programs: add, look after and remove their receivers
@@ -102,6 +108,8 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
             Command::Verify(args) => return verify::run(args).await,
+            Command::Pin(args) => pin::run(args).await,
+            Command::Clock(args) => clock::run(args).await,
             Command::Token(args) => token::run(&args),
             Command::Webhook(command) => webhook::run(command).await,
             Command::Sim(args) => tokio::select! {

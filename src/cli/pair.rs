@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::{DataArgs, fresh_seed};
 use crate::clock::Clock;
@@ -14,6 +15,7 @@ use crate::protocol::beacon::{Family, NukiId, PairingMode, device_name};
 use crate::protocol::crypto::Pin;
 use crate::protocol::gatt::Generation;
 use crate::secrets::{LockSecret, Secrets};
+use crate::store::Store;
 use crate::transport::bluez::{BluezOptions, BluezTransport};
 
 /// The name in the lock's user list; short, because the lock appends the intent's mark to it.
@@ -81,6 +83,10 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
         pin,
     });
     secrets.save().context("the lock is paired, but its key could not be kept; pair again")?;
+    if pin.is_some() && args.data.database().exists() {
+        // Paired again with a PIN: the tries with the one before are over.
+        Store::open(&args.data.database()).await?.forget_pin_tries(found.nuki_id).await?;
+    }
     println!("Paired with {name}: authorization {}. Start the gateway with `keyturner run`.", authorization.auth_id);
     if generation == Generation::Gen5 {
         println!("This lock has no bridge role, so it does not say when something changed.");
@@ -90,11 +96,17 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
 
 /// A PIN of 4 or 6 digits from a file.
 fn read_pin(path: &std::path::Path) -> anyhow::Result<Pin> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the PIN from {}", path.display()))?;
+    Ok(Pin::new(read_digits(path)?.parse().context("the PIN is no number")?))
+}
+
+/// 4 or 6 digits from a file.
+pub(super) fn read_digits(path: &std::path::Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.with_context(|| format!("cannot read the PIN from {}", path.display()))?;
     let digits = text.trim();
     if !(digits.len() == 4 || digits.len() == 6) || !digits.bytes().all(|b| b.is_ascii_digit()) {
         // The content is not shown: it may be a PIN with a typo.
         bail!("{} must hold nothing but the security PIN: 4 digits, or 6 for a 5th-generation lock", path.display());
     }
-    Ok(Pin::new(digits.parse().context("the PIN is no number")?))
+    Ok(Zeroizing::new(digits.to_owned()))
 }

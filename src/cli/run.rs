@@ -16,6 +16,7 @@ use crate::daemon::{Daemon, Parts};
 use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
 use crate::http::{BridgeIdentity, Token};
+use crate::pins;
 use crate::secrets::{LockSecret, Secrets};
 use crate::store::Store;
 use crate::transport::bluez::{BluezOptions, BluezTransport};
@@ -41,8 +42,13 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         config.listen = listen;
     }
     config.adapter = args.adapter.or(config.adapter);
-    let secrets = Secrets::load_or_create(&args.data.data)?;
+    // Makes the directory at the first start.
+    Secrets::load_or_create(&args.data.data)?;
     let _only_one = claim(&args.data.data)?;
+    let store = Store::open(&args.data.database()).await?;
+    // In this order, a PIN that is set meanwhile is noticed.
+    let pins_set = store.pins_set().await?;
+    let secrets = Secrets::load_or_create(&args.data.data)?;
     let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
         warn!("no lock is paired yet; run `keyturner pair`, then start again");
@@ -55,7 +61,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
             known: locks.iter().map(|lock| lock.address).collect(),
         })),
         locks,
-        store: Store::open(&args.data.database()).await?,
+        store: store.clone(),
         webhook_secrets: webhook_secrets(&args.data.data),
         tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
@@ -65,6 +71,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     .await?;
     info!(address = %daemon.address(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
+    let pins = tokio::spawn(pins::watch(args.data.data, store, daemon.gateway(), pins_set));
     let mut signal_error = None;
     daemon
         .run_until(async {
@@ -72,6 +79,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
             notify(&[sd_notify::NotifyState::Stopping]);
         })
         .await?;
+    pins.abort();
     info!("stopped");
     signal_error.map_or(Ok(()), |error| Err(error).context("cannot wait for signals"))
 }

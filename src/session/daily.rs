@@ -10,6 +10,7 @@ use super::directory::{DirectoryPolicy, Why};
 use super::due::{Due, Read};
 use super::exchange::{Exchange, Job};
 use super::io::{Anchor, ClockNotSet, Input, LogAccess, Output, SessionConfig, upkeep};
+use super::logs::Wrap;
 use super::pin::PinGate;
 use super::policy::{Backoff, BeaconPolicy};
 use super::timers::{Timer, TimerTable};
@@ -57,8 +58,10 @@ pub struct Session {
     pub(super) doubts_log: bool,
     /// The newest index the log was heard to have.
     pub(super) newest: Option<LogIndex>,
-    /// The log must be read from its top down.
-    pub(super) read_back: bool,
+    /// Whether its numbers have begun anew.
+    pub(super) wrap: Wrap,
+    /// Why people and codes are to be read when the budget allows.
+    pub(super) directory_later: Option<Why>,
     /// When a link was there last.
     pub(super) last_link: Option<Duration>,
     /// When people and codes may be read.
@@ -104,7 +107,8 @@ impl Session {
             anchor: config.anchor.filter(|anchor| anchor.index == config.cursor),
             doubts_log: true,
             newest: None,
-            read_back: false,
+            wrap: Wrap::No,
+            directory_later: None,
             last_link: None,
             directory: DirectoryPolicy::default(),
             clock_wish: None,
@@ -206,6 +210,7 @@ impl Session {
         match self.directory.ask(why, now) {
             None => {
                 self.timers.stop(Timer::Directory);
+                self.directory_later = None;
                 for read in [Read::Codes, Read::Users] {
                     self.want(read);
                 }
@@ -214,7 +219,11 @@ impl Session {
                 }
             }
             Some(at) => {
-                self.timers.set(Timer::Directory, at);
+                // A stranger can wait for what is certain, not the other way round.
+                if why != Why::Stranger || self.directory_later.is_none() {
+                    self.directory_later = Some(why);
+                    self.timers.set(Timer::Directory, at);
+                }
                 self.outputs.push_back(Output::DirectoryLater);
             }
         }
@@ -264,7 +273,11 @@ impl Session {
             }
             Timer::AnswerDeadline => self.on_answer_deadline(now),
             Timer::PinAgain => self.on_pin_again(now),
-            Timer::Directory => self.want_directory(Why::Configuration, now),
+            Timer::Directory => {
+                if let Some(why) = self.directory_later.take() {
+                    self.want_directory(why, now);
+                }
+            }
             Timer::ClockDeadline => {
                 self.finish_clock(Err(ClockNotSet::Unreachable));
                 if self.is_doing(|job| matches!(job, Job::SetClock)) {

@@ -43,7 +43,7 @@ pub(super) enum Job {
     /// How long a list is.
     Count { of: Read, announced: Option<u16> },
     /// The log from its newest entry down, because its numbers have begun anew while older entries stand behind them.
-    LogBack { entries: Vec<LogEntry>, page_start: usize },
+    LogBack { entries: Vec<LogEntry>, top: Option<LogIndex>, page_start: usize },
     /// Set the clock.
     SetClock,
     /// A lock action.
@@ -119,11 +119,10 @@ impl Job {
             Self::States => Read::States,
             Self::Config => Read::Config,
             Self::NewestLogIndex { .. } => Read::Newest,
-            Self::Log { .. } => Read::Log,
+            Self::Log { .. } | Self::LogBack { .. } => Read::Log,
             Self::Users(_) => Read::Users,
             Self::Codes(_) => Read::Codes,
             Self::Count { of, .. } => *of,
-            Self::LogBack { .. } => Read::Newest,
             Self::SetClock | Self::Action => return None,
         })
     }

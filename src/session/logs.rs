@@ -21,8 +21,22 @@ use crate::protocol::log::{LogEntry, LogEntryCount, LogIndex};
 const ABSENCE: Duration = Duration::from_secs(13 * 60 * 60);
 /// A cursor this near to the end of the numbers may be followed by 1 without the log having been cleared.
 const NEAR_THE_END: LogIndex = LogIndex::MAX - 1_000_000;
+/// Behind a cursor below this, a number near the end is one of the numbering before.
+const NEAR_THE_BEGINNING: LogIndex = 1_000_000;
 /// No lock is known to keep more.
 const MAX_BACK: usize = 10_000;
+
+/// Whether the numbers of the log have begun anew behind the highest one. Nobody knows what a lock does then; this
+/// reads every entry once whether "behind" means a higher number or a later place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrap {
+    /// No.
+    No,
+    /// The newest number is low and ours was near the end: what is left of the old numbering is read first.
+    Suspected,
+    /// Entries of both numberings may stand in the log, so it is read from its top down.
+    Known,
+}
 
 impl Session {
     /// A link is up: is it after an absence, and is it time to ask how long the lists are?
@@ -32,6 +46,9 @@ impl Session {
     }
 
     pub(super) fn log_job(&self) -> Job {
+        if self.wrap == Wrap::Known {
+            return Job::LogBack { entries: Vec::new(), top: None, page_start: 0 };
+        }
         let anchor = self.anchor.filter(|anchor| self.doubts_log && anchor.index == self.cursor && self.cursor > 0);
         Job::Log { start: self.cursor, entries: Vec::new(), anchor, is_void: false }
     }
@@ -58,6 +75,11 @@ impl Session {
                 let newest = self.newest.map_or(entry.index, |newest| newest.max(entry.index));
                 self.restart_log(Some(newest));
             }
+            return true;
+        }
+        if entry.index > NEAR_THE_END && (1..NEAR_THE_BEGINNING).contains(start) {
+            *is_void = true;
+            self.wrap = Wrap::Known;
             return true;
         }
         let position = entries.last().map_or(*start, |last| last.index);
@@ -94,8 +116,8 @@ impl Session {
             None => self.cursor > 0 && announced == Some(0) && self.log_access == LogAccess::Readable,
         };
         if is_cleared && self.cursor > NEAR_THE_END && newest.is_some() {
-            self.read_back = true;
-            return self.want(Read::Newest);
+            self.wrap = Wrap::Suspected;
+            return self.want(Read::Log);
         }
         if is_cleared {
             self.restart_log(newest);
@@ -109,26 +131,49 @@ impl Session {
         }
     }
 
-    /// The next look at the newest entries.
-    pub(super) fn newest_job(&self) -> Job {
-        if self.read_back {
-            Job::LogBack { entries: Vec::new(), page_start: 0 }
-        } else {
-            Job::NewestLogIndex { newest: None, announced: None }
+    /// A page from the cursor upwards has ended.
+    pub(super) fn on_log_page(&mut self, entries: Vec<LogEntry>, now: Duration) {
+        let is_last = entries.len() < usize::from(LOG_PAGE);
+        let has_more = !is_last || self.wrap == Wrap::Suspected;
+        if is_last && self.wrap == Wrap::Suspected {
+            self.wrap = Wrap::Known;
+        }
+        if has_more {
+            self.want(Read::Log);
+        }
+        self.hand_on(entries, !has_more);
+        if !has_more {
+            self.log_searched(now);
         }
     }
 
-    /// A page from the top down has ended. Entries of the numbering before may stand behind those of the new one, so
-    /// that reading upwards from the oldest would store them twice.
+    /// True if it belongs to what is new: the numbers fall from the top of the log, down to the cursor, or to where
+    /// they rise because the numbering before begins.
+    pub(super) fn on_log_entry_back(&mut self, entry: LogEntry) -> bool {
+        let cursor = self.cursor;
+        let Some(Exchange { job: Job::LogBack { entries, top, page_start }, .. }) = &mut self.exchange else {
+            return false;
+        };
+        let floor = if *top.get_or_insert(entry.index) < cursor { 0 } else { cursor };
+        let is_lower = entries.last().is_none_or(|last| entry.index < last.index) && entry.index > floor;
+        if !is_lower || entries.len() >= page_start.saturating_add(usize::from(LOG_PAGE)) {
+            return false;
+        }
+        entries.push(entry);
+        true
+    }
+
+    /// A page from the top down has ended.
     pub(super) fn on_log_back(&mut self, entries: Vec<LogEntry>, page_start: usize, now: Duration) {
         let is_full = entries.len() - page_start >= usize::from(LOG_PAGE) && entries.len() < MAX_BACK;
         if is_full {
             let page_start = entries.len();
-            return self.begin(Job::LogBack { entries, page_start }, now);
+            let top = entries.first().map(|entry| entry.index);
+            return self.begin(Job::LogBack { entries, top, page_start }, now);
         }
-        self.read_back = false;
-        let newest = entries.first().map(|entry| entry.index);
-        self.restart_log(newest);
+        if let Some(newest) = entries.first().map(|entry| entry.index).filter(|newest| *newest < self.cursor) {
+            self.restart_log(Some(newest));
+        }
         self.hand_on(entries.into_iter().rev().collect(), true);
         self.log_searched(now);
     }

@@ -6,7 +6,7 @@ use super::action::BUSY_PAUSE;
 use super::daily::Session;
 use super::directory::Why;
 use super::due::Read;
-use super::exchange::{Exchange, Job, LOG_PAGE, Stage};
+use super::exchange::{Exchange, Job, Stage};
 use super::io::Output;
 use super::timers::Timer;
 use crate::protocol::crypto::Pin;
@@ -57,15 +57,7 @@ impl Session {
                 true
             }
             (Reply::LogEntry(entry), Job::Log { .. }) => self.on_log_entry(entry, now),
-            (Reply::LogEntry(entry), Job::LogBack { entries, page_start }) => {
-                // From the top down as far as the numbers fall; where they rise, the numbering before begins.
-                let is_lower = entries.last().is_none_or(|last| entry.index < last.index);
-                let has_room = entries.len() < page_start.saturating_add(usize::from(LOG_PAGE));
-                if is_lower && has_room {
-                    entries.push(entry);
-                }
-                is_lower && has_room
-            }
+            (Reply::LogEntry(entry), Job::LogBack { .. }) => self.on_log_entry_back(entry),
             (Reply::AuthorizationEntryCount(count), Job::Count { of: Read::UserCount, announced })
             | (Reply::KeypadCodeCount(count), Job::Count { of: Read::CodeCount, announced }) => {
                 *announced = Some(count);

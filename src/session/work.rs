@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::action::Action;
 use super::daily::Session;
 use super::due::Read;
-use super::exchange::{Exchange, Job, LOG_PAGE, List};
+use super::exchange::{Exchange, Job, List};
 use super::timers::Timer;
 
 /// The lock answers within a few connection intervals; peers allow 3 to 4 s.
@@ -39,7 +39,7 @@ impl Session {
             Read::States => Job::States,
             Read::Codes => Job::Codes(List::new()),
             Read::Users => Job::Users(List::new()),
-            Read::Newest => self.newest_job(),
+            Read::Newest => Job::NewestLogIndex { newest: None, announced: None },
             Read::Log => self.log_job(),
             Read::Config => Job::Config,
             Read::UserCount | Read::CodeCount => Job::Count { of: read, announced: None },
@@ -98,19 +98,10 @@ impl Session {
         }
         match exchange.job {
             Job::NewestLogIndex { newest, announced } => self.on_newest(newest, announced),
-            Job::LogBack { entries, page_start } => self.on_log_back(entries, page_start, now),
+            Job::LogBack { entries, page_start, .. } => self.on_log_back(entries, page_start, now),
             // Read again from the new cursor.
             Job::Log { is_void: true, .. } => self.want(Read::Log),
-            Job::Log { entries, .. } => {
-                let end = entries.len() < usize::from(LOG_PAGE);
-                if !end {
-                    self.want(Read::Log);
-                }
-                self.hand_on(entries, end);
-                if end {
-                    self.log_searched(now);
-                }
-            }
+            Job::Log { entries, .. } => self.on_log_page(entries, now),
             Job::Users(list) if list.has_more() => self.begin(Job::Users(list.next_page()), now),
             Job::Users(list) => self.on_users(list, now),
             Job::Codes(list) if list.has_more() => self.begin(Job::Codes(list.next_page()), now),

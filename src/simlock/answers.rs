@@ -10,6 +10,7 @@ use crate::protocol::{Command, ErrorCode, IdType, StatusCode};
 
 use super::SimLock;
 use super::commands::Sender;
+use super::fault::take;
 use super::io::{LinkId, Moment};
 use super::log::ActivityLog;
 
@@ -125,7 +126,8 @@ impl SimLock {
         let wanted = own.into_iter().chain(others).filter(|entry| filter.is_none_or(|f| entry.id_type == f));
         let all: Vec<Vec<u8>> = wanted.map(|entry| entry.encode()).collect();
         self.send_count(to, Command::AuthorizationEntryCount, all.len());
-        self.send_list(to, Command::AuthorizationEntry, all.into_iter().skip(offset).take(count));
+        let page = self.page(all, offset, count);
+        self.send_list(to, Command::AuthorizationEntry, page);
         Ok(())
     }
 
@@ -133,8 +135,17 @@ impl SimLock {
         let (offset, count) = window(body)?;
         let all: Vec<Vec<u8>> = self.keypad.all().iter().map(|code| code.entry.encode(code.digits)).collect();
         self.send_count(to, Command::KeypadCodeCount, all.len());
-        self.send_list(to, Command::KeypadCode, all.into_iter().skip(offset).take(count));
+        let page = self.page(all, offset, count);
+        self.send_list(to, Command::KeypadCode, page);
         Ok(())
+    }
+
+    fn page(&mut self, all: Vec<Vec<u8>>, offset: usize, count: usize) -> Vec<Vec<u8>> {
+        let mut page: Vec<_> = all.into_iter().skip(offset).take(count).collect();
+        if page.len() > 1 && take(&mut self.faults.short_list) {
+            page.remove(0);
+        }
+        page
     }
 
     fn send_count(&mut self, to: Sender, command: Command, count: usize) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::crypto::Pin;
+use crate::protocol::log::LogIndex;
 use crate::protocol::users::{CodeDigits, TimeLimit};
 use crate::protocol::{IdType, LockAction, LockState};
 
@@ -118,6 +119,8 @@ pub struct SimLockConfig {
     pub battery_percent: u8,
     /// Log entries kept.
     pub log_capacity: usize,
+    /// Number of the first log entry; behind the highest number comes 1 again.
+    pub log_start: LogIndex,
     /// What goes wrong from the start.
     pub faults: Faults,
 }
@@ -155,6 +158,7 @@ impl SimLockConfig {
             timezone_offset: 0,
             battery_percent: 84,
             log_capacity: 1000,
+            log_start: 1,
             faults: Faults::default(),
         }
     }

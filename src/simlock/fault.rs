@@ -21,9 +21,15 @@ pub enum Fault {
     StuckBeacon(bool),
     /// Log data is filled up to 5 bytes, or no longer is.
     LogPadding(bool),
+    /// The next list of people or codes comes without its first entry, though it was announced.
+    ShortList,
+    /// The configuration counter moves with every state that is read, or no longer does.
+    RestlessCounter(bool),
+    /// The configuration counter moves with nothing, or moves again.
+    FrozenCounter(bool),
 }
 
-/// What goes wrong next; everything is used up by happening once, but for the last two.
+/// What goes wrong next; everything is used up by happening once, but for those that are switched on and off.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     /// See [`Fault::DropAfterAccepted`].
@@ -44,6 +50,12 @@ pub struct Faults {
     pub stuck_beacon: bool,
     /// See [`Fault::LogPadding`].
     pub log_padding: bool,
+    /// See [`Fault::ShortList`].
+    pub short_list: bool,
+    /// See [`Fault::RestlessCounter`].
+    pub restless_counter: bool,
+    /// See [`Fault::FrozenCounter`].
+    pub frozen_counter: bool,
 }
 
 impl Faults {
@@ -58,6 +70,9 @@ impl Faults {
             Fault::MotorBlocked => self.motor_blocked = true,
             Fault::StuckBeacon(on) => self.stuck_beacon = on,
             Fault::LogPadding(on) => self.log_padding = on,
+            Fault::ShortList => self.short_list = true,
+            Fault::RestlessCounter(on) => self.restless_counter = on,
+            Fault::FrozenCounter(on) => self.frozen_counter = on,
         }
     }
 }

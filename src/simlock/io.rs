@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::protocol::gatt::Characteristic;
 
 use super::fault::Fault;
+use super::owner::Owner;
 use super::people::Person;
 
 /// A point in time on both clocks of the host.
@@ -81,6 +82,10 @@ pub enum Input {
     PairingMode(bool),
     /// The lock's clock is set to these seconds since 1970.
     SetClock(i64),
+    /// The log is cleared, and its numbers begin anew.
+    ClearLog,
+    /// The owner changes something with the vendor's app.
+    Owner(Owner),
     /// Something shall go wrong.
     Fault(Fault),
 }

@@ -10,7 +10,7 @@ use crate::protocol::pairing::name_as_stored;
 /// Bytes of data to which some firmware fills entries up.
 const PADDED_DATA: usize = 5;
 
-/// A ring of entries; the index never repeats.
+/// A ring of entries; the index rises by one with each, and begins anew at 1 behind the highest number.
 #[derive(Debug)]
 pub(super) struct ActivityLog {
     entries: VecDeque<LogEntry>,
@@ -20,8 +20,14 @@ pub(super) struct ActivityLog {
 }
 
 impl ActivityLog {
-    pub(super) const fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity, next_index: 1, enabled: true }
+    pub(super) const fn new(capacity: usize, next_index: LogIndex) -> Self {
+        Self { entries: VecDeque::new(), capacity, next_index, enabled: true }
+    }
+
+    /// Everything is forgotten, and the numbers begin anew.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.next_index = 1;
     }
 
     pub(super) const fn entries(&self) -> &VecDeque<LogEntry> {
@@ -30,7 +36,8 @@ impl ActivityLog {
 
     pub(super) fn write(&mut self, timestamp: Option<DeviceTime>, auth_id: AuthId, name: &str, kind: LogEntryKind) {
         let index = self.next_index;
-        self.next_index = index.saturating_add(1);
+        // 0 is no number: a request that begins there begins at the end of the log.
+        self.next_index = index.checked_add(1).unwrap_or(1);
         if self.entries.len() >= self.capacity {
             self.entries.pop_front();
         }

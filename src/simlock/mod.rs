@@ -15,6 +15,7 @@ mod limits;
 mod link;
 mod log;
 mod motion;
+mod owner;
 mod pairing;
 mod people;
 mod people_act;
@@ -26,6 +27,7 @@ pub use config::{CodeConfig, Pieces, SimLockConfig, UserConfig};
 pub use fault::{Fault, Faults};
 pub use io::{Advertising, Input, LinkId, Moment, Output};
 pub use keypad::KeypadRecord;
+pub use owner::Owner;
 pub use people::{DoorMove, Person, Refusal, Turn};
 pub use users::UserRecord;
 
@@ -129,7 +131,7 @@ impl SimLock {
             clock_offset: 0,
             users,
             keypad,
-            log: ActivityLog::new(config.log_capacity),
+            log: ActivityLog::new(config.log_capacity, config.log_start),
             bolt: Bolt::new(config.lock_state),
             door_open: config.door_open,
             pin: PinGuard::new(config.pin, config.pin_attempts, config.pin_lockout),
@@ -176,6 +178,8 @@ impl SimLock {
             Input::Person(person) => self.refusal = self.person(person, now).err(),
             Input::PairingMode(on) => self.set_pairing_mode(on, now),
             Input::SetClock(unix_seconds) => self.clock_offset = unix_seconds.saturating_sub(now.unix_seconds),
+            Input::Owner(act) => self.owner(act, now),
+            Input::ClearLog => self.log.clear(),
             Input::Fault(fault) => self.faults.apply(fault),
         }
         self.flush(now);
@@ -216,6 +220,18 @@ impl SimLock {
     #[must_use]
     pub fn is_logging(&self) -> bool {
         self.log.enabled
+    }
+
+    /// How often it refused a PIN.
+    #[must_use]
+    pub const fn pin_refusals(&self) -> u32 {
+        self.pin.refusals()
+    }
+
+    /// Its clock minus the host's, seconds.
+    #[must_use]
+    pub const fn clock_offset(&self) -> i64 {
+        self.clock_offset
     }
 
     /// Its authorizations, in order of their numbers.
@@ -299,7 +315,10 @@ impl SimLock {
     }
 
     /// Keyturner States on the wire, cut where this firmware's end.
-    fn states_payload(&self, now: Moment) -> Vec<u8> {
+    fn states_payload(&mut self, now: Moment) -> Vec<u8> {
+        if self.faults.restless_counter {
+            self.config_update_count = self.config_update_count.wrapping_add(1);
+        }
         let mut payload = self.states(now).encode();
         payload.truncate(self.config.states_len);
         payload

@@ -12,15 +12,27 @@ pub(super) struct PinGuard {
     lockout: Duration,
     wrong: u8,
     locked_until: Option<Duration>,
+    refusals: u32,
 }
 
 impl PinGuard {
     pub(super) const fn new(pin: Pin, attempts: u8, lockout: Duration) -> Self {
-        Self { pin, attempts, lockout, wrong: 0, locked_until: None }
+        Self { pin, attempts, lockout, wrong: 0, locked_until: None, refusals: 0 }
+    }
+
+    /// How often it said no, during lock-outs too.
+    pub(super) const fn refusals(&self) -> u32 {
+        self.refusals
     }
 
     /// During a lock-out not even the right PIN helps.
     pub(super) fn check(&mut self, claimed: Pin, now: Duration) -> Result<(), ErrorCode> {
+        let result = self.judge(claimed, now);
+        self.refusals = self.refusals.saturating_add(u32::from(result.is_err()));
+        result
+    }
+
+    fn judge(&mut self, claimed: Pin, now: Duration) -> Result<(), ErrorCode> {
         if self.locked_until.is_some_and(|until| now < until) {
             return Err(ErrorCode::TooManyPinAttempts);
         }

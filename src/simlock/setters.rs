@@ -62,7 +62,10 @@ impl SimLock {
         Ok(())
     }
 
-    const fn count_change(&mut self) {
+    pub(super) const fn count_change(&mut self) {
+        if self.faults.frozen_counter {
+            return;
+        }
         self.config_update_count = self.config_update_count.wrapping_add(1);
     }
 

@@ -243,6 +243,7 @@ async fn a_store_that_fails_again_and_again_does_not_try_a_wrong_pin_again() {
     house.stop().await;
     // A lock-out would refuse the right PIN too.
     house.lock.pin = Some(Pin::new(1234));
+    assert!(house.store.forget_pin_tries(NUKI_ID).await.unwrap());
     house.start().await;
     house.person(Person::ArrowKey);
     tokio::time::sleep(s(20)).await;

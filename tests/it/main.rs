@@ -42,8 +42,11 @@ mod purity;
 mod reassembly;
 #[cfg(feature = "daemon")]
 mod secrets;
+mod session_directory;
 mod session_hygiene;
+mod session_logs;
 mod session_pair;
+mod session_pin;
 #[cfg(feature = "daemon")]
 mod sim_radio;
 #[cfg(feature = "daemon")]

@@ -13,7 +13,9 @@ use keyturner::protocol::request::LockActionCommand;
 use keyturner::protocol::state::KeyturnerStates;
 use keyturner::protocol::{Command, IdType, LockAction, LockState};
 use keyturner::session::pairing::{self, Pairing, PairingConfig};
-use keyturner::session::{ActionRequest, Input, Outcome, Output, PinTries, Session, SessionConfig, intent_suffix};
+use keyturner::session::{
+    ActionRequest, Anchor, Input, Outcome, Output, PinTries, Session, SessionConfig, intent_suffix,
+};
 use keyturner::simlock::{self, Fault, LinkId, Moment, Person, SimLock, SimLockConfig};
 
 pub(crate) const NUKI_ID: u32 = 0x0A1B_2C3D;
@@ -80,12 +82,18 @@ pub(crate) struct Pair {
     pub(crate) hears_beacons: bool,
     pub(crate) auth_id: AuthId,
     key: SharedKey,
-    pin: Option<Pin>,
+    pub(crate) pin: Option<Pin>,
+    /// What is stored of tries with the PIN.
+    pub(crate) pin_tries: PinTries,
+    /// What is stored of the log.
+    anchors: BTreeMap<LogIndex, Anchor>,
     link: Option<LinkId>,
     next_link: u32,
     queue: BTreeMap<(Duration, u64), Event>,
     seq: u64,
     next_beacon: Duration,
+    /// How often the lock advertises.
+    pub(crate) beacon_every: Duration,
     advertising: Vec<u8>,
     cut: Option<Cut>,
     at_once: u32,
@@ -107,7 +115,7 @@ impl Pair {
         }
         let now = Duration::from_secs(1);
         let mut pair = Self {
-            session: session(&key, auth_id, pin, 0, now),
+            session: session(&key, auth_id, pin, (PinTries::default(), 0, None), now),
             lock,
             now,
             seen: Seen::default(),
@@ -117,11 +125,14 @@ impl Pair {
             auth_id,
             key,
             pin,
+            pin_tries: PinTries::default(),
+            anchors: BTreeMap::new(),
             link: None,
             next_link: 100,
             queue: BTreeMap::new(),
             seq: 0,
             next_beacon: now + BEACON_EVERY,
+            beacon_every: BEACON_EVERY,
             advertising,
             cut: None,
             at_once: 0,
@@ -146,7 +157,8 @@ impl Pair {
     pub(crate) fn restart(&mut self, cursor: LogIndex) {
         self.drop_link_of_lock();
         self.queue.clear();
-        self.session = session(&self.key, self.auth_id, self.pin, cursor, self.now);
+        let stored = (self.pin_tries, cursor, self.anchors.get(&cursor).copied());
+        self.session = session(&self.key, self.auth_id, self.pin, stored, self.now);
         self.input(Input::ReadState);
     }
 
@@ -228,7 +240,7 @@ impl Pair {
             self.feed_lock(simlock::Input::Tick);
         }
         if self.next_beacon <= self.now {
-            self.next_beacon = self.now + BEACON_EVERY;
+            self.next_beacon = self.now + self.beacon_every;
             self.beacon();
         }
         while let Some(((at, seq), event)) = self.queue.pop_first() {
@@ -336,13 +348,22 @@ impl Pair {
         }
     }
 
+    /// The gateway is not there for a while; it comes back with [`restart`](Self::restart).
+    pub(crate) fn drop_and_wait(&mut self, time: Duration) {
+        self.drop_link_of_lock();
+        self.queue.clear();
+        self.now += time;
+        self.feed_lock(simlock::Input::Tick);
+        self.next_beacon = self.now + self.beacon_every;
+    }
+
     fn drop_link_of_lock(&mut self) -> bool {
         let Some(link) = self.link.take() else { return false };
         self.feed_lock(simlock::Input::Disconnected { link });
         true
     }
 
-    fn feed_lock(&mut self, input: simlock::Input) {
+    pub(crate) fn feed_lock(&mut self, input: simlock::Input) {
         self.lock.handle(input, self.moment());
         while let Some(output) = self.lock.poll() {
             match output {
@@ -378,9 +399,11 @@ impl Pair {
                 }
                 Output::Observed(KeyturnerStates { lock_state, .. }) => self.seen.states.push(lock_state),
                 Output::Log { entries, end } => {
+                    self.anchors.extend(entries.iter().map(|entry| (entry.index, Anchor::from(entry))));
                     self.seen.entries.extend(entries);
                     self.seen.ends += u32::from(end);
                 }
+                Output::PinTries(tries) => self.pin_tries = tries,
                 Output::ActionAccepted { intent_id } => self.seen.accepted.push(intent_id),
                 Output::ActionFinished { intent_id, outcome } => {
                     self.seen.outcomes.push((intent_id, outcome, self.now));
@@ -404,16 +427,22 @@ impl Pair {
     }
 }
 
-fn session(key: &SharedKey, auth_id: AuthId, pin: Option<Pin>, cursor: LogIndex, now: Duration) -> Session {
+fn session(
+    key: &SharedKey,
+    auth_id: AuthId,
+    pin: Option<Pin>,
+    (pin_tries, cursor, anchor): (PinTries, LogIndex, Option<Anchor>),
+    now: Duration,
+) -> Session {
     let config = SessionConfig {
         generation: Generation::Gen1To4,
         auth_id,
         key: key.clone(),
         app_id: APP_ID,
         pin,
-        pin_tries: PinTries::default(),
+        pin_tries,
         cursor,
-        anchor: None,
+        anchor,
         seed: [now.subsec_nanos().to_le_bytes()[0]; 32],
     };
     Session::new(config, now)

@@ -1,0 +1,150 @@
+//! Reading the log after an absence: the same one, one that was overwritten, one that was cleared, one whose numbers began anew.
+
+use std::time::Duration;
+
+use keyturner::protocol::crypto::Pin;
+use keyturner::protocol::log::LogIndex;
+use keyturner::simlock::{Input, Person, SimLockConfig, Turn};
+
+use crate::support::pair::{Cut, NUKI_ID, Pair};
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn turns(pair: &mut Pair, count: usize) {
+    for _ in 0..count {
+        let turn = if pair.lock.state().lock_state == keyturner::protocol::LockState::Locked {
+            Turn::Unlock
+        } else {
+            Turn::Lock
+        };
+        pair.person(Person::ManualTurn(turn));
+    }
+}
+
+fn indexes(pair: &Pair) -> Vec<LogIndex> {
+    pair.seen.entries.iter().map(|entry| entry.index).collect()
+}
+
+fn resets(pair: &Pair) -> usize {
+    pair.seen.other.iter().filter(|other| other.starts_with("LogReset")).count()
+}
+
+fn with(capacity: usize, start: LogIndex) -> Pair {
+    let lock = SimLockConfig { log_capacity: capacity, log_start: start, ..SimLockConfig::family(NUKI_ID) };
+    Pair::with(lock, Some(Pin::new(1234)))
+}
+
+#[test]
+fn a_log_that_was_cleared_and_has_grown_past_the_cursor_is_noticed() {
+    for (before, after) in [(1, 1), (1, 2), (5, 5), (5, 6), (30, 31), (30, 300), (26, 52)] {
+        let mut pair = with(1_000, 1);
+        turns(&mut pair, before);
+        pair.rest();
+        pair.forget();
+        pair.drop_and_wait(s(100));
+        pair.feed_lock(Input::ClearLog);
+        turns(&mut pair, after);
+        pair.restart(u32::try_from(before).unwrap());
+        pair.rest();
+        assert_eq!(resets(&pair), 1, "{before} entries, then {after} others");
+        assert_eq!(indexes(&pair), (1..=u32::try_from(after).unwrap()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_same_log_is_never_taken_for_another() {
+    for (before, after) in [(1, 0), (1, 1), (5, 0), (25, 25), (24, 26), (26, 80), (100, 500)] {
+        let mut pair = with(1_000, 1);
+        turns(&mut pair, before);
+        pair.rest();
+        for _ in 0..3 {
+            pair.forget();
+            pair.drop_and_wait(s(10));
+            let cursor = pair.lock.log().back().unwrap().index;
+            turns(&mut pair, after);
+            pair.restart(cursor);
+            pair.rest();
+            assert_eq!((resets(&pair), pair.seen.entries.len()), (0, after), "{before}, then {after}");
+        }
+    }
+}
+
+#[test]
+fn a_clear_is_noticed_without_a_restart_after_an_absence() {
+    let mut pair = with(1_000, 1);
+    turns(&mut pair, 4);
+    pair.rest();
+    pair.forget();
+    pair.set_in_range(false);
+    pair.pass(s(14 * 3600));
+    pair.feed_lock(Input::ClearLog);
+    turns(&mut pair, 9);
+    pair.set_in_range(true);
+    pair.pass(s(300));
+    assert_eq!((resets(&pair), indexes(&pair)), (1, (1..=9).collect()));
+}
+
+#[test]
+fn an_overwritten_log_leaves_a_jump_and_nothing_twice() {
+    for missed in [49, 50, 51, 200] {
+        let mut pair = with(50, 1);
+        turns(&mut pair, 30);
+        pair.rest();
+        pair.forget();
+        pair.drop_and_wait(s(100));
+        turns(&mut pair, missed);
+        pair.restart(30);
+        pair.rest();
+        let newest = 30 + u32::try_from(missed).unwrap();
+        let oldest = (newest - 49).max(31);
+        assert_eq!(resets(&pair), 0);
+        assert_eq!(indexes(&pair), (oldest..=newest).collect::<Vec<_>>(), "{missed} missed");
+    }
+}
+
+#[test]
+fn numbers_that_begin_anew_are_read_once_whatever_stands_behind_them() {
+    for missed in [5, 24, 25, 26, 100, 190, 300] {
+        for cut in [None, Some(Cut::AfterIndication(30)), Some(Cut::AfterWrite(20))] {
+            let mut pair = with(200, LogIndex::MAX - 9);
+            turns(&mut pair, 10);
+            pair.rest();
+            assert_eq!(indexes(&pair).last(), Some(&LogIndex::MAX));
+            pair.forget();
+            pair.drop_and_wait(s(100));
+            turns(&mut pair, missed);
+            pair.restart(LogIndex::MAX);
+            if let Some(cut) = cut {
+                pair.cut_at(cut);
+            }
+            pair.pass(s(60));
+            let newest = u32::try_from(missed).unwrap();
+            let oldest = newest.saturating_sub(199).max(1);
+            assert_eq!(indexes(&pair), (oldest..=newest).collect::<Vec<_>>(), "{missed} missed, {cut:?}");
+            assert_eq!(resets(&pair), 1);
+            pair.pass(s(8 * 3600));
+            assert_eq!(resets(&pair), 1, "and that is that");
+        }
+    }
+}
+
+#[test]
+fn a_cursor_short_of_the_last_number_reads_up_to_it_first() {
+    let mut pair = with(200, LogIndex::MAX - 9);
+    turns(&mut pair, 5);
+    pair.rest();
+    pair.forget();
+    pair.drop_and_wait(s(100));
+    turns(&mut pair, 15);
+    pair.restart(LogIndex::MAX - 5);
+    pair.rest();
+    let mut read = indexes(&pair);
+    assert_eq!(resets(&pair), 1);
+    assert_eq!(read.iter().rev().take(10).rev().copied().collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    read.dedup();
+    read.sort_unstable();
+    read.dedup();
+    assert_eq!(read.len(), pair.seen.entries.len(), "nothing twice");
+}
