@@ -67,6 +67,8 @@ mod webhook_cli;
 #[cfg(feature = "daemon")]
 mod webhook_daemon;
 #[cfg(feature = "daemon")]
+mod webhook_patience;
+#[cfg(feature = "daemon")]
 mod webhook_queue;
 #[cfg(feature = "daemon")]
 mod webhook_receiver;

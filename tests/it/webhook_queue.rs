@@ -150,3 +150,21 @@ async fn an_event_that_is_gone_has_nothing_to_tell() {
     let f = Fixture::new().await;
     assert_eq!(f.store.told_event(99).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn an_old_backup_put_back_gives_no_new_event_a_known_key() {
+    let f = Fixture::new().await;
+    let id = add(&f.store, "a", WebhookFilter::default()).await;
+    f.store.close().await;
+    let backup = f.dir.path().join("backup.db");
+    std::fs::copy(&f.path, &backup).unwrap();
+    let mut keys = Vec::new();
+    for path in [&f.path, &backup] {
+        let store = Store::open(path).await.unwrap();
+        store.commit(&events(1, vec![by_app(1)])).await.unwrap();
+        let delivery = store.next_webhook_delivery(id).await.unwrap().unwrap();
+        assert_eq!(delivery.event_id, 1);
+        keys.push(delivery.key);
+    }
+    assert_ne!(keys[0], keys[1]);
+}

@@ -132,3 +132,14 @@ async fn a_receiver_that_speaks_no_tls_gets_nothing() {
     let heard = heard.await.unwrap();
     assert!(!heard.windows(4).any(|word| word == b"POST"), "it was spoken to in clear");
 }
+
+#[tokio::test]
+async fn a_receiver_that_never_shakes_hands_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = WebhookUrl::parse(&format!("https://localhost:{}/", listener.local_addr().unwrap().port())).unwrap();
+    let limits = SendLimits { connect: Duration::from_millis(300), total: Duration::from_hours(1) };
+    let (message, authority) = (test_message("house", SECRET, "key", NOW).unwrap(), Authority::new());
+    let to = Receiver { url: &url, ca_pem: Some(&authority.pem) };
+    let answer = HttpsPost::with_limits(limits).send(to, &message).await;
+    assert_eq!(answer, Answer::None("cannot connect in time".to_owned()));
+}
