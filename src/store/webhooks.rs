@@ -90,7 +90,7 @@ pub struct WebhookStatus {
     pub waiting: u32,
     /// So many may wait.
     pub queue_limit: u32,
-    /// Since when the oldest of them waits.
+    /// Since when the first of them waits.
     pub waiting_since: Option<i64>,
     /// Dead letters.
     pub dead: u32,
@@ -214,8 +214,9 @@ impl Store {
             "select w.*,
                     (select count(*) from webhook_deliveries d where d.webhook_id = w.id and d.state = 'waiting')
                         as waiting,
-                    (select min(d.waits_since) from webhook_deliveries d
-                     where d.webhook_id = w.id and d.state = 'waiting') as waiting_since,
+                    (select d.waits_since from webhook_deliveries d
+                     where d.webhook_id = w.id and d.state = 'waiting' order by d.event_id limit 1)
+                        as waiting_since,
                     (select count(*) from webhook_deliveries d where d.webhook_id = w.id and d.state = 'dead') as dead
              from webhooks w order by w.id",
         )

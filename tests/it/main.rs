@@ -73,3 +73,19 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+#[cfg(feature = "daemon")]
+mod webhook_cli;
+#[cfg(feature = "daemon")]
+mod webhook_daemon;
+#[cfg(feature = "daemon")]
+mod webhook_patience;
+#[cfg(feature = "daemon")]
+mod webhook_queue;
+#[cfg(feature = "daemon")]
+mod webhook_receiver;
+#[cfg(feature = "daemon")]
+mod webhook_send;
+#[cfg(feature = "daemon")]
+mod webhook_tls;
+#[cfg(feature = "daemon")]
+mod webhook_worker;

@@ -7,7 +7,7 @@ use std::path::Path;
 use keyturner::protocol::IdType;
 use keyturner::protocol::crypto::{Pin, SharedKey};
 use keyturner::protocol::gatt::Generation;
-use keyturner::secrets::{FILE_NAME, LockSecret, Secrets, SecretsError, Token};
+use keyturner::secrets::{FILE_NAME, LockSecret, Secrets, SecretsError, Token, WebhookSecret, WebhookUrl};
 use tempfile::TempDir;
 
 fn lock(nuki_id: u32) -> LockSecret {
@@ -256,5 +256,71 @@ fn tokens_that_clients_cannot_use_are_refused() {
     assert!(Token::new("a").is_some() && Token::new("ABCDEFGHIJabcdefghij").is_some());
     for bad in ["", "ABCDEFGHIJabcdefghijk", "with space", "ü", "a-b"] {
         assert!(Token::new(bad).is_none(), "{bad}");
+    }
+}
+
+fn webhook(number: i64) -> WebhookSecret {
+    WebhookSecret::new(number, WebhookUrl::parse("https://ha.example/api/webhook/4711cdcd").unwrap()).unwrap()
+}
+
+#[test]
+fn webhooks_survive_a_round_trip_and_print_nothing() {
+    let dir = TempDir::new().unwrap();
+    let mut secrets = Secrets::load_or_create(dir.path()).unwrap();
+    let (first, second) = (webhook(1), webhook(2));
+    assert_ne!(first.secret, second.secret);
+    for secret in [&first, &second] {
+        secrets.put_webhook(secret.clone());
+    }
+    let replaced = webhook(1);
+    secrets.put_webhook(replaced.clone());
+    secrets.save().unwrap();
+    let mut read = Secrets::load(dir.path()).unwrap().unwrap();
+    assert_eq!(read.webhooks(), [second.clone(), replaced.clone()]);
+    let text = format!("{read:?} {second:?} {:?}", second.url);
+    assert_no_secret(&text, &second.secret);
+    assert!(!text.contains("ha.example"), "{text}");
+
+    assert!(!read.keep_webhooks(&[1, 2, 3]));
+    assert!(read.keep_webhooks(&[1]));
+    assert_eq!(read.webhooks(), [replaced]);
+}
+
+#[test]
+fn a_file_is_newer_only_while_it_holds_webhooks() {
+    let dir = TempDir::new().unwrap();
+    let mut secrets = Secrets::load_or_create(dir.path()).unwrap();
+    let text = |secrets: &Secrets| fs::read_to_string(secrets.path()).unwrap();
+    assert!(text(&secrets).contains("\"version\": 1") && !text(&secrets).contains("webhooks"));
+    secrets.put_webhook(webhook(1));
+    secrets.save().unwrap();
+    assert!(text(&secrets).contains("\"version\": 2"));
+    secrets.keep_webhooks(&[]);
+    secrets.save().unwrap();
+    assert!(text(&secrets).contains("\"version\": 1") && !text(&secrets).contains("webhooks"));
+}
+
+#[test]
+fn hostile_webhooks_are_explained_without_repeating_them() {
+    let dir = TempDir::new().unwrap();
+    let mut secrets = Secrets::load_or_create(dir.path()).unwrap();
+    secrets.put_webhook(webhook(1));
+    secrets.save().unwrap();
+    let good = fs::read_to_string(secrets.path()).unwrap();
+    let secret = secrets.webhooks()[0].secret.to_string();
+    let entry = good.split_once("\"webhooks\": [").unwrap().1.rsplit_once(']').unwrap().0;
+    for (bad, why) in [
+        (good.replace("https://", "ftp://"), "a URL with https:// or http://"),
+        (good.replace(&secret, &secret[..19]), "20 to 64 characters"),
+        (good.replace(&secret, &format!("{secret} ")), "without spaces"),
+        (good.replace(&secret, &secret.repeat(2)), "20 to 64 characters"),
+        (good.replace(entry, &format!("{entry},{entry}")), "webhook 1 stands there twice"),
+        (good.replace("\"number\"", "\"name\": 1, \"number\""), "unknown field `name`"),
+    ] {
+        assert_ne!(bad, good);
+        fs::write(secrets.path(), &bad).unwrap();
+        let text = Secrets::load(dir.path()).unwrap_err().to_string();
+        assert!(text.contains(why), "{why}: {text}");
+        assert!(!text.contains(&secret[..19]) && !text.contains("ha.example"), "{text}");
     }
 }

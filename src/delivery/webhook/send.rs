@@ -92,12 +92,16 @@ impl HttpsPost {
         if let Some(client) = known {
             return Ok(client);
         }
+        let hint = match trust {
+            Trust::System => "; install ca-certificates, or add the receiver anew with --ca-file",
+            Trust::Nobody | Trust::Own(_) => "",
+        };
         let (limits, for_whom) = (self.limits, trust.clone());
         // Files are read and certificates parsed: not on the threads that serve the radio.
         let built = tokio::task::spawn_blocking(move || build(limits, &for_whom)).await;
         let client = built
             .map_err(|error| error.to_string())
-            .and_then(|client| client.map_err(|error| format!("no TLS: {}", root_cause(&error))))?;
+            .and_then(|client| client.map_err(|error| format!("no TLS: {}{hint}", root_cause(&error))))?;
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(trust, client.clone());
         Ok(client)
     }

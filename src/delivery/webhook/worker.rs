@@ -138,9 +138,9 @@ impl<P: WebhookPost> Worker<P> {
                 if since.elapsed() >= self.patience() {
                     return self.give_up(&delivery, &reason).await;
                 }
-                self.failed(&delivery, reason, None).await
+                Ok(self.failed(&delivery, reason, None).await)
             }
-            Verdict::Failed(reason, retry_after) => self.failed(&delivery, reason, retry_after).await,
+            Verdict::Failed(reason, retry_after) => Ok(self.failed(&delivery, reason, retry_after).await),
         }
     }
 
@@ -161,12 +161,7 @@ impl<P: WebhookPost> Worker<P> {
         Step::Continue
     }
 
-    async fn failed(
-        &mut self,
-        delivery: &WebhookDelivery,
-        error: String,
-        retry_after: Option<Duration>,
-    ) -> Result<Step, StoreError> {
+    async fn failed(&mut self, delivery: &WebhookDelivery, error: String, retry_after: Option<Duration>) -> Step {
         let webhook = self.webhook.name.as_str();
         if self.failing_since.is_none() {
             tracing::warn!(webhook, error, "a webhook is not reached; what it must be told waits");
@@ -177,14 +172,21 @@ impl<P: WebhookPost> Worker<P> {
         let at = self.tools.clock.wall();
         let give_up_before = (failing >= self.patience()).then(|| at.before(self.webhook.give_up_after));
         let failed = FailedTry { at, error, next_try_at: at.plus(wait), give_up_before };
-        let after = self.tools.store.webhook_failed(delivery, &failed).await?;
+        let after = match self.tools.store.webhook_failed(delivery, &failed).await {
+            Ok(after) => after,
+            Err(error) => {
+                // The receiver is spared all the same.
+                tracing::error!(webhook, %error, "a webhook's queue cannot be written; it waits");
+                return Step::WaitForRetry(wait);
+            }
+        };
         if after.given_up > 0 {
             tracing::warn!(webhook, events = after.given_up, "events are dead letters now: {}", failed.error);
         }
         if self.overflowed.replace(after.overflowed).is_some_and(|before| before < after.overflowed) {
             tracing::warn!(webhook, "too many events wait for a webhook; the oldest are dead letters now");
         }
-        Ok(Step::WaitForRetry(wait))
+        Step::WaitForRetry(wait)
     }
 
     async fn give_up(&mut self, delivery: &WebhookDelivery, reason: &str) -> Result<Step, StoreError> {
