@@ -227,11 +227,12 @@ impl Store {
         // One snapshot for all.
         let mut tx = self.readers.begin().await?;
         // What comes next in the log is newer than its last entry that was read.
-        let read_up_to: Option<i64> =
-            sqlx::query_scalar("select at from events where nuki_id = ? and log_index is not null order by id desc limit 1")
-                .bind(nuki_id)
-                .fetch_optional(&mut *tx)
-                .await?;
+        let read_up_to: Option<i64> = sqlx::query_scalar(
+            "select at from events where nuki_id = ? and log_index is not null order by id desc limit 1",
+        )
+        .bind(nuki_id)
+        .fetch_optional(&mut *tx)
+        .await?;
         let since = read_up_to.map_or(i64::MIN, |at| at.saturating_sub(CLOCKS_DIFFER_BY));
         let users: Vec<(AuthId, u8, String, Option<String>, bool)> = sqlx::query_as(
             "select auth_id, id_type_code, name, created, valid_until is null from authorizations
