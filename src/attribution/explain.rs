@@ -426,7 +426,9 @@ impl Act {
         if self.trigger == Trigger::Manual || states.trigger == Trigger::Manual {
             return self.trigger == states.trigger;
         }
-        states.trigger == self.trigger || states.last_action.is_some_and(|last| last.trigger == self.trigger)
+        // The last action can still be the one before, as long as the motor is on its way.
+        let is_named = states.last_action.is_some_and(|last| last.trigger == self.trigger);
+        states.trigger == self.trigger || (states.trigger == Trigger::System && is_named)
     }
 
     /// Whether this can be what the lock calls its last action.

@@ -193,7 +193,8 @@ impl Journal {
             } else {
                 // What is read before a motor is seen running is of something else; afterwards its entry can be there before its state.
                 let settled = self.trail.settled_serial(now);
-                self.moving = Some(self.moving.map_or(self.trail.serial(), |behind| behind.max(settled)));
+                let known = self.moving.filter(|_| !bolt_moved);
+                self.moving = Some(known.map_or(self.trail.serial(), |behind| behind.max(settled)));
                 self.questions.motor_runs(states.lock_state, now);
             }
         }

@@ -114,7 +114,12 @@ impl Question {
         let is_fresh = logged.zip(seen).is_some_and(|(logged, seen)| !is_after(seen, logged));
         // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
         let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
-        (is_fresh && !(can_be_logged_later && owes)) || (!can_be_logged_later && self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= SETTLED))
+        // Where a motor came to rest that did not get there, its entry does not say; another one may be on its way through here.
+        let has_failed = cause.and_then(|step| step.act).is_some_and(|act| !act.succeeded);
+        let can_go_on = has_failed && self.goes_on && is_running;
+        let wait = if has_failed { ON_THE_WAY } else { SETTLED };
+        let had_time = self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= wait);
+        (is_fresh && !(can_be_logged_later && owes)) || (!can_be_logged_later && !can_go_on && had_time)
     }
 
     /// Whether an answer that is not in the log yet will not come any more.
