@@ -143,6 +143,12 @@ impl Directory {
         renew(&mut self.codes, newer.codes);
     }
 
+    /// Whether somebody held a number who does not any more.
+    pub(super) fn has_former(&self) -> bool {
+        let users = self.users.values().any(|tenure| !tenure.former.is_empty());
+        users || self.codes.values().any(|tenure| !tenure.former.is_empty())
+    }
+
     /// No entry that may be older than the last reading is to come any more.
     pub(super) fn forget_former(&mut self) {
         forget(&mut self.users);

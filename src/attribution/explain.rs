@@ -64,6 +64,8 @@ pub(super) struct Mark {
     pub(super) cut: usize,
     /// What made the change.
     pub(super) cause: Cause,
+    /// The lock 'n' go that runs there.
+    pub(super) leaving: Option<Cause>,
 }
 
 /// The outcome of a replay.
@@ -97,6 +99,8 @@ struct Way {
     leaving: Option<Cause>,
     /// The lock 'n' go locked by itself.
     by_itself: bool,
+    /// Its entry may come next, now that it has ended.
+    owes_entry: bool,
     /// The next step's act has begun.
     under_way: bool,
     lost: usize,
@@ -121,8 +125,13 @@ pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Read
     // Of equal answers the latest: a lock that logs its own locking after a lock 'n' go is taken at its word.
     let Some(chosen) = ways.last() else { return replay.nothing(sights) };
     let marks = chosen.marks.iter().enumerate().map(|(at, mark)| {
-        let same = |way: &Way| way.marks.get(at).is_some_and(|other| replay.is_same(mark.cause, other.cause));
-        if ways.iter().all(same) { *mark } else { Mark { cause: Cause::Lost, ..*mark } }
+        let others = || ways.iter().filter_map(|way| way.marks.get(at));
+        let is_certain = others().all(|other| replay.is_same(mark.cause, other.cause));
+        Mark {
+            cause: if is_certain { mark.cause } else { Cause::Lost },
+            leaving: mark.leaving.filter(|_| others().all(|other| other.leaving == mark.leaving)),
+            ..*mark
+        }
     });
     Reading { marks: marks.collect(), ends: replay.ends(&ways) }
 }
@@ -141,6 +150,7 @@ impl Replay<'_> {
             cause: if self.start.state.is_some() { Cause::Nothing } else { Cause::Lost },
             leaving: self.start.leaving.map(|_| Cause::Start),
             by_itself: false,
+            owes_entry: false,
             under_way: self.start.under_way,
             lost: 0,
             marks: Vec::new(),
@@ -159,7 +169,7 @@ impl Replay<'_> {
 
     /// Without a way that fits: everything lies behind, nothing is known.
     fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
-        let mark = Mark { cut: self.steps.len(), cause: Cause::Lost };
+        let mark = Mark { cut: self.steps.len(), cause: Cause::Lost, leaving: None };
         Reading { marks: vec![mark; sights.len()], ends: ANYWHERE.map(|state| (state, None)).into() }
     }
 
@@ -183,13 +193,18 @@ impl Replay<'_> {
         let (first, last) = self.window(sight.time);
         let mut past = BTreeSet::new();
         let mut running = BTreeSet::new();
-        for cut in 0..=last {
+        // What contradicts the log can be a missing entry as well as a clock that was set unseen.
+        let end = if may_lose { self.steps.len() } else { last };
+        for cut in 0..=end {
+            let is_outside = !(first..=last).contains(&cut);
             running.extend(from.iter().filter(|way| way.cut == cut).cloned());
             let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
             running.extend(by_itself);
-            if cut >= first {
-                past.extend(running.iter().filter_map(|way| self.meets(way, cut, sight)));
-                past.extend(running.iter().filter_map(|way| self.meets_on_the_way(way, cut, sight)));
+            if !is_outside || may_lose {
+                let met = running.iter().flat_map(|way| {
+                    [self.meets(way, cut, sight), self.meets_on_the_way(way, cut, sight)].into_iter().flatten()
+                });
+                past.extend(met.map(|way| Way { lost: way.lost + usize::from(is_outside), ..way }));
             }
             if let Some(step) = self.steps.get(cut) {
                 running = running.iter().flat_map(|way| way.after(cut, step)).collect();
@@ -252,7 +267,7 @@ impl Replay<'_> {
             && act.succeeded
             && way.state != sight.state
             && act.trigger_agrees(states);
-        is_it.then(|| Way { under_way: true, ..way.at(cut, sight.state, Cause::Step(cut)) })
+        is_it.then(|| Way { under_way: true, ..way.clone() }.at(cut, sight.state, Cause::Step(cut)))
     }
 
     fn is_behind(&self, cause: Cause, sight: &Sight<'_>) -> bool {
@@ -308,7 +323,9 @@ impl Way {
     /// The same way, with a sight behind it.
     fn at(&self, cut: usize, state: LockState, cause: Cause) -> Self {
         let mut marks = self.marks.clone();
-        marks.push(Mark { cut, cause });
+        // One that is under way runs already, though its entry comes next.
+        let leaves = self.under_way && state == LockState::UnlockedLockNGo;
+        marks.push(Mark { cut, cause, leaving: if leaves { Some(Cause::Step(cut)) } else { self.leaving } });
         Self { cut, state, cause: Cause::Nothing, by_itself: false, marks, ..*self }
     }
 
@@ -325,6 +342,8 @@ impl Way {
             cause,
             leaving: None,
             by_itself: true,
+            // Whose it was, an entry said that is not here, or one will say that is still to come.
+            owes_entry: self.leaving.is_none(),
             ..self.clone()
         })
     }
@@ -337,6 +356,7 @@ impl Way {
                 cause: Cause::Lost,
                 leaving: None,
                 by_itself: false,
+                owes_entry: false,
                 under_way: false,
                 ..self.clone()
             });
@@ -355,6 +375,7 @@ impl Way {
                     _ => None,
                 },
                 by_itself: self.by_itself && !has_moved,
+                owes_entry: false,
                 under_way: false,
                 ..self.clone()
             }
@@ -363,6 +384,10 @@ impl Way {
         if is_leaving(act.action) && self.state == LockState::UnlockedLockNGo && !self.under_way {
             // It runs already: whether the second one starts it anew is not known.
             ways.push(self.clone());
+        }
+        if self.owes_entry && is_leaving(act.action) && act.succeeded {
+            let cause = if self.by_itself { Cause::Step(at) } else { self.cause };
+            ways.push(Self { cause, owes_entry: false, ..self.clone() });
         }
         ways
     }
@@ -401,7 +426,9 @@ impl Act {
         if self.trigger == Trigger::Manual || states.trigger == Trigger::Manual {
             return self.trigger == states.trigger;
         }
-        states.trigger == self.trigger || states.last_action.is_some_and(|last| last.trigger == self.trigger)
+        // The last action can still be the one before, as long as the motor is on its way.
+        let is_named = states.last_action.is_some_and(|last| last.trigger == self.trigger);
+        states.trigger == self.trigger || (states.trigger == Trigger::System && is_named)
     }
 
     /// Whether this can be what the lock calls its last action.

@@ -59,10 +59,12 @@ pub struct Journal {
     base: Base,
     /// The bolt when it was last seen at rest.
     rest: Option<LockState>,
-    /// What was read when the motor was last seen running, since the bolt was at rest.
+    /// What was certainly written before the motor was last seen running, since the bolt was at rest.
     moving: Option<u64>,
     /// When the log was read to its end, if that was after the last change was seen.
     ended: Option<Duration>,
+    /// Until then an entry of something that is over can still be written.
+    busy_until: Option<Duration>,
     /// Entries wait for names so long.
     names_until: Option<Duration>,
     /// Since when entries wait for the state that they led to.
@@ -104,6 +106,7 @@ impl Journal {
             names,
             moving: None,
             ended: None,
+            busy_until: None,
             names_until: None,
             state_owed: None,
             look_again: None,
@@ -152,11 +155,13 @@ impl Journal {
         if self.questions.clock_fell(states.current_time) {
             self.base.time = None;
         }
-        if self.names.shown(states.config_update_count) {
+        if self.names.shown(states.config_update_count, states.current_time) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
                 self.names_until.get_or_insert(now.saturating_add(self.config.patience));
             }
+        } else if !self.names.are_outdated() {
+            self.names_until = None;
         }
         let observation = Observation { states, before };
         let Some(known) = before else {
@@ -172,6 +177,9 @@ impl Journal {
             return self.commit(Draft { observations: vec![observation], ..Draft::default() });
         };
         let bolt_moved = known.lock_state != states.lock_state;
+        if bolt_moved {
+            self.busy_until = Some(now.saturating_add(SETTLED));
+        }
         if bolt_moved && is_rest {
             self.ask(observation, live, now);
         } else {
@@ -183,7 +191,10 @@ impl Journal {
                 self.moving = None;
                 self.seen_again(states.current_time, now);
             } else {
-                self.moving = Some(self.trail.serial());
+                // What is read before a motor is seen running is of something else; afterwards its entry can be there before its state.
+                let settled = self.trail.settled_serial(now);
+                let known = self.moving.filter(|_| !bolt_moved);
+                self.moving = Some(known.map_or(self.trail.serial(), |behind| behind.max(settled)));
                 self.questions.motor_runs(states.lock_state, now);
             }
         }
@@ -235,6 +246,7 @@ impl Journal {
 
     /// Log entries behind the cursor, ascending; `end` says that there are no more.
     pub fn handle_log(&mut self, entries: Vec<LogEntry>, end: bool, now: Duration) {
+        self.trail.reads(now);
         for entry in entries {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
             self.trail.add(entry, backfilled);
@@ -244,10 +256,15 @@ impl Journal {
         if misses || (is_outdated && self.names_until.is_none()) {
             self.outputs.push_back(Output::ReadDirectory);
             self.names_until.get_or_insert(now.saturating_add(self.config.patience));
+        } else if self.names.need_state(self.trail.held()) {
+            self.outputs.push_back(Output::ReadState);
+            self.names_until.get_or_insert(now.saturating_add(self.config.patience));
         }
         self.ended = end.then_some(now);
         if end {
-            self.names.log_ended(self.trail.serial());
+            if self.is_still(now) {
+                self.names.log_ended(self.trail.serial());
+            }
             self.caught_up = true;
             // What is not here now may only just have happened.
             self.questions.hurry(now.saturating_add(self.config.patience), true);
@@ -260,8 +277,13 @@ impl Journal {
 
     /// People and codes as the lock knows them now.
     pub fn handle_directory(&mut self, directory: Directory, now: Duration) {
-        self.names.read(directory, self.config.states.map(|states| states.config_update_count));
+        self.busy_until = Some(now.saturating_add(SETTLED));
+        self.names.read(directory);
         self.names_until = None;
+        if self.names.need_state(self.trail.held()) {
+            self.outputs.push_back(Output::ReadState);
+            self.names_until = Some(now.saturating_add(self.config.patience));
+        }
         self.settle(now);
     }
 
@@ -365,7 +387,7 @@ impl Journal {
         }
         // The bolt has moved or moves, and where it came to rest was not seen; the entry is stored with what it led to.
         self.store_idle(draft);
-        if self.trail.has_held() && self.state_owed.is_none() {
+        if self.state_owed.is_none() {
             self.state_owed = Some(now);
             if !is_moving {
                 self.outputs.push_back(Output::ReadState);
@@ -413,10 +435,11 @@ impl Journal {
                 pair.map(|(answer, last)| (*answer, *last))
             })
             .collect();
+        let owes = self.base.state == Some(LockState::UnlockedLockNGo) && self.base.leaving.is_none();
         let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
             Cause::Nothing | Cause::Lost => false,
-            Cause::Start => self.questions.is_settled(at, None, ended),
-            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
+            Cause::Start => self.questions.is_settled(at, None, owes, ended),
+            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), owes, ended),
         };
         let last_answered = answers.iter().enumerate().rposition(|(at, answer)| is_answered(at, answer));
         let is_resting = self.is_resting();
@@ -433,28 +456,33 @@ impl Journal {
             let Some(question) = self.questions.pop() else { return };
             // The entry itself goes to the last change that it explains.
             let is_shared = answers.iter().take(count).skip(at + 1).any(|(later, _)| later.cause == mark.cause);
-            let known = match mark.cause {
+            let known = |trail: &Trail, cause| match cause {
                 Cause::Nothing | Cause::Lost => None,
                 Cause::Start => leaving.clone(),
-                Cause::Step(step) => self.trail.known(step).cloned(),
+                Cause::Step(step) => trail.known(step).cloned(),
             };
+            let cause_entry = known(&self.trail, mark.cause);
             let under_way = matches!(mark.cause, Cause::Step(step) if step >= last.cut);
             self.base = Base {
                 state: Some(question.change.after),
                 time: question.last_seen(),
-                leaving: known.clone().filter(|_| !under_way && question.change.after == LockState::UnlockedLockNGo),
+                leaving: None,
                 under_way,
                 in_step: true,
             };
             let cause = if is_shared { Cause::Start } else { mark.cause };
-            self.resolve(question, cause, known.as_ref(), draft);
-            if let (Some(leaving), Cause::Step(step)) = (&mut self.base.leaving, mark.cause) {
-                leaving.event = self.trail.known(step).and_then(|known| known.event.clone());
-            }
+            let is_left = !under_way && question.change.after == LockState::UnlockedLockNGo;
+            self.resolve(question, cause, cause_entry.as_ref(), draft);
+            self.base.leaving = last.leaving.filter(|_| is_left).and_then(|cause| known(&self.trail, cause));
             if at + 1 == count {
                 self.trail.forget(last.cut);
             }
         }
+    }
+
+    /// Whether the log that was read now has everything that began before people and codes were read.
+    fn is_still(&self, now: Duration) -> bool {
+        self.is_resting() && self.busy_until.is_none_or(|until| until <= now)
     }
 
     /// Whether nothing moves or is going to move by itself.

@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use super::directory::Directory;
 use super::entry::event_of;
 use super::event::Event;
+use super::step::seconds;
 use super::tenure::Order;
+use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::{CodeId, LogEntry, LogEntryKind};
+
+/// An entry can be newer than the state that was seen last by so many seconds, without anything having changed in between.
+const AHEAD: i64 = 1;
 
 /// People and codes, and to which entries their last reading applies.
 ///
@@ -17,15 +22,27 @@ use crate::protocol::log::{CodeId, LogEntry, LogEntryKind};
 pub(super) struct Names {
     directory: Directory,
     own_auth_id: AuthId,
-    /// The count at the last reading of this process.
+    /// The count that the lock shows.
     count: Option<u8>,
-    /// The lock showed another count since.
-    is_outdated: bool,
+    /// The lock's clock when it showed that count first, and when last.
+    shown: Option<(i64, i64)>,
+    reading: Reading,
     /// What was read of the log up to here may be older than the last reading; `None` while everything may.
     after: Option<u64>,
     /// Numbers that were asked for in vain.
     asked_users: BTreeSet<AuthId>,
     asked_codes: BTreeSet<CodeId>,
+}
+
+/// How the last reading stands to the count that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// The lock shows another count since, or nothing was read by this process.
+    Outdated,
+    /// The count was not seen again since.
+    Fresh,
+    /// The same count was shown before and after it: nothing has changed since it was shown first.
+    Confirmed,
 }
 
 impl Names {
@@ -35,7 +52,8 @@ impl Names {
             directory,
             own_auth_id,
             count: None,
-            is_outdated: true,
+            shown: None,
+            reading: Reading::Outdated,
             after: None,
             asked_users: BTreeSet::new(),
             asked_codes: BTreeSet::new(),
@@ -44,33 +62,56 @@ impl Names {
 
     /// The event of an entry that was the `serial`-th to be read.
     pub(super) fn event_of(&self, entry: &LogEntry, serial: u64) -> Event {
-        event_of(entry, &self.directory, self.order(serial), self.own_auth_id)
+        event_of(entry, &self.directory, self.order(entry, serial), self.own_auth_id)
     }
 
-    fn order(&self, serial: u64) -> Order {
-        match self.after {
-            _ if self.is_outdated => Order::Outdated,
-            Some(after) if serial > after => Order::After,
+    fn order(&self, entry: &LogEntry, serial: u64) -> Order {
+        let is_after_log = self.after.is_some_and(|after| serial > after);
+        match self.reading {
+            Reading::Outdated => Order::Outdated,
+            _ if self.is_ahead(entry) => Order::Outdated,
+            Reading::Confirmed if self.is_of_this_count(entry) => Order::After,
+            _ if is_after_log => Order::After,
             _ => Order::Either,
         }
     }
 
-    /// The lock shows this count; `true` if people and codes must be read because of it.
-    pub(super) fn shown(&mut self, count: u8) -> bool {
-        let is_new = self.count.is_some_and(|known| known != count) && !self.is_outdated;
-        self.is_outdated |= is_new;
-        is_new
+    /// Whether an entry was written while the lock had the count that it shows now.
+    fn is_of_this_count(&self, entry: &LogEntry) -> bool {
+        let time = seconds(entry.timestamp);
+        time.zip(self.shown).is_some_and(|(time, (first, last))| first < time && time <= last + AHEAD)
     }
 
-    /// People and codes were read while the lock showed this count.
-    pub(super) fn read(&mut self, directory: Directory, count: Option<u8>) {
+    /// Whether an entry is newer than what was seen of the count.
+    fn is_ahead(&self, entry: &LogEntry) -> bool {
+        let time = seconds(entry.timestamp);
+        time.zip(self.shown).is_some_and(|(time, (_, last))| time > last + AHEAD)
+    }
+
+    /// The lock shows this count; `true` if people and codes must be read because of it.
+    pub(super) fn shown(&mut self, count: u8, clock: Option<DeviceTime>) -> bool {
+        let clock = seconds(clock);
+        if self.count.replace(count) != Some(count) {
+            self.shown = clock.map(|clock| (clock, clock));
+            return core::mem::replace(&mut self.reading, Reading::Outdated) != Reading::Outdated;
+        }
+        // A clock that was set back compares nothing any more.
+        self.shown =
+            self.shown.zip(clock).filter(|((_, last), clock)| clock >= last).map(|((first, _), clock)| (first, clock));
+        if self.reading == Reading::Fresh {
+            self.reading = Reading::Confirmed;
+        }
+        false
+    }
+
+    /// People and codes were read.
+    pub(super) fn read(&mut self, directory: Directory) {
         self.directory.take_reading(directory);
-        self.count = count;
-        self.is_outdated = false;
+        self.reading = Reading::Fresh;
         self.after = None;
     }
 
-    /// The log was read to its end, up to the `serial`-th entry.
+    /// The log was read to its end, up to the `serial`-th entry, and nothing that began before the last reading can be missing in it.
     pub(super) fn log_ended(&mut self, serial: u64) {
         self.after.get_or_insert(serial);
     }
@@ -84,7 +125,13 @@ impl Names {
 
     /// Whether entries have to wait for the next reading.
     pub(super) const fn are_outdated(&self) -> bool {
-        self.is_outdated
+        matches!(self.reading, Reading::Outdated)
+    }
+
+    /// Whether the next state tells if the last reading applies to one of these entries.
+    pub(super) fn need_state<'a>(&self, mut entries: impl Iterator<Item = &'a LogEntry>) -> bool {
+        let is_doubtful = self.reading == Reading::Fresh && self.directory.has_former();
+        !self.are_outdated() && entries.any(|entry| needs_names(entry) && (is_doubtful || self.is_ahead(entry)))
     }
 
     /// Whether nobody is known under a number of this entry who might be. True once per number.

@@ -29,7 +29,7 @@ pub(super) struct Question {
     pub(super) asked: Option<Duration>,
     /// The lock's clock when the state was last seen unchanged.
     still: Option<DeviceTime>,
-    /// What was read when the motor was last seen running.
+    /// What was written before the motor was last seen running.
     behind: u64,
     /// The motor went on at once.
     goes_on: bool,
@@ -108,13 +108,18 @@ impl Question {
     ///
     /// Somebody may have acted unseen just before whoever was seen, and be in
     /// the log already; an entry of this very second leaves no room for that.
-    fn is_settled(&self, cause: Option<&Step>, is_running: bool, ended: Duration) -> bool {
+    fn is_settled(&self, cause: Option<&Step>, is_running: bool, owes: bool, ended: Duration) -> bool {
         let logged = cause.and_then(|step| step.time);
         let seen = seconds(self.states.and_then(|states| states.current_time));
         let is_fresh = logged.zip(seen).is_some_and(|(logged, seen)| !is_after(seen, logged));
         // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
         let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
-        is_fresh || (!can_be_logged_later && self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= SETTLED))
+        // Where a motor came to rest that did not get there, its entry does not say; another one may be on its way through here.
+        let has_failed = cause.and_then(|step| step.act).is_some_and(|act| !act.succeeded);
+        let can_go_on = has_failed && self.goes_on && is_running;
+        let wait = if has_failed { ON_THE_WAY } else { SETTLED };
+        let had_time = self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= wait);
+        (is_fresh && !(can_be_logged_later && owes)) || (!can_be_logged_later && !can_go_on && had_time)
     }
 
     /// Whether an answer that is not in the log yet will not come any more.
@@ -203,7 +208,6 @@ impl Questions {
         let is_on_the_way = matches!(state, LockState::Unlatching | LockState::Unlatched | LockState::Locking);
         if let Some(question) = self.open.back_mut()
             && question.asked.is_some_and(|asked| now.saturating_sub(asked) <= ON_THE_WAY)
-            && question.still.is_none()
         {
             question.goes_on |= is_on_the_way;
         }
@@ -225,11 +229,14 @@ impl Questions {
         question.is_some_and(|question| question.is_late(steps, is_resting, had_time))
     }
 
-    pub(super) fn is_settled(&self, at: usize, cause: Option<&Step>, ended: Duration) -> bool {
+    /// `owes`: a lock 'n' go ran at the start whose entry was not read, so it may have come when that ended.
+    pub(super) fn is_settled(&self, at: usize, cause: Option<&Step>, owes: bool, ended: Duration) -> bool {
         // Until what came after it is settled too.
         let newest = self.open.back().and_then(|question| question.asked);
         let is_running = newest.is_some_and(|asked| ended.saturating_sub(asked) < SETTLED) || self.open.len() == at + 1;
-        self.open.get(at).is_some_and(|question| question.is_settled(cause, is_running, ended))
+        let left = |question: &Question| question.change.after == LockState::UnlockedLockNGo;
+        let owes = owes || self.open.iter().take(at).any(left);
+        self.open.get(at).is_some_and(|question| question.is_settled(cause, is_running, owes, ended))
     }
 
     pub(super) fn is_unstored(&self, at: usize) -> bool {

@@ -7,6 +7,8 @@ use crate::protocol::datetime::DeviceTime;
 
 /// A lock's clock is set by hours: zone, summer time, drift. So moments that are further apart came in their order.
 const CLOCK_IS_SET_BY: i64 = 24 * 60 * 60;
+/// An action is logged when it ends: at most so many seconds after somebody began it.
+const LOGGED_WITHIN: i64 = 120;
 /// So many former holders of one number are told apart; with more, nobody is named.
 const MAX_FORMER: usize = 16;
 
@@ -68,12 +70,12 @@ impl<T: Holder> Tenure<T> {
         order: Order,
         what: impl Fn(&'a T) -> A,
     ) -> Option<A> {
+        let time = time.and_then(DeviceTime::unix_seconds);
         match order {
             Order::Outdated => None,
-            Order::After => self.now.as_ref().map(what),
+            Order::After => self.now.as_ref().filter(|now| !self.has_just_got_it(*now, time)).map(what),
             Order::Either if self.former.len() > MAX_FORMER => None,
             Order::Either => {
-                let time = time.and_then(DeviceTime::unix_seconds);
                 let possible: Vec<&T> = self.all().filter(|holder| self.is_possible(*holder, time)).collect();
                 // One who may not have been there yet leaves room for somebody who was never read.
                 let were_there = possible.iter().all(|holder| was_there(*holder, time));
@@ -86,6 +88,13 @@ impl<T: Holder> Tenure<T> {
 
     fn all(&self) -> impl Iterator<Item = &T> {
         self.former.iter().chain(&self.now)
+    }
+
+    /// Whether the one before may still have begun what was logged now.
+    fn has_just_got_it(&self, now: &T, time: Option<i64>) -> bool {
+        let others = self.former.iter().any(|former| former.created() != now.created());
+        let is_long_ago = made(now).zip(time).is_some_and(|(created, time)| time - created > LOGGED_WITHIN);
+        others && !is_long_ago
     }
 
     fn is_possible(&self, holder: &T, time: Option<i64>) -> bool {
@@ -102,6 +111,7 @@ fn made<T: Holder>(holder: &T) -> Option<i64> {
     holder.created().and_then(DeviceTime::unix_seconds)
 }
 
+/// Nobody uses a code in the second in which it is made; but whoever had the number before may have.
 fn was_there<T: Holder>(holder: &T, time: Option<i64>) -> bool {
-    made(holder).is_none_or(|created| time.is_some_and(|time| created <= time))
+    made(holder).is_none_or(|created| time.is_some_and(|time| created < time))
 }

@@ -1,8 +1,10 @@
 //! Entries that were read: those not stored yet, and those that may still explain something.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::event::Event;
+use super::question::SETTLED;
 use super::step::Step;
 use crate::protocol::log::{LogEntry, LogIndex};
 
@@ -39,12 +41,14 @@ pub(super) struct Trail {
     passed: Vec<Passed>,
     /// Counts what was read; log indexes begin again when a log is cleared.
     serial: u64,
+    /// When something was read lately, and how much there was before.
+    lately: VecDeque<(Duration, u64)>,
     newest: LogIndex,
 }
 
 impl Trail {
     pub(super) const fn new(cursor: LogIndex) -> Self {
-        Self { held: VecDeque::new(), passed: Vec::new(), serial: 0, newest: cursor }
+        Self { held: VecDeque::new(), passed: Vec::new(), serial: 0, lately: VecDeque::new(), newest: cursor }
     }
 
     pub(super) fn add(&mut self, entry: LogEntry, backfilled: bool) {
@@ -75,6 +79,18 @@ impl Trail {
     pub(super) fn reset(&mut self) {
         self.newest = 0;
         self.hole();
+    }
+
+    /// Something is going to be read now.
+    pub(super) fn reads(&mut self, now: Duration) {
+        self.lately.retain(|(at, _)| now.saturating_sub(*at) < SETTLED);
+        self.lately.push_back((now, self.serial));
+    }
+
+    /// So much was read when an entry had last had the time to be followed by its state.
+    pub(super) fn settled_serial(&self, now: Duration) -> u64 {
+        let is_late = |(at, _): &&(Duration, u64)| now.saturating_sub(*at) < SETTLED;
+        self.lately.iter().find(is_late).map_or(self.serial, |(_, before)| *before)
     }
 
     /// So much was read so far.
