@@ -68,4 +68,8 @@ async fn every_deed_of_a_busy_month_is_logged_once_with_the_right_person() {
     let all = comparison.found.len();
     assert!(comparison.extra.is_empty() && comparison.count(Verdict::Right) == all, "{}", comparison.faults());
     assert!(all as u64 > days * 30, "a busy house");
+    let is_logged = |name: &str| comparison.found.iter().any(|(deed, ..)| deed.who.name.as_deref() == Some(name));
+    for name in ["Ben", "Benjamin", "Emil's phone", "Emil's new phone", "Guest", "Keyturner"] {
+        assert!(is_logged(name), "{name} was never there");
+    }
 }

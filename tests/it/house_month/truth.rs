@@ -228,3 +228,52 @@ impl Comparison {
 fn line_of(name: &str, [happened, logged, right, unknown, wrong]: &[usize; 5]) -> String {
     format!("{name:<46} {happened:>8} {logged:>8} {right:>8} {unknown:>8} {wrong:>8}\n")
 }
+
+/// What would be the month's failure, has to be seen as one.
+#[test]
+fn a_comparison_sees_what_is_missing_wrong_unknown_and_double() {
+    let whose = |name: &str| Whose { auth_id: Some(3), code_id: None, name: Some(name.to_owned()) };
+    let what = What { kind: "lock_action", kind_code: None, action: Some("unlock"), completion: Some("success") };
+    let deed = |clock| Deed {
+        clock,
+        until: clock + LOGGED_WITHIN,
+        what: what.clone(),
+        who: whose("Dora's phone"),
+        method: "app",
+    };
+    let row = |id, seconds| Row {
+        id,
+        kind: "lock_action".to_owned(),
+        kind_code: None,
+        action: Some("unlock".to_owned()),
+        completion: Some("success".to_owned()),
+        auth_id: Some(3),
+        code_id: None,
+        user_name: Some("Dora's phone".to_owned()),
+        method: "app".to_owned(),
+        attribution: "matched".to_owned(),
+        reason: None,
+        refused: false,
+        intent_id: None,
+        device_seconds: Some(seconds),
+        detail: None,
+    };
+    let verdicts = |rows| {
+        let comparison = compare(&[deed(1_000), deed(2_000)], rows);
+        let double = comparison.extra.iter().filter(|row| comparison.is_double(row)).count();
+        (comparison.found.iter().map(|(_, verdict, _)| *verdict).collect::<Vec<_>>(), double, comparison.extra.len())
+    };
+    use Verdict::{Missing, Right, Unknown, Wrong};
+    assert_eq!(verdicts(vec![row(1, 1_002), row(2, 2_002)]), (vec![Right, Right], 0, 0));
+    assert_eq!(verdicts(vec![row(1, 1_002)]), (vec![Right, Missing], 0, 0));
+    assert_eq!(verdicts(vec![row(1, 1_002), row(2, 2_002), row(3, 2_003)]), (vec![Right, Right], 1, 1));
+    assert_eq!(verdicts(vec![row(1, 1_002), row(2, 1_500), row(3, 2_002)]), (vec![Right, Right], 0, 1));
+    let emil = Row { user_name: Some("Emil's phone".to_owned()), ..row(2, 2_002) };
+    assert_eq!(verdicts(vec![row(1, 1_002), emil]), (vec![Right, Wrong], 0, 0));
+    let other_number = Row { auth_id: Some(4), ..row(2, 2_002) };
+    assert_eq!(verdicts(vec![row(1, 1_002), other_number]), (vec![Right, Wrong], 0, 0));
+    let nameless = Row { user_name: None, ..row(2, 2_002) };
+    assert_eq!(verdicts(vec![row(1, 1_002), nameless]), (vec![Right, Unknown], 0, 0));
+    let unknown = Row { attribution: "unknown".to_owned(), ..row(1, 1_002) };
+    assert_eq!(verdicts(vec![unknown, row(2, 2_002)]), (vec![Unknown, Right], 0, 0));
+}
