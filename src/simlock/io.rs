@@ -78,6 +78,8 @@ pub enum Input {
     },
     /// Somebody does something at the door.
     Person(Person),
+    /// The lock's zone is set to so many minutes from UTC, as summer time does.
+    SetZone(i16),
     /// The button was held for five seconds (true), or pairing mode was left (false).
     PairingMode(bool),
     /// The lock's clock is set to these seconds since 1970.

@@ -175,6 +175,7 @@ impl SimLock {
                     port.confirmed(now);
                 }
             }
+            Input::SetZone(minutes) => self.config.timezone_offset = minutes,
             Input::Person(person) => self.refusal = self.person(person, now).err(),
             Input::PairingMode(on) => self.set_pairing_mode(on, now),
             Input::SetClock(unix_seconds) => self.clock_offset = unix_seconds.saturating_sub(now.unix_seconds),

@@ -2,6 +2,7 @@
 
 use crate::protocol::LockAction;
 use crate::protocol::frame::AuthId;
+use crate::protocol::log::CodeId;
 use crate::protocol::users::CodeDigits;
 
 /// Somebody does something at the door, without a Bluetooth link of ours.
@@ -14,6 +15,11 @@ pub enum Person {
     },
     /// Types a code that nobody has.
     KeypadWrongCode,
+    /// Lays a finger on the keypad: the one that is stored under this number, or one that nobody knows.
+    Finger {
+        /// The number that the log shows in place of a code's.
+        code_id: Option<CodeId>,
+    },
     /// Presses the keypad's arrow key: locks without a code.
     ArrowKey,
     /// Presses a fob.
@@ -82,6 +88,9 @@ pub enum Refusal {
     /// No such code.
     #[error("wrong code")]
     WrongCode,
+    /// No such finger.
+    #[error("unknown finger")]
+    WrongFinger,
     /// The code is disabled or out of its time.
     #[error("this code may not open now")]
     CodeNotAllowed,

@@ -1,7 +1,7 @@
 //! What the lock does and writes when people act at the door.
 
 use crate::protocol::frame::AuthId;
-use crate::protocol::log::LogEntryKind;
+use crate::protocol::log::{CodeId, LogEntryKind};
 use crate::protocol::request::FLAG_AUTO_UNLOCK;
 use crate::protocol::users::CodeDigits;
 use crate::protocol::{CompletionStatus, DoorEvent, IdType, KeypadSource, LockAction, LockState, Trigger};
@@ -21,6 +21,7 @@ impl SimLock {
         match person {
             Person::KeypadCode { digits } => self.keypad_code(Some(digits), now),
             Person::KeypadWrongCode => self.keypad_code(None, now),
+            Person::Finger { code_id } => self.finger(code_id, now),
             Person::ArrowKey => {
                 let cause = self.keypad_cause(KeypadSource::ArrowKey, 0)?;
                 self.act(LockAction::Lock, Trigger::System, 0, cause, now)
@@ -108,6 +109,17 @@ impl SimLock {
             let job = Job { action, trigger: Trigger::System, flags: 0, cause, reply_to: None };
             self.write_action(&job, status, now);
             return Err(refusal);
+        }
+        self.act(action, Trigger::System, 0, cause, now)
+    }
+
+    fn finger(&mut self, code_id: Option<CodeId>, now: Moment) -> Result<(), Refusal> {
+        let cause = self.keypad_cause(KeypadSource::Fingerprint, code_id.unwrap_or(0))?;
+        let action = self.config.keypad_action;
+        if code_id.is_none() {
+            let job = Job { action, trigger: Trigger::System, flags: 0, cause, reply_to: None };
+            self.write_action(&job, CompletionStatus::InvalidFingerprint, now);
+            return Err(Refusal::WrongFinger);
         }
         self.act(action, Trigger::System, 0, cause, now)
     }

@@ -34,6 +34,8 @@ mod gateway_who;
 mod history;
 mod hostile_bytes;
 #[cfg(feature = "daemon")]
+mod house_month;
+#[cfg(feature = "daemon")]
 mod http_logging;
 #[cfg(feature = "daemon")]
 mod http_support;

@@ -62,6 +62,8 @@ pub(crate) struct Plan {
     pub(crate) pin: Option<Pin>,
     pub(crate) id_type: IdType,
     pub(crate) has_back_door: bool,
+    /// The host's clock at the start.
+    pub(crate) start: UnixMillis,
 }
 
 impl Default for Plan {
@@ -72,6 +74,7 @@ impl Default for Plan {
             pin: Some(Pin::new(1234)),
             id_type: IdType::Bridge,
             has_back_door: false,
+            start: START,
         }
     }
 }
@@ -83,7 +86,7 @@ impl House {
     }
 
     pub(crate) async fn planned(plan: Plan) -> Self {
-        let clock = Clock::virtual_from(START);
+        let clock = Clock::virtual_from(plan.start);
         let radio = SimRadio::new(clock, plan.settings, [1; 32]);
         let door = radio.add(plan.lock.clone(), [2; 32]);
         let lock = paired(&radio, clock, &door, plan.id_type, plan.pin).await;
