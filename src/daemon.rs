@@ -7,15 +7,18 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
-use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Token};
+use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, News, Token};
 use crate::store::{OUTBOX_KEPT, Store, StoreError};
 use crate::transport::Transport;
 
+/// Running requests are answered by then; an action may take so long.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a daemon is made of.
@@ -64,6 +67,7 @@ pub struct Daemon {
     housekeeping: JoinSet<()>,
     server: JoinHandle<std::io::Result<()>>,
     stop_server: oneshot::Sender<()>,
+    news: News,
     address: SocketAddr,
 }
 
@@ -76,8 +80,8 @@ impl Daemon {
         let listen_error = |source| DaemonError::Listen { address: parts.listen, source };
         let listener = TcpListener::bind(parts.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let waker = Waker::new();
-        let committed = waker.clone();
+        let (waker, news) = (Waker::new(), News::new());
+        let committed = (waker.clone(), news.clone());
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
@@ -85,26 +89,30 @@ impl Daemon {
             callback_body: |lock, states, event| {
                 http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
             },
-            committed: Arc::new(move || committed.wake()),
+            committed: Arc::new(move || {
+                committed.0.wake();
+                committed.1.tell();
+            }),
         };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(keep_house(parts.store.clone(), parts.clock));
         let router = http::router(AppState {
-            gateway: gateway.handle.clone(),
+            gateway: Arc::new(gateway.handle.clone()),
             store: parts.store,
             auth: Arc::new(Mutex::new(Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall()))),
             clock: parts.clock,
             identity: parts.identity,
             delivery: waker,
+            news: news.clone(),
         });
         let (stop_server, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(http::serve(listener, router, async {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, housekeeping, server, stop_server, address })
+        Ok(Self { gateway, workers, housekeeping, server, stop_server, news, address })
     }
 
     /// Where the API listens.
@@ -133,7 +141,15 @@ impl Daemon {
             None => {
                 // The receiver is gone only if the server has ended, which is what is wanted.
                 self.stop_server.send(()).ok();
-                self.server.await
+                self.news.end();
+                match timeout(ANSWERED_WITHIN, &mut self.server).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        warn!("a client does not take its answer; it is left alone");
+                        self.server.abort();
+                        Ok(Ok(()))
+                    }
+                }
             }
         };
         self.gateway.stop().await;

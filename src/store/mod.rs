@@ -6,7 +6,9 @@
 //! | `locks` | locks and the last state seen of each |
 //! | `users` | authorizations and keypad codes, with validity in time |
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
-//! | `history`, `audit` | reading the log, late answers joined in |
+//! | `history`, `history_row`, `audit` | reading the log, late answers joined in |
+//! | `live` | reading it row by row, as it is written |
+//! | `counts` | sums over it |
 //! | `intents` | what clients asked for |
 //! | `callbacks`, `outbox` | receivers, and what each must still be told |
 //!
@@ -18,11 +20,14 @@
 mod audit;
 mod callbacks;
 mod convert;
+mod counts;
 mod error;
 mod events;
 mod history;
+mod history_row;
 mod insert;
 mod intents;
+mod live;
 mod locks;
 mod open;
 mod outbox;
@@ -36,10 +41,13 @@ use crate::protocol::beacon::NukiId;
 
 pub use audit::AuditRow;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
+pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
 pub use error::StoreError;
 pub use events::{Batch, LockClock, Observation, PendingEvent};
-pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};
+pub use history::{HistoryFilter, HistoryPage, MAX_PAGE, Order, PageKey};
+pub use history_row::HistoryRow;
 pub use intents::{IntentState, NewIntent, OpenIntent};
+pub use live::{LiveRow, RowNumbers};
 pub use locks::{LockRow, StoredObservation};
 pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use users::{UserKind, UserRow};

@@ -62,3 +62,7 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+#[cfg(feature = "daemon")]
+mod v1_frame;
+#[cfg(feature = "daemon")]
+mod v1_people;
