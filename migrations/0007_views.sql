@@ -2,6 +2,7 @@
 -- what and how in words and in the time of the house, name the client behind
 -- an action of ours, and answer fast over a million events (docs/sqlite.md).
 --
+-- `event_rows`          every row of `events` with what it takes over from its question; what is told live
 -- `entries`             one row per thing that happened, codes and names; a late answer is joined in
 -- `audit`               the same as sentences
 -- `refused`             the rows of `audit` that did not succeed
@@ -25,10 +26,11 @@ drop view entries;
 create index events_seen on events (nuki_id, auth_id, code_id, shown_as)
     where attribution = 'matched' and refused = 0;
 
--- m is the last word on a thing: a row of its own, or the answer to q.
--- Who it was, always comes from m alone, so that the indexes on persons serve.
-create view entries as
+-- Every row of `events` with what it takes over from its question: what is told live, one message a row.
+create view event_rows as
 select
+    m.id                                              as row_id,
+    m.refers_to                                       as answers,
     m.shown_as                                        as id,
     m.nuki_id                                         as nuki_id,
     l.name                                            as lock_name,
@@ -66,16 +68,28 @@ select
     coalesce(m.intent_id, q.intent_id)                as intent_id,
     coalesce(m.detail, q.detail)                      as detail,
     m.refused                                         as refused,
-    case when m.refers_to is not null then m.id end   as answered_by,
     -- The clock that belongs to the time shown.
     case when m.device_time is null then coalesce(q.zone_offset, m.zone_offset) else m.zone_offset end as zone_offset,
     case when m.device_time is null then coalesce(q.clock_skew, m.clock_skew) else m.clock_skew end as clock_skew,
+    case when m.refers_to is not null then m.id end   as answered_by,
     exists (select 1 from chain c where c.id = m.id and c.erased_by is not null) as erased
 from events m
 -- left joins, so that the order by id stays with the index of m
 left join locks l on l.nuki_id = m.nuki_id
-left join events q on q.id = m.refers_to
-where not exists (select 1 from events a where a.refers_to = m.id);
+left join events q on q.id = m.refers_to;
+
+-- The last word on each thing: a row of its own, or the answer to one.
+-- Who it was, always comes from that row alone, so that the indexes on persons serve.
+create view entries as
+select
+    id, nuki_id, lock_name, device_type, kind, kind_code, log_epoch, log_index, at, observed_at, device_time,
+    action, action_code, trigger, trigger_code, completion, completion_code,
+    state_before, state_before_code, state_after, state_after_code,
+    auth_id, auth_type, auth_type_code, auth_name, code_id, code_name, user_name,
+    method, attribution, reason, auto_unlock, presses, backfilled, intent_id, detail, refused,
+    zone_offset, clock_skew, answered_by, erased
+from event_rows r
+where not exists (select 1 from events a where a.refers_to = r.row_id);
 
 -- What must not reach a terminal, as a pattern for `glob`: control characters, marks of direction, line separators.
 create view unprintable as

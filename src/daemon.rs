@@ -4,18 +4,24 @@ mod house;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
-use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Token};
+use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, News, Token};
 use crate::store::{Store, StoreError};
 use crate::transport::Transport;
+
+/// Running requests are answered by then; an action may take so long.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a daemon is made of.
 pub struct Parts {
@@ -67,6 +73,7 @@ pub struct Daemon {
     store: Store,
     server: JoinHandle<std::io::Result<()>>,
     stop_server: oneshot::Sender<()>,
+    news: News,
     address: SocketAddr,
 }
 
@@ -79,8 +86,8 @@ impl Daemon {
         let listen_error = |source| DaemonError::Listen { address: parts.listen, source };
         let listener = TcpListener::bind(parts.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let waker = Waker::new();
-        let committed = waker.clone();
+        let (waker, news) = (Waker::new(), News::new());
+        let committed = (waker.clone(), news.clone());
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
@@ -88,7 +95,10 @@ impl Daemon {
             callback_body: |lock, states, event| {
                 http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
             },
-            committed: Arc::new(move || committed.wake()),
+            committed: Arc::new(move || {
+                committed.0.wake();
+                committed.1.tell();
+            }),
         };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
@@ -106,19 +116,20 @@ impl Daemon {
         housekeeping.spawn(house::keep(parts.store.clone(), parts.clock));
         let store = parts.store.clone();
         let router = http::router(AppState {
-            gateway: gateway.handle.clone(),
+            gateway: Arc::new(gateway.handle.clone()),
             store: parts.store,
             auth: Arc::new(Mutex::new(Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall()))),
             clock: parts.clock,
             identity: parts.identity,
             delivery: waker,
+            news: news.clone(),
         });
         let (stop_server, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(http::serve(listener, router, async {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, address })
+        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, news, address })
     }
 
     /// Where the API listens.
@@ -147,7 +158,15 @@ impl Daemon {
             None => {
                 // The receiver is gone only if the server has ended, which is what is wanted.
                 self.stop_server.send(()).ok();
-                self.server.await
+                self.news.end();
+                match timeout(ANSWERED_WITHIN, &mut self.server).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        warn!("a client does not take its answer; it is left alone");
+                        self.server.abort();
+                        Ok(Ok(()))
+                    }
+                }
             }
         };
         self.gateway.stop().await;

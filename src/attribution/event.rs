@@ -124,6 +124,24 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every name, for filters that take one; a new kind stands here too.
+    pub const NAMES: [&str; 14] = [
+        Self::LockAction.name(),
+        Self::KeypadAction.name(),
+        Self::Door(DoorEvent::Opened).name(),
+        Self::Ring.name(),
+        Self::Calibration.name(),
+        Self::Initialisation.name(),
+        Self::Logging(true).name(),
+        Self::DoorSensorLogging(true).name(),
+        Self::FirmwareUpdate.name(),
+        Self::StateChange.name(),
+        Self::IntentFailed.name(),
+        Self::Gap.name(),
+        Self::Reset.name(),
+        Self::UnknownEntry(0).name(),
+    ];
+
     /// The stable name in the database and the API.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -195,6 +213,25 @@ pub enum Method {
 }
 
 impl Method {
+    /// Every name, for filters that take one; a new method stands here too.
+    pub const NAMES: [&str; 15] = [
+        Self::Code.name(),
+        Self::Fingerprint.name(),
+        Self::ArrowKey.name(),
+        Self::Button.name(),
+        Self::Fob.name(),
+        Self::App.name(),
+        Self::Bridge.name(),
+        Self::AutoLock.name(),
+        Self::TimeControl.name(),
+        Self::Manual.name(),
+        Self::HomeKit.name(),
+        Self::Mqtt.name(),
+        Self::DoorSensor.name(),
+        Self::Device.name(),
+        Self::Unknown.name(),
+    ];
+
     /// The stable name in the database and the API.
     #[must_use]
     pub const fn name(self) -> &'static str {

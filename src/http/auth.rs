@@ -126,15 +126,27 @@ impl Authenticator {
         } else if params.get("hash").is_some() {
             self.check_hashed(params, now)?
         } else {
-            self.check_plain(params.get("token").ok_or(Denied::Missing)?)?
+            self.check_plain(params.get("token").ok_or(Denied::Missing)?.as_bytes())?
         };
+        self.authenticated(index)
+    }
+
+    /// Whose token it is that stands in `Authorization: Bearer`.
+    ///
+    /// # Errors
+    /// [`Denied::WrongToken`].
+    pub fn check_bearer(&self, token: &[u8]) -> Result<Authenticated, Denied> {
+        self.authenticated(self.check_plain(token)?)
+    }
+
+    fn authenticated(&self, index: usize) -> Result<Authenticated, Denied> {
         let token = self.tokens.get(index).ok_or(Denied::WrongToken)?;
         Ok(Authenticated { name: token.name.clone() })
     }
 
-    fn check_plain(&self, token: &str) -> Result<usize, Denied> {
+    fn check_plain(&self, token: &[u8]) -> Result<usize, Denied> {
         // Digests are compared, so that neither length nor content shows in the time taken.
-        let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(token.as_bytes()).into());
+        let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(token).into());
         self.find(|token| token.digest.ct_eq(&*digest).into())
     }
 

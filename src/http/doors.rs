@@ -1,13 +1,11 @@
-//! What HTTP needs of the rooms behind it.
-//!
-//! Two small traits, so that the wire form can be tested against scripted locks and a short log.
+//! What HTTP needs of the gateway, as a trait, so that the wire form can be tested against scripted locks.
 
-use crate::clock::UnixMillis;
+use futures::future::BoxFuture;
+
 use crate::gateway::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, ScanResult, WaitFor};
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::state::KeyturnerStates;
-use crate::store::{AddCallback, Callback, HistoryFilter, HistoryRow, Store, StoreError, UserRow};
 
 /// The locks: from memory, or live. See [`GatewayHandle`] for each method.
 pub trait Doors: Send + Sync + 'static {
@@ -18,15 +16,15 @@ pub trait Doors: Send + Sync + 'static {
     /// Every Nuki device heard on the air.
     fn scan_results(&self) -> Vec<ScanResult>;
     /// Reads the state from the lock itself.
-    fn read_state(&self, nuki_id: NukiId) -> impl Future<Output = Result<KeyturnerStates, GatewayError>> + Send;
+    fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>>;
     /// Has the lock do something, once at most.
-    fn act(
-        &self,
+    fn act<'a>(
+        &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &str,
+        requester: &'a str,
         wait: WaitFor,
-    ) -> impl Future<Output = Result<ActionOutcome, GatewayError>> + Send;
+    ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>>;
 }
 
 impl Doors for GatewayHandle {
@@ -42,53 +40,17 @@ impl Doors for GatewayHandle {
         Self::scan_results(self)
     }
 
-    fn read_state(&self, nuki_id: NukiId) -> impl Future<Output = Result<KeyturnerStates, GatewayError>> + Send {
-        Self::read_state(self, nuki_id)
+    fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
+        Box::pin(Self::read_state(self, nuki_id))
     }
 
-    fn act(
-        &self,
+    fn act<'a>(
+        &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &str,
+        requester: &'a str,
         wait: WaitFor,
-    ) -> impl Future<Output = Result<ActionOutcome, GatewayError>> + Send {
-        Self::act(self, nuki_id, action, requester, wait)
-    }
-}
-
-/// The event log and the registered callbacks. See [`Store`] for each method.
-pub trait Records: Send + Sync + 'static {
-    /// Registers a callback in the lowest free slot.
-    fn add_callback(&self, url: &str, at: UnixMillis) -> impl Future<Output = Result<AddCallback, StoreError>> + Send;
-    /// Registered callbacks, in the order of registration.
-    fn callbacks(&self) -> impl Future<Output = Result<Vec<Callback>, StoreError>> + Send;
-    /// Frees a slot; `false` if it was free.
-    fn remove_callback(&self, id: u8) -> impl Future<Output = Result<bool, StoreError>> + Send;
-    /// Events, newest first.
-    fn history(&self, filter: &HistoryFilter) -> impl Future<Output = Result<Vec<HistoryRow>, StoreError>> + Send;
-    /// Users and codes of one lock or of all.
-    fn users(&self, nuki_id: Option<NukiId>) -> impl Future<Output = Result<Vec<UserRow>, StoreError>> + Send;
-}
-
-impl Records for Store {
-    fn add_callback(&self, url: &str, at: UnixMillis) -> impl Future<Output = Result<AddCallback, StoreError>> + Send {
-        Self::add_callback(self, url, at)
-    }
-
-    fn callbacks(&self) -> impl Future<Output = Result<Vec<Callback>, StoreError>> + Send {
-        Self::callbacks(self)
-    }
-
-    fn remove_callback(&self, id: u8) -> impl Future<Output = Result<bool, StoreError>> + Send {
-        Self::remove_callback(self, id)
-    }
-
-    fn history(&self, filter: &HistoryFilter) -> impl Future<Output = Result<Vec<HistoryRow>, StoreError>> + Send {
-        Self::history(self, filter)
-    }
-
-    fn users(&self, nuki_id: Option<NukiId>) -> impl Future<Output = Result<Vec<UserRow>, StoreError>> + Send {
-        Self::users(self, nuki_id)
+    ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
+        Box::pin(Self::act(self, nuki_id, action, requester, wait))
     }
 }

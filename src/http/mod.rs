@@ -1,9 +1,9 @@
 //! The HTTP server: [`bridge`] mirrors the vendor's Bridge API, `/v1` is ours.
 //!
-//! One function routes every request, because paths match in any case and
-//! nothing may happen before the credential was checked: path, method,
-//! credential, parameters, in this order. Query strings carry tokens, so no
-//! line of the log ever holds one.
+//! One function routes the bridge's requests, because paths match in any case
+//! there; `/v1` is a router of its own. In both nothing happens before the
+//! credential was checked. Query strings carry tokens, so no line of the log
+//! ever holds one.
 
 mod auth;
 pub mod bridge;
@@ -19,18 +19,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, Uri};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 pub use auth::{Authenticated, Authenticator, DEFAULT_WINDOW, Denied, EmptyToken, Token};
-pub use doors::{Doors, Records};
+pub use doors::Doors;
 pub use query::Params;
+pub use v1::News;
 pub use v1::entry_json;
 
 use crate::clock::Clock;
 use crate::delivery::Waker;
-use crate::gateway::GatewayHandle;
 use crate::store::Store;
 use error::Refusal;
 
@@ -38,12 +39,11 @@ use error::Refusal;
 const MAX_URL: usize = 2_048;
 
 /// What the server works on.
-#[derive(Debug)]
-pub struct AppState<D = GatewayHandle, R = Store> {
+pub struct AppState {
     /// The locks.
-    pub gateway: D,
+    pub gateway: Arc<dyn Doors>,
     /// The event log.
-    pub store: R,
+    pub store: Store,
     /// Who may ask.
     pub auth: Arc<Mutex<Authenticator>>,
     /// Time.
@@ -52,6 +52,20 @@ pub struct AppState<D = GatewayHandle, R = Store> {
     pub identity: BridgeIdentity,
     /// Woken when callbacks are added or removed.
     pub delivery: Waker,
+    /// Tells live streams that something was stored.
+    pub news: News,
+}
+
+impl AppState {
+    /// Whose request it is. A header counts alone.
+    fn authenticate(&self, params: &Params, bearer: Option<&[u8]>) -> Result<Authenticated, Denied> {
+        // A panic inside the check cannot leave it half done: it only ever adds to or drops from a set.
+        let mut auth = self.auth.lock().unwrap_or_else(PoisonError::into_inner);
+        match bearer {
+            Some(token) => auth.check_bearer(token),
+            None => auth.check(params, self.clock.wall()),
+        }
+    }
 }
 
 /// The numbers by which clients recognise a bridge; they must stay the same for ever.
@@ -91,14 +105,27 @@ const fn fold(id: u32) -> u32 {
 }
 
 /// Every endpoint.
-pub fn router<D: Doors, R: Records>(app: AppState<D, R>) -> Router {
+pub fn router(app: AppState) -> Router {
     let app = Arc::new(app);
-    Router::new().fallback(move |request: Request| {
-        let app = Arc::clone(&app);
-        // The body is never read: every parameter stands in the URL.
-        let (parts, _) = request.into_parts();
-        async move { answer(&app, &parts.method, &parts.uri).await }
-    })
+    let v1 = v1::router(&app);
+    Router::new()
+        .nest(v1::PREFIX, v1)
+        .fallback(move |request: Request| {
+            let app = Arc::clone(&app);
+            // The body is never read: every parameter stands in the URL.
+            let (parts, _) = request.into_parts();
+            async move { answer(&app, &parts.method, &parts.uri).await }
+        })
+        .layer(from_fn(short))
+}
+
+/// Refuses what no client needs before anything looks at it.
+async fn short(request: Request, next: Next) -> Response {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    if path.len() + query.len() > MAX_URL {
+        return Refusal::UriTooLong.into_response();
+    }
+    next.run(request).await
 }
 
 /// Serves until `shutdown` is done, then lets running requests finish.
@@ -119,37 +146,22 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
-enum Endpoint {
-    Bridge(bridge::Endpoint),
-    V1(v1::Endpoint),
-}
-
-async fn answer<D: Doors, R: Records>(app: &AppState<D, R>, method: &Method, uri: &Uri) -> Response {
-    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-    if path.len() + query.len() > MAX_URL {
-        return Refusal::UriTooLong.into_response();
-    }
-    let path = path.to_ascii_lowercase();
-    let bridge = bridge::Endpoint::find(&path).map(Endpoint::Bridge);
-    let Some(endpoint) = bridge.or_else(|| v1::Endpoint::find(&path).map(Endpoint::V1)) else {
+/// Answers for the bridge: path, method, credential, parameters, in this order.
+async fn answer(app: &AppState, method: &Method, uri: &Uri) -> Response {
+    let path = uri.path().to_ascii_lowercase();
+    let Some(endpoint) = bridge::Endpoint::find(&path) else {
         // A live bridge says 400 to its root.
         return if path == "/" { Refusal::BadRequest } else { Refusal::NotFound }.into_response();
     };
     if method != Method::GET {
         return Refusal::MethodNotAllowed.into_response();
     }
-    let params = Params::parse(query);
-    // A panic inside the check cannot leave it half done: it only ever adds to or drops from a set.
-    let checked = app.auth.lock().unwrap_or_else(PoisonError::into_inner).check(&params, app.clock.wall());
-    match (checked, endpoint) {
-        (Ok(who), Endpoint::Bridge(endpoint)) => bridge::answer(app, endpoint, &params, &who.name).await,
-        (Ok(_), Endpoint::V1(endpoint)) => v1::answer(app, endpoint, &params).await,
-        (Err(denied), endpoint) => {
+    let params = Params::parse(uri.query().unwrap_or_default());
+    match app.authenticate(&params, None) {
+        Ok(who) => bridge::answer(app, endpoint, &params, &who.name).await,
+        Err(denied) => {
             deny(denied);
-            match endpoint {
-                Endpoint::Bridge(_) => Refusal::Unauthorized.into_response(),
-                Endpoint::V1(_) => v1::unauthorized(),
-            }
+            Refusal::Unauthorized.into_response()
         }
     }
 }

@@ -53,7 +53,7 @@ impl fmt::Debug for Params {
 }
 
 /// A sign that begins no escape stays as it is, as browsers and Python do.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub(super) fn percent_decode(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -4,12 +4,10 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
-use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
-use crate::protocol::log::{CodeId, LogIndex};
-use crate::protocol::{CompletionStatus, IdType, LockAction, LockState, Trigger};
+use crate::protocol::log::CodeId;
 
-use super::convert::device_time;
+use super::history_row::{HistoryRow, RawRow};
 use super::{Store, StoreError};
 
 /// No page is longer, whatever the filter says.
@@ -24,6 +22,8 @@ pub struct HistoryFilter {
     pub auth_id: Option<AuthId>,
     /// Of this keypad code.
     pub code_id: Option<CodeId>,
+    /// Of whoever had exactly this name then.
+    pub user_name: Option<String>,
     /// With this action's code.
     pub action: Option<u8>,
     /// Not before, by the event's own time.
@@ -32,10 +32,16 @@ pub struct HistoryFilter {
     pub to: Option<UnixMillis>,
     /// Of one of these kinds, by [`EventKind::name`](crate::attribution::EventKind::name); empty for all.
     pub kinds: Vec<String>,
-    /// Only what did not succeed.
-    pub refused_only: bool,
-    /// Older than this event: the last `id` of the page before.
-    pub before_id: Option<i64>,
+    /// Done this way, by [`Method::name`](crate::attribution::Method::name).
+    pub method: Option<String>,
+    /// Known so surely, by [`Attribution::name`](crate::attribution::Attribution::name).
+    pub attribution: Option<String>,
+    /// Only what did not succeed, or only what was not refused.
+    pub refused: Option<bool>,
+    /// In which order.
+    pub order: Order,
+    /// What comes after this one: the [`next`](HistoryPage::next) of the page before.
+    pub after: Option<PageKey>,
     /// At most so many, up to [`MAX_PAGE`].
     pub limit: u32,
 }
@@ -46,154 +52,176 @@ impl Default for HistoryFilter {
             nuki_id: None,
             auth_id: None,
             code_id: None,
+            user_name: None,
             action: None,
             from: None,
             to: None,
             kinds: Vec::new(),
-            refused_only: false,
-            before_id: None,
-            limit: 20,
+            method: None,
+            attribution: None,
+            refused: None,
+            order: Order::Number,
+            after: None,
+            limit: 50,
         }
     }
 }
 
-/// Something that happened, with everything that is known of it by now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryRow {
-    /// Number of the event; a late answer does not change it.
-    pub id: i64,
-    /// At which lock.
-    pub nuki_id: NukiId,
-    /// Its name now.
-    pub lock_name: String,
-    /// Its type as the Bridge API numbers it.
-    pub device_type: u8,
-    /// What happened, by [`EventKind::name`](crate::attribution::EventKind::name).
-    pub kind: String,
-    /// The number that belongs to the kind, by [`EventKind::code`](crate::attribution::EventKind::code).
-    pub kind_code: Option<u8>,
-    /// The log entry.
-    pub log_index: Option<LogIndex>,
-    /// When, for showing: the lock's clock if it can be right, else the host's.
-    pub at: UnixMillis,
-    /// When the gateway learned of it.
-    pub observed_at: UnixMillis,
-    /// The lock's clock.
-    pub device_time: Option<DeviceTime>,
-    /// What was done or tried.
-    pub action: Option<LockAction>,
-    /// By what.
-    pub trigger: Option<Trigger>,
-    /// With which result.
-    pub completion_status: Option<CompletionStatus>,
-    /// State before.
-    pub state_before: Option<LockState>,
-    /// State after.
-    pub state_after: Option<LockState>,
-    /// Number of the authorization.
-    pub auth_id: Option<AuthId>,
-    /// Kind of authorization.
-    pub auth_type: Option<IdType>,
-    /// Name of the authorization as of then.
-    pub auth_name: Option<String>,
-    /// Number of the keypad code.
-    pub code_id: Option<CodeId>,
-    /// Name of the keypad code as of then.
-    pub code_name: Option<String>,
-    /// The name to say, by [`Who::user_name`](crate::attribution::Who::user_name).
-    pub user_name: Option<String>,
-    /// How, by [`Method::name`](crate::attribution::Method::name).
-    pub method: String,
-    /// How sure, by [`Attribution::name`](crate::attribution::Attribution::name).
-    pub attribution: String,
-    /// Why it is unknown, by [`UnknownReason::name`](crate::attribution::UnknownReason::name).
-    pub reason: Option<String>,
-    /// The phone unlocked by coming near.
-    pub auto_unlock: bool,
-    /// How often a button or fob was pressed.
-    pub presses: u8,
-    /// Happened while the gateway was away.
-    pub backfilled: bool,
-    /// The gateway's own intent behind it.
-    pub intent_id: Option<i64>,
-    /// Words for kinds that have no better field.
-    pub detail: Option<String>,
-    /// It did not succeed.
-    pub refused: bool,
-    /// Number of the row with the late answer, if there was one.
-    pub answered_by: Option<i64>,
+/// The order of pages; both are newest first and both are total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By the events' numbers: as the gateway learned of them.
+    Number,
+    /// By the events' own times, then by number: a range of time is then one stretch of an index.
+    Time,
 }
 
-#[derive(sqlx::FromRow)]
-pub(super) struct RawRow {
-    id: i64,
-    nuki_id: u32,
-    lock_name: String,
-    device_type: u8,
-    kind: String,
-    kind_code: Option<u8>,
-    log_index: Option<u32>,
-    at: i64,
-    observed_at: i64,
-    device_time: Option<String>,
-    action_code: Option<u8>,
-    trigger_code: Option<u8>,
-    completion_code: Option<u8>,
-    state_before_code: Option<u8>,
-    state_after_code: Option<u8>,
-    auth_id: Option<u32>,
-    auth_type_code: Option<u8>,
-    auth_name: Option<String>,
-    code_id: Option<u16>,
-    code_name: Option<String>,
-    user_name: Option<String>,
-    method: String,
-    attribution: String,
-    reason: Option<String>,
-    auto_unlock: bool,
-    presses: u8,
-    backfilled: bool,
-    intent_id: Option<i64>,
-    detail: Option<String>,
-    refused: bool,
-    answered_by: Option<i64>,
+/// Where a page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageKey {
+    /// Time of its last event.
+    pub at: UnixMillis,
+    /// Number of its last event.
+    pub id: i64,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// The events, newest first.
+    pub rows: Vec<HistoryRow>,
+    /// Where the next page begins; `None` if there is nothing more.
+    pub next: Option<PageKey>,
 }
 
 impl Store {
-    /// What happened, newest first.
+    /// What happened, newest first, and where to go on.
     ///
-    /// The next page is the same filter with `before_id` set to the last `id`
-    /// of this one; rows that are added meanwhile move nothing.
+    /// Rows that are added between two pages move nothing: a page begins after
+    /// an event, not at a count of events. A late answer has number and time of
+    /// its question, so it never shows twice.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn page(&self, filter: &HistoryFilter) -> Result<HistoryPage, StoreError> {
+        let _held = self.hold_time();
+        let limit = filter.limit.min(MAX_PAGE);
+        // One more tells whether there is a next page.
+        let mut query = page_query(filter, limit + 1);
+        let rows: Vec<RawRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        let mut rows = rows.into_iter().map(RawRow::row).collect::<Result<Vec<_>, _>>()?;
+        let asked = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = rows.len() > asked;
+        rows.truncate(asked);
+        let next = rows.last().filter(|_| more).map(|last| PageKey { at: last.at, id: last.id });
+        Ok(HistoryPage { rows, next })
+    }
+
+    /// The rows of one [`page`](Self::page).
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn history(&self, filter: &HistoryFilter) -> Result<Vec<HistoryRow>, StoreError> {
+        Ok(self.page(filter).await?.rows)
+    }
+
+    /// The event with this number, or the one that the row with this number answers.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn entry(&self, id: i64) -> Result<Option<HistoryRow>, StoreError> {
         let _held = self.hold_time();
-        let mut query = query(filter);
-        let rows: Vec<RawRow> = query.build_query_as().fetch_all(&self.readers).await?;
-        rows.into_iter().map(RawRow::row).collect()
+        let row: Option<RawRow> =
+            sqlx::query_as("select * from entries where id = (select shown_as from events where id = ?)")
+                .bind(id)
+                .fetch_optional(&self.readers)
+                .await?;
+        row.map(RawRow::row).transpose()
     }
 }
 
-fn query(filter: &HistoryFilter) -> QueryBuilder<Sqlite> {
+fn page_query(filter: &HistoryFilter, rows: u32) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("select * from entries where true");
-    if let Some(nuki_id) = filter.nuki_id {
-        query.push(" and nuki_id = ").push_bind(nuki_id);
-    }
-    if let Some(auth_id) = filter.auth_id {
-        query.push(" and auth_id = ").push_bind(auth_id);
-    }
-    if let Some(code_id) = filter.code_id {
-        query.push(" and code_id = ").push_bind(code_id);
-    }
-    if let Some(action) = filter.action {
-        query.push(" and action_code = ").push_bind(action);
-    }
+    push_filter(&mut query, filter, Lead::of(filter));
     if let Some(from) = filter.from {
         query.push(" and at >= ").push_bind(from.0);
     }
     if let Some(to) = filter.to {
         query.push(" and at < ").push_bind(to.0);
+    }
+    match (filter.order, filter.after) {
+        (Order::Number, Some(key)) => {
+            query.push(" and id < ").push_bind(key.id);
+        }
+        (Order::Time, Some(key)) => {
+            query.push(" and (at, id) < (").push_bind(key.at.0).push(", ").push_bind(key.id).push(")");
+        }
+        (_, None) => {}
+    }
+    query.push(match filter.order {
+        Order::Number => " order by id desc limit ",
+        Order::Time => " order by at desc, id desc limit ",
+    });
+    query.push_bind(rows);
+    query
+}
+
+/// The condition whose index a page is read along. SQLite has no statistics
+/// here, so it is told: a plus sign keeps the other conditions from the choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lead {
+    Code,
+    User,
+    Refused,
+    Lock,
+    /// No condition: all events.
+    Nothing,
+}
+
+impl Lead {
+    /// The rarest first.
+    fn of(filter: &HistoryFilter) -> Self {
+        if filter.code_id.is_some() {
+            Self::Code
+        } else if filter.auth_id.is_some() {
+            Self::User
+        } else if filter.refused == Some(true) {
+            Self::Refused
+        } else if filter.nuki_id.is_some() {
+            Self::Lock
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// Every condition but those on time and place in the order.
+pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &HistoryFilter, lead: Lead) {
+    let sign = |leads: Lead| if lead == leads { "" } else { "+" };
+    if let Some(nuki_id) = filter.nuki_id {
+        query.push(format_args!(" and {}nuki_id = ", sign(Lead::Lock))).push_bind(nuki_id);
+    }
+    if let Some(auth_id) = filter.auth_id {
+        query.push(format_args!(" and {}auth_id = ", sign(Lead::User))).push_bind(auth_id);
+    }
+    if let Some(code_id) = filter.code_id {
+        query.push(format_args!(" and {}code_id = ", sign(Lead::Code))).push_bind(code_id);
+    }
+    if let Some(refused) = filter.refused {
+        // Not bound: a partial index is only taken for a condition that is known beforehand.
+        query.push(format_args!(" and {}refused = {}", sign(Lead::Refused), u8::from(refused)));
+    }
+    if let Some(name) = &filter.user_name {
+        query.push(" and user_name = ").push_bind(name.clone());
+    }
+    if let Some(action) = filter.action {
+        query.push(" and action_code = ").push_bind(action);
+    }
+    if let Some(method) = &filter.method {
+        query.push(" and method = ").push_bind(method.clone());
+    }
+    if let Some(attribution) = &filter.attribution {
+        query.push(" and attribution = ").push_bind(attribution.clone());
     }
     if !filter.kinds.is_empty() {
         let mut kinds = query.push(" and kind in (").separated(", ");
@@ -202,50 +230,81 @@ fn query(filter: &HistoryFilter) -> QueryBuilder<Sqlite> {
         }
         query.push(")");
     }
-    if filter.refused_only {
-        query.push(" and refused = 1");
-    }
-    if let Some(id) = filter.before_id {
-        query.push(" and id < ").push_bind(id);
-    }
-    query.push(" order by id desc limit ").push_bind(filter.limit.min(MAX_PAGE));
-    query
 }
 
-impl RawRow {
-    pub(super) fn row(self) -> Result<HistoryRow, StoreError> {
-        Ok(HistoryRow {
-            id: self.id,
-            nuki_id: self.nuki_id,
-            lock_name: self.lock_name,
-            device_type: self.device_type,
-            kind: self.kind,
-            kind_code: self.kind_code,
-            log_index: self.log_index,
-            at: UnixMillis(self.at),
-            observed_at: UnixMillis(self.observed_at),
-            device_time: device_time(self.device_time.as_deref(), "device_time")?,
-            action: self.action_code.map(LockAction::from_code),
-            trigger: self.trigger_code.map(Trigger::from_code),
-            completion_status: self.completion_code.map(CompletionStatus::from_code),
-            state_before: self.state_before_code.map(LockState::from_code),
-            state_after: self.state_after_code.map(LockState::from_code),
-            auth_id: self.auth_id,
-            auth_type: self.auth_type_code.map(IdType::from_code),
-            auth_name: self.auth_name,
-            code_id: self.code_id,
-            code_name: self.code_name,
-            user_name: self.user_name,
-            method: self.method,
-            attribution: self.attribution,
-            reason: self.reason,
-            auto_unlock: self.auto_unlock,
-            presses: self.presses,
-            backfilled: self.backfilled,
-            intent_id: self.intent_id,
-            detail: self.detail,
-            refused: self.refused,
-            answered_by: self.answered_by,
-        })
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+
+    async fn plan(store: &Store, filter: &HistoryFilter) -> Vec<String> {
+        let query = page_query(filter, 21);
+        let explained = format!("explain query plan {}", query.sql().as_str());
+        let rows = sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(&store.readers).await.unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    /// However long the log grows, no page may walk through it or sort it.
+    #[tokio::test]
+    async fn pages_are_read_along_an_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
+        let any = HistoryFilter::default;
+        let key = Some(PageKey { at: UnixMillis(5), id: 5 });
+        let (from, to) = (Some(UnixMillis(1)), Some(UnixMillis(9)));
+        let filters = [
+            (any(), "events_shown_as", "events_by_time"),
+            (HistoryFilter { nuki_id: Some(1), ..any() }, "events_by_lock", "events_by_lock_and_time"),
+            (HistoryFilter { auth_id: Some(1), ..any() }, "events_by_user", "events_by_user_and_time"),
+            (
+                HistoryFilter { auth_id: Some(1), nuki_id: Some(1), refused: Some(true), ..any() },
+                "events_by_user",
+                "events_by_user_and_time",
+            ),
+            (HistoryFilter { code_id: Some(1), ..any() }, "events_by_code", "events_by_code_and_time"),
+            (
+                HistoryFilter { code_id: Some(1), nuki_id: Some(1), ..any() },
+                "events_by_code",
+                "events_by_code_and_time",
+            ),
+            (HistoryFilter { refused: Some(true), ..any() }, "events_refused", "events_refused_by_time"),
+            (
+                HistoryFilter { refused: Some(true), nuki_id: Some(1), action: Some(1), ..any() },
+                "events_refused",
+                "events_refused_by_time",
+            ),
+            (
+                HistoryFilter {
+                    refused: Some(false),
+                    kinds: vec!["door".to_owned()],
+                    method: Some("app".to_owned()),
+                    user_name: Some("Anna".to_owned()),
+                    ..any()
+                },
+                "events_shown_as",
+                "events_by_time",
+            ),
+        ];
+        for (filter, by_number, by_time) in filters {
+            let time = HistoryFilter { order: Order::Time, ..filter.clone() };
+            for (filter, index) in [
+                (filter.clone(), by_number),
+                (HistoryFilter { after: key, ..filter }, by_number),
+                (time.clone(), by_time),
+                (HistoryFilter { from, ..time.clone() }, by_time),
+                (HistoryFilter { from, to, ..time.clone() }, by_time),
+                (HistoryFilter { from, to, after: key, ..time }, by_time),
+            ] {
+                let plan = plan(&store, &filter).await;
+                let first = plan.first().unwrap();
+                let reads = first.split(' ').skip_while(|word| *word != "INDEX").nth(1);
+                assert_eq!(reads, Some(index), "{filter:?}\n{plan:#?}");
+                assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{filter:?}\n{plan:#?}");
+                let bounded = filter.after.is_some() || filter.from.is_some();
+                assert!(!bounded || first.contains('<') || first.contains('>'), "{filter:?}\n{plan:#?}");
+            }
+        }
     }
 }

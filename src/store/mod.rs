@@ -7,7 +7,9 @@
 //! | `health` | what else is known of a lock: tries with its PIN, its clock |
 //! | `users` | authorizations and keypad codes, with validity in time |
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
-//! | `history`, `audit` | reading the log, late answers joined in |
+//! | `history`, `history_row`, `audit` | reading the log, late answers joined in |
+//! | `live` | reading it row by row, as it is written |
+//! | `counts` | sums over it |
 //! | `intents` | what clients asked for |
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
 //! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
@@ -24,13 +26,16 @@ mod callbacks;
 mod chain;
 mod columns;
 mod convert;
+mod counts;
 mod dead_letters;
 mod error;
 mod events;
 mod health;
 mod history;
+mod history_row;
 mod insert;
 mod intents;
+mod live;
 mod locks;
 mod look;
 mod note;
@@ -54,18 +59,21 @@ pub use audit::AuditRow;
 pub use backup::backup;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use chain::{ChainHead, NoChainHead};
+pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
 pub use dead_letters::DeadLetter;
 pub use error::StoreError;
 pub use events::{Batch, LockClock, Observation, PendingEvent};
 pub use health::{HealthRow, StoredClock, StoredDirectory};
-pub use history::{HistoryFilter, HistoryRow, MAX_PAGE};
+pub use history::{HistoryFilter, HistoryPage, MAX_PAGE, Order, PageKey};
+pub use history_row::HistoryRow;
 pub use intents::{IntentState, NewIntent, OpenIntent};
+pub use live::{LiveRow, RowNumbers};
 pub use locks::{LockRow, StoredObservation};
 pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use retention::{ClockDoubt, Keep, Removed, RetentionRules};
 pub use users::{UserKind, UserRow};
 pub use verify::{Fault, VerifyReport, verify};
-pub use webhook_queue::{AfterFailure, FailedTry, ToldEvent, WebhookDelivery};
+pub use webhook_queue::{AfterFailure, FailedTry, WebhookDelivery};
 pub use webhooks::{AddWebhook, MAX_WEBHOOKS, NewWebhook, Webhook, WebhookFilter, WebhookStatus};
 
 /// The database, to be cloned freely.

@@ -4,8 +4,7 @@ use sqlx::SqliteConnection;
 
 use crate::clock::UnixMillis;
 
-use super::history::RawRow;
-use super::{HistoryRow, Store, StoreError};
+use super::{Store, StoreError};
 
 /// Something that waits for a receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +19,6 @@ pub struct WebhookDelivery {
     pub key: String,
     /// How often it was tried.
     pub attempts: u32,
-}
-
-/// An event as it was stored; what a late answer has learned since is not in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldEvent {
-    /// The event. A late answer stands here under the number of its question and with all that is known.
-    pub row: HistoryRow,
-    /// The event that this one is the late answer to.
-    pub answers: Option<i64>,
 }
 
 /// A try that failed.
@@ -112,21 +102,6 @@ impl Store {
         .fetch_optional(&self.readers)
         .await?;
         Ok(row.map(|(id, event_id, key, attempts)| WebhookDelivery { id, webhook_id, event_id, key, attempts }))
-    }
-
-    /// The event of a delivery; `None` if retention has removed it.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the file cannot be read.
-    pub async fn told_event(&self, event_id: i64) -> Result<Option<ToldEvent>, StoreError> {
-        let _held = self.hold_time();
-        let row: Option<RawRow> = sqlx::query_as("select * from event_rows where row_id = ?")
-            .bind(event_id)
-            .fetch_optional(&self.readers)
-            .await?;
-        let Some(row) = row.map(RawRow::row).transpose()? else { return Ok(None) };
-        let answers = (row.id != event_id).then_some(row.id);
-        Ok(Some(ToldEvent { row, answers }))
     }
 
     /// Notes that the receiver has it. No error if the receiver was removed meanwhile.

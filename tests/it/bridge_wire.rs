@@ -104,9 +104,10 @@ async fn an_unreachable_lock_is_503_but_not_the_text_on_which_fhem_repeats_its_l
 #[tokio::test]
 async fn paths_match_in_any_case() {
     let server = Server::start().await;
-    for path in ["/LIST", "/list", "/Callback/List", "/lockstate?nukiId=1015571181", "/V1/History"] {
+    for path in ["/LIST", "/list", "/Callback/List", "/lockstate?nukiId=1015571181"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
+    assert_eq!(server.get("/V1/History").await.status, 404, "only the bridge's paths are so");
 }
 
 #[tokio::test]

@@ -1,255 +1,198 @@
-//! `/v1`: the history and the people in it.
+//! `/v1`: entries of the history, its filters and its pages.
 
-use keyturner::clock::UnixMillis;
-use keyturner::protocol::datetime::DeviceTime;
-use keyturner::protocol::{CompletionStatus, IdType, LockAction, LockState, Trigger};
-use keyturner::store::{HistoryFilter, HistoryRow, UserKind, UserRow};
+use keyturner::attribution::{Attribution, Event, EventKind, Method, UnknownReason, Who};
+use keyturner::protocol::{CompletionStatus, DoorEvent, IdType};
+use keyturner::store::{Batch, LockClock};
 use serde_json::{Value, json};
 
-use crate::http_support::{FRONT, NOW, Server, TOKEN};
+use crate::http_support::{Reply, Server};
+use crate::store::{LOCK, by_app, by_code, events, lock_row, pending, without_entry};
 
-fn row(id: i64) -> HistoryRow {
-    HistoryRow {
-        id,
-        nuki_id: FRONT,
-        lock_name: "Front".into(),
-        device_type: 4,
-        auth_id: Some(5),
-        auth_type: Some(IdType::Keypad),
-        auth_name: Some("Nuki Keypad".into()),
-        user_name: Some("Zoë".into()),
-        code_id: Some(12),
-        code_name: Some("Zoë".into()),
-        action: Some(LockAction::Unlock),
-        trigger: Some(Trigger::System),
-        completion_status: Some(CompletionStatus::Success),
-        kind: "keypad_action".into(),
-        kind_code: None,
-        method: "code".into(),
-        attribution: "matched".into(),
-        reason: None,
-        auto_unlock: false,
-        presses: 0,
-        log_index: Some(77),
-        device_time: DeviceTime::from_unix_seconds(NOW.seconds() - 1),
-        observed_at: NOW,
-        at: NOW,
-        state_before: Some(LockState::Locked),
-        state_after: Some(LockState::Unlocked),
-        backfilled: false,
-        intent_id: None,
-        detail: None,
-        refused: false,
-        answered_by: None,
+fn wrong_code(log_index: u32) -> Event {
+    Event {
+        completion_status: Some(CompletionStatus::InvalidCode),
+        who: Who { auth_id: Some(9), auth_type: Some(IdType::Keypad), ..Who::default() },
+        method: Method::Unknown,
+        attribution: Attribution::Nobody,
+        change: None,
+        ..by_code(log_index)
     }
 }
 
-/// A door, a log switch or the like: nobody's, and no action of the lock.
-fn nobodys(kind: &str, kind_code: Option<u8>) -> HistoryRow {
-    HistoryRow {
-        auth_id: None,
-        auth_type: None,
-        auth_name: None,
-        user_name: None,
-        code_id: None,
-        code_name: None,
-        action: None,
-        trigger: None,
-        completion_status: None,
-        kind: kind.into(),
-        kind_code,
-        method: "device".into(),
-        attribution: "nobody".into(),
-        ..row(1)
-    }
+async fn with(list: Vec<Event>) -> Server {
+    let server = Server::start().await;
+    server.commit(&events(100, list)).await;
+    server
 }
 
-async fn first(server: &Server, row: HistoryRow) -> Value {
-    *server.records.rows.lock().unwrap() = vec![row];
-    server.get("/v1/history").await.json()[0].clone()
+async fn first(server: &Server) -> Value {
+    server.get("/v1/history").await.json()["events"][0].clone()
+}
+
+pub(crate) fn ids(reply: &Reply) -> Vec<i64> {
+    let body = reply.json();
+    let entries = body["events"].as_array().unwrap();
+    entries.iter().map(|entry| entry["id"].as_str().unwrap().parse().unwrap()).collect()
 }
 
 #[tokio::test]
-async fn an_entry_has_the_web_apis_names_and_numbers() {
+async fn an_entry_has_the_web_apis_names_and_numbers_and_ours() {
     let server = Server::start().await;
+    let clock = Some(LockClock { skew: -1500, zone_offset: 60 });
+    server.commit(&Batch { clock, ..events(100, vec![by_code(4)]) }).await;
     assert_eq!(
-        first(&server, row(9)).await,
+        first(&server).await,
         json!({
-            "id": "9", "smartlockId": (4_u64 << 32) + u64::from(FRONT), "nukiId": FRONT, "deviceType": 4,
-            "authId": 5, "authType": 13, "name": "Zoë", "codeId": 12, "codeName": "Zoë",
-            "action": 1, "trigger": 255, "source": 1, "state": 0, "autoUnlock": false,
-            "date": "2024-04-06T06:03:01.000Z", "deviceTimestamp": "2024-04-06T06:03:00+00:00", "eventId": 77,
+            "id": "1", "smartlockId": (4_u64 << 32) + u64::from(LOCK), "nukiId": LOCK, "deviceType": 4,
+            "authId": 9, "authType": 13, "name": "Cleaner", "codeId": 1, "codeName": "Cleaner",
+            "action": 1, "trigger": 255, "source": 1, "state": 0, "completionStatus": "success", "autoUnlock": false,
+            "date": "2026-11-23T14:05:13.000Z", "deviceTime": "2026-11-23T14:05:13",
+            "observedAt": "2026-11-23T14:06:49.000Z", "zoneOffset": 60, "clockSkew": -1500, "eventId": 4,
             "kind": "keypad_action", "method": "code", "attribution": "matched", "refused": false, "backfilled": false,
         })
     );
 }
 
 #[tokio::test]
-async fn a_wrong_code_stands_there_as_refused() {
-    let server = Server::start().await;
-    let wrong = HistoryRow {
-        completion_status: Some(CompletionStatus::InvalidCode),
-        auth_id: Some(5),
-        user_name: None,
-        code_id: None,
-        code_name: None,
-        method: "unknown".into(),
-        attribution: "nobody".into(),
-        ..row(1)
-    };
-    let entry = first(&server, wrong).await;
+async fn a_wrong_code_stands_there_as_refused_and_as_nobodys() {
+    let server = with(vec![wrong_code(1)]).await;
+    let entry = first(&server).await;
     assert_eq!(
-        (&entry["state"], &entry["trigger"], &entry["refused"], &entry["name"]),
-        (&json!(224), &json!(255), &json!(true), &json!(""))
+        (&entry["state"], &entry["completionStatus"], &entry["trigger"], &entry["refused"], &entry["name"]),
+        (&json!(224), &json!("invalid_code"), &json!(255), &json!(true), &json!(""))
     );
 }
 
 #[tokio::test]
 async fn events_that_are_no_action_have_the_web_apis_numbers() {
-    let server = Server::start().await;
-    for (kind, code, action) in [
-        ("door", Some(0), 240),
-        ("door", Some(1), 241),
-        ("door", Some(2), 242),
-        ("ring", None, 224),
-        ("firmware_update", None, 243),
-        ("door_sensor_logging", Some(1), 250),
-        ("door_sensor_logging", Some(0), 251),
-        ("initialisation", None, 252),
-        ("calibration", None, 253),
-        ("logging", Some(1), 254),
-        ("logging", Some(0), 255),
+    for (kind, action) in [
+        (EventKind::Door(DoorEvent::Opened), 240),
+        (EventKind::Door(DoorEvent::Closed), 241),
+        (EventKind::Door(DoorEvent::Jammed), 242),
+        (EventKind::Ring, 224),
+        (EventKind::FirmwareUpdate, 243),
+        (EventKind::DoorSensorLogging(true), 250),
+        (EventKind::DoorSensorLogging(false), 251),
+        (EventKind::Initialisation, 252),
+        (EventKind::Calibration, 253),
+        (EventKind::Logging(true), 254),
+        (EventKind::Logging(false), 255),
     ] {
-        let entry = first(&server, nobodys(kind, code)).await;
-        assert_eq!((&entry["action"], &entry["state"]), (&json!(action), &json!(0)), "{kind} {code:?}");
+        let server = with(vec![without_entry(kind, Some(1))]).await;
+        let entry = first(&server).await;
+        assert_eq!((&entry["action"], &entry["state"]), (&json!(action), &json!(0)), "{kind:?}");
         assert_eq!(entry["name"], "");
         assert!(entry.get("authId").is_none() && entry.get("authType").is_none());
     }
-    let gap = first(&server, nobodys("gap", None)).await;
+    let gap = first(&with(vec![without_entry(EventKind::Gap, Some(1))]).await).await;
     assert!(gap.get("action").is_none() && gap.get("state").is_none(), "nothing is claimed about a gap: {gap}");
 }
 
 #[tokio::test]
 async fn what_is_not_known_says_why() {
-    let server = Server::start().await;
-    let unknown = HistoryRow {
-        attribution: "unknown".into(),
-        reason: Some("pin_missing".into()),
-        ..nobodys("state_change", None)
-    };
-    let entry = first(&server, unknown).await;
-    assert_eq!((&entry["attribution"], &entry["attributionReason"]), (&json!("unknown"), &json!("pin_missing")));
+    let unknown = Event { attribution: Attribution::Unknown(UnknownReason::PinMissing), ..pending() };
+    let entry = first(&with(vec![unknown]).await).await;
+    assert_eq!((&entry["attribution"], &entry["reason"]), (&json!("unknown"), &json!("pin_missing")));
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_without_gap_or_overlap() {
-    let server = Server::start().await;
-    *server.records.rows.lock().unwrap() = (1..=45).map(row).collect();
-    let mut seen = Vec::new();
-    let mut target = "/v1/history".to_owned();
-    loop {
-        let page = server.get(&target).await.json();
-        let ids: Vec<i64> =
-            page.as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap().parse().unwrap()).collect();
-        let Some(last) = ids.last() else { break };
-        target = format!("/v1/history?id={last}");
-        seen.extend(ids);
-    }
-    assert_eq!(seen, (1..=45).rev().collect::<Vec<_>>());
+async fn a_late_answer_changes_the_entry_and_not_its_number() {
+    let server = with(vec![pending()]).await;
+    server.commit(&events(101, vec![Event { answers_pending: true, ..by_app(2) }])).await;
+    let entry = first(&server).await;
+    assert_eq!((&entry["id"], &entry["answeredBy"], &entry["name"]), (&json!("1"), &json!(2), &json!("Anna")));
+    assert_eq!(server.get("/v1/events/1").await.json(), entry);
+    assert_eq!(server.get("/v1/events/2").await.json(), entry, "the answer's number leads to its question");
+    assert_eq!(server.get("/v1/events/3").await.status, 404);
 }
 
 #[tokio::test]
-async fn every_filter_reaches_the_store() {
+async fn every_filter_works() {
     let server = Server::start().await;
-    let query = "nukiId=3C8862ED&authId=5&codeId=12&action=3&fromDate=2024-04-06T06:03:01Z\
-                 &toDate=2024-04-06T08:03:01.5%2B02:00&id=99&limit=50";
-    assert_eq!(server.get(&format!("/v1/history?{query}")).await.status, 200);
-    assert_eq!(server.get("/v1/users/5/history?authId=6").await.status, 200);
-    assert_eq!(server.get("/v1/history?nukiId=5&toDate=2024-04-06T08:03:01+02:00").await.status, 200);
-    let expected = HistoryFilter {
-        nuki_id: Some(FRONT),
-        auth_id: Some(5),
-        code_id: Some(12),
-        action: Some(3),
-        from: Some(NOW),
-        to: Some(UnixMillis(NOW.0 + 500)),
-        before_id: Some(99),
-        limit: 50,
-        ..HistoryFilter::default()
-    };
-    let of_user = HistoryFilter { auth_id: Some(5), limit: 20, ..HistoryFilter::default() };
-    let gone = HistoryFilter { nuki_id: Some(5), to: Some(NOW), limit: 20, ..HistoryFilter::default() };
-    assert_eq!(*server.records.asked.lock().unwrap(), [expected, of_user, gone]);
-}
-
-#[tokio::test]
-async fn a_bad_parameter_is_named_with_what_to_do() {
-    let server = Server::start().await;
-    for (target, parameter) in [
-        ("/v1/history?limit=0", "limit"),
-        ("/v1/history?limit=51", "limit"),
-        ("/v1/history?LIMIT=x", "limit"),
-        ("/v1/history?id=-1", "id"),
-        ("/v1/history?id=", "id"),
-        ("/v1/history?nukiId=front", "nukiId"),
-        ("/v1/history?authId=4294967296", "authId"),
-        ("/v1/history?codeId=65536", "codeId"),
-        ("/v1/history?action=open", "action"),
-        ("/v1/history?action=240", "action"),
-        ("/v1/history?fromDate=yesterday", "fromDate"),
-        ("/v1/history?toDate=2024-04-06T06:03:01", "toDate"),
-        ("/v1/users/anna/history", "auth_id in the path"),
-        ("/v1/users?nukiId=zz", "nukiId"),
+    server.store.register_lock(&lock_row(5, "Back door")).await.unwrap();
+    let failed = without_entry(EventKind::IntentFailed, None);
+    server.commit(&events(100, vec![by_app(1), by_code(2), wrong_code(3), pending(), failed])).await;
+    server.commit(&Batch { nuki_id: 5, ..events(100, vec![by_app(6)]) }).await;
+    for (filters, expected) in [
+        ("", vec![6, 5, 4, 3, 2, 1]),
+        ("nukiId=5", vec![6]),
+        ("nukiId=2B1C0D0E", vec![5, 4, 3, 2, 1]),
+        ("nukiId=723258638&authId=7", vec![1]),
+        ("authId=7", vec![6, 1]),
+        ("codeId=1", vec![2]),
+        ("user=Anna", vec![6, 1]),
+        ("user=anna", vec![]),
+        ("kind=keypad_action", vec![3, 2]),
+        ("kind=keypad_action&kind=state_change", vec![4, 3, 2]),
+        ("method=code", vec![2]),
+        ("action=1", vec![6, 3, 2, 1]),
+        ("refused=true", vec![5, 3]),
+        ("refused=false&nukiid=723258638", vec![4, 2, 1]),
+        ("attribution=pending", vec![4]),
+        ("from=2026-11-23T14:05:10Z&to=2026-11-23T14:05:12Z", vec![3, 2, 1][1..].to_vec()),
+        ("from=2026-11-23T15:05:11%2B01:00&to=2026-11-23T15:05:12.001+01:00", vec![3, 2]),
+        ("limit=2", vec![6, 5]),
     ] {
-        let reply = server.get(target).await;
-        assert_eq!((reply.status, reply.headers["content-type"].as_str()), (400, "application/json"), "{target}");
-        let problem = reply.json();
-        assert_eq!(
-            (&problem["error"], &problem["parameter"]),
-            (&json!("bad_parameter"), &json!(parameter)),
-            "{target}"
-        );
-        assert!(!problem["message"].as_str().unwrap().is_empty() && !problem["hint"].as_str().unwrap().is_empty());
+        let reply = server.get(&format!("/v1/history?{filters}")).await;
+        assert_eq!(reply.status, 200, "{filters}: {}", reply.body);
+        assert_eq!(ids(&reply), expected, "{filters}");
     }
-    assert!(server.records.asked.lock().unwrap().is_empty());
+    for (target, expected) in [
+        ("/v1/users/7/history", vec![6, 1]),
+        ("/v1/users/7/history?nukiId=5", vec![6]),
+        ("/v1/users/9/history?refused=true", vec![3]),
+        ("/v1/users/1/history", vec![]),
+        ("/v1/codes/1/history", vec![2]),
+        ("/v1/refused", vec![5, 3]),
+        ("/v1/refused?kind=keypad_action", vec![3]),
+    ] {
+        assert_eq!(ids(&server.get(target).await), expected, "{target}");
+    }
 }
 
 #[tokio::test]
-async fn without_a_token_there_is_only_401_and_no_hint_about_the_parameters() {
-    let server = Server::start().await;
-    for target in ["/v1/history?limit=x", "/v1/users", "/v1/users/anna/history"] {
-        let reply = server.raw(&format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
-        assert_eq!((reply.status, &reply.json()["error"]), (401, &json!("unauthorized")), "{target}");
+async fn pages_follow_each_other_without_gap_or_overlap_while_rows_are_added() {
+    for filters in ["limit=7", "limit=7&from=2026-11-23T14:05:00Z", "limit=7&authId=7", "limit=7&kind=lock_action"] {
+        let server = with((1..=45).map(by_app).collect()).await;
+        let mut seen = Vec::new();
+        let mut target = format!("/v1/history?{filters}");
+        loop {
+            let page = server.get(&target).await;
+            seen.extend(ids(&page));
+            let body = page.json();
+            let Some(next) = body["next"].as_str() else { break };
+            // The header leads to the same page, without the credential.
+            let link = format!("</v1/history?{filters}&cursor={next}>; rel=\"next\"");
+            assert_eq!(page.headers["link"], link);
+            target = format!("/v1/history?{filters}&cursor={next}");
+            server.commit(&events(200, vec![by_app(1000 + seen.len() as u32)])).await;
+        }
+        assert_eq!(seen, (1..=45).rev().collect::<Vec<_>>(), "{filters}");
     }
-    let request = format!("DELETE /v1/history?token={TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert_eq!(server.raw(&request).await.status, 405);
-    assert_eq!(server.get("/v1/nothing").await.status, 404);
 }
 
 #[tokio::test]
-async fn users_are_listed_with_codes_and_never_digits() {
-    let server = Server::start().await;
-    let anna = UserRow {
-        nuki_id: FRONT,
-        kind: UserKind::Authorization { auth_id: 5, id_type: IdType::App, remote_allowed: true },
-        name: "Anna".into(),
-        enabled: true,
-        created: None,
-        last_active: None,
-        lock_count: 0,
-        time_limit: None,
-        valid_from: NOW,
-        valid_until: None,
-    };
-    let code = UserRow { kind: UserKind::KeypadCode { code_id: 12 }, name: "Zoë".into(), ..anna.clone() };
-    let gone = UserRow { nuki_id: 7, valid_until: Some(NOW), ..anna.clone() };
-    *server.records.users.lock().unwrap() = vec![anna, code, gone];
-    let since = "2024-04-06T06:03:01.000Z";
-    let expected = json!([
-        {"nukiId": FRONT, "authId": 5, "type": 0, "name": "Anna", "enabled": true, "validFrom": since},
-        {"nukiId": FRONT, "codeId": 12, "type": 13, "name": "Zoë", "enabled": true, "validFrom": since},
-        {"nukiId": 7, "authId": 5, "type": 0, "name": "Anna", "enabled": true, "validFrom": since, "validUntil": since},
-    ]);
-    assert_eq!(server.get("/v1/users").await.json(), expected);
-    assert_eq!(server.get("/v1/users?nukiId=7").await.json().as_array().unwrap().len(), 1);
+async fn a_cursor_serves_its_own_list_alone() {
+    let server = with((1..=9).map(by_app).collect()).await;
+    let page = server.get("/v1/history?limit=2&authId=7").await.json();
+    let cursor = page["next"].as_str().unwrap();
+    let mut damaged = cursor.to_owned();
+    damaged.replace_range(20..21, if damaged.as_bytes()[20] == b'A' { "B" } else { "A" });
+    for (target, status) in [
+        (format!("/v1/history?authId=7&limit=5&cursor={cursor}"), 200),
+        (format!("/v1/history?limit=2&cursor={cursor}"), 400),
+        (format!("/v1/history?limit=2&authId=8&cursor={cursor}"), 400),
+        (format!("/v1/history?limit=2&authId=7&from=2026-11-23T14:05:10Z&cursor={cursor}"), 400),
+        (format!("/v1/users/7/history?limit=2&cursor={cursor}"), 400),
+        (format!("/v1/history?authId=7&cursor={damaged}"), 400),
+        (format!("/v1/history?authId=7&cursor={cursor}A"), 400),
+        ("/v1/history?authId=7&cursor=".to_owned(), 400),
+        ("/v1/history?authId=7&cursor=%00%FF".to_owned(), 400),
+    ] {
+        let reply = server.get(&target).await;
+        assert_eq!(reply.status, status, "{target}: {}", reply.body);
+        if status == 400 {
+            assert_eq!(reply.json()["parameter"], "cursor", "{target}");
+        }
+    }
 }

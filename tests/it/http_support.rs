@@ -1,19 +1,23 @@
-//! Scripted locks and records behind the real HTTP server, and a client that shows raw answers.
+//! Scripted locks and a real store behind the real HTTP server, and a client that shows raw answers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::Waker;
 use keyturner::gateway::{ActionOutcome, GatewayError, LockSnapshot, ScanResult, WaitFor};
-use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Records, Token, router, serve};
+use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token, router, serve};
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
-use keyturner::store::{AddCallback, Callback, HistoryFilter, HistoryRow, StoreError, UserRow};
+use keyturner::store::{Batch, Store};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::store::{LOCK, lock_row};
 
 pub(crate) const FRONT: NukiId = 0x3C88_62ED;
 pub(crate) const TOKEN: &str = "s3cret";
@@ -92,99 +96,79 @@ impl Doors for FakeDoors {
         self.script().heard.clone()
     }
 
-    async fn read_state(&self, _: NukiId) -> Result<KeyturnerStates, GatewayError> {
-        self.script().state.clone()
+    fn read_state(&self, _: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
+        let state = self.script().state.clone();
+        Box::pin(async { state })
     }
 
-    async fn act(
-        &self,
+    fn act<'a>(
+        &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &str,
+        requester: &'a str,
         wait: WaitFor,
-    ) -> Result<ActionOutcome, GatewayError> {
+    ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         let mut script = self.script();
         script.acted.push((nuki_id, action, requester.to_owned(), wait));
-        script.outcome.clone()
-    }
-}
-
-/// Records in memory, with the slots' rules.
-#[derive(Clone, Default)]
-pub(crate) struct FakeRecords {
-    pub callbacks: Arc<Mutex<Vec<Callback>>>,
-    pub rows: Arc<Mutex<Vec<HistoryRow>>>,
-    pub users: Arc<Mutex<Vec<UserRow>>>,
-    pub asked: Arc<Mutex<Vec<HistoryFilter>>>,
-}
-
-impl Records for FakeRecords {
-    async fn add_callback(&self, url: &str, _: UnixMillis) -> Result<AddCallback, StoreError> {
-        let mut callbacks = self.callbacks.lock().unwrap();
-        if callbacks.iter().any(|callback| callback.url == url) {
-            return Ok(AddCallback::AlreadyAdded);
-        }
-        let Some(id) = (0..3).find(|id| callbacks.iter().all(|callback| callback.id != *id)) else {
-            return Ok(AddCallback::Full);
-        };
-        callbacks.push(Callback { id, url: url.to_owned(), added_at: NOW });
-        Ok(AddCallback::Added(id))
-    }
-
-    async fn callbacks(&self) -> Result<Vec<Callback>, StoreError> {
-        Ok(self.callbacks.lock().unwrap().clone())
-    }
-
-    async fn remove_callback(&self, id: u8) -> Result<bool, StoreError> {
-        let mut callbacks = self.callbacks.lock().unwrap();
-        let before = callbacks.len();
-        callbacks.retain(|callback| callback.id != id);
-        Ok(callbacks.len() < before)
-    }
-
-    async fn history(&self, filter: &HistoryFilter) -> Result<Vec<HistoryRow>, StoreError> {
-        self.asked.lock().unwrap().push(filter.clone());
-        let rows = self.rows.lock().unwrap();
-        let older = rows.iter().rev().filter(|row| filter.before_id.is_none_or(|id| row.id < id));
-        Ok(older.take(usize::try_from(filter.limit).unwrap()).cloned().collect())
-    }
-
-    async fn users(&self, nuki_id: Option<NukiId>) -> Result<Vec<UserRow>, StoreError> {
-        let users = self.users.lock().unwrap();
-        Ok(users.iter().filter(|user| nuki_id.is_none_or(|id| user.nuki_id == id)).cloned().collect())
+        let outcome = script.outcome.clone();
+        Box::pin(async { outcome })
     }
 }
 
 /// The real server on loopback, in front of a script.
 pub(crate) struct Server {
     pub doors: FakeDoors,
-    pub records: FakeRecords,
-    address: SocketAddr,
+    pub store: Store,
+    pub news: News,
+    pub address: SocketAddr,
+    _dir: TempDir,
 }
 
 impl Server {
+    /// With a store that knows the lock of the store's tests, and nothing has happened.
     pub(crate) async fn start() -> Self {
-        let (doors, records) = (FakeDoors::new(), FakeRecords::default());
+        let (doors, news) = (FakeDoors::new(), News::new());
+        let dir = tempfile::tempdir().unwrap();
+        // Harmless on the real clock, and a paused one waits for the disk.
+        let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap().with_virtual_time();
+        store.register_lock(&lock_row(LOCK, "Front door")).await.unwrap();
         let token = Token::new("hallway", TOKEN).unwrap();
         let app = AppState {
-            gateway: doors.clone(),
-            store: records.clone(),
+            gateway: Arc::new(doors.clone()),
+            store: store.clone(),
             auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, NOW))),
             clock: Clock::virtual_from(NOW),
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
             delivery: Waker::new(),
+            news: news.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, records, address }
+        Self { doors, store, news, address, _dir: dir }
+    }
+
+    /// Stores a batch and says so, as the gateway does.
+    pub(crate) async fn commit(&self, batch: &Batch) -> Vec<i64> {
+        let ids = self.store.commit(batch).await.unwrap();
+        self.news.tell();
+        ids
     }
 
     /// GET with the right token.
     pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.get_with(target, "").await
+    }
+
+    /// GET with the right token and whole header lines.
+    pub(crate) async fn get_with(&self, target: &str, headers: &str) -> Reply {
         let separator = if target.contains('?') { '&' } else { '?' };
-        self.raw(&format!("GET {target}{separator}token={TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
-            .await
+        self.request("GET", &format!("{target}{separator}token={TOKEN}"), headers).await
+    }
+
+    /// Any method, and no credential but what the target or the headers hold.
+    pub(crate) async fn request(&self, method: &str, target: &str, headers: &str) -> Reply {
+        self.raw(&format!("{method} {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n")).await
     }
 
     /// Any bytes; the answer up to the end of the connection.

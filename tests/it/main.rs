@@ -76,6 +76,10 @@ mod store_outbox;
 mod store_users;
 mod support;
 #[cfg(feature = "daemon")]
+mod v1_frame;
+#[cfg(feature = "daemon")]
+mod v1_people;
+#[cfg(feature = "daemon")]
 mod webhook_cli;
 #[cfg(feature = "daemon")]
 mod webhook_daemon;

@@ -3,23 +3,18 @@
 use keyturner::attribution::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use keyturner::clock::UnixMillis;
 use keyturner::protocol::{CompletionStatus, DoorEvent, IdType, LockAction, LockState, Trigger};
-use keyturner::store::{Batch, HistoryFilter, HistoryRow, MAX_PAGE, NewIntent};
+use keyturner::store::{Batch, HistoryFilter, HistoryRow, LockClock, MAX_PAGE, NewIntent, Order, PageKey};
 use sqlx::Row;
 
 use crate::store::{Fixture, LOCK, NOW, by_app, by_code, device_time, events, lock_row, pending, without_entry};
 
-const ALL: HistoryFilter = HistoryFilter {
-    nuki_id: None,
-    auth_id: None,
-    code_id: None,
-    action: None,
-    from: None,
-    to: None,
-    kinds: Vec::new(),
-    refused_only: false,
-    before_id: None,
-    limit: 50,
-};
+fn all() -> HistoryFilter {
+    HistoryFilter::default()
+}
+
+fn after(id: i64, seconds: i64) -> Option<PageKey> {
+    Some(PageKey { at: UnixMillis(NOW.0 + seconds * 1000), id })
+}
 
 fn wrong_code(log_index: u32) -> Event {
     Event {
@@ -54,7 +49,8 @@ async fn everything_an_event_says_comes_back() {
         attribution: Attribution::Unknown(UnknownReason::NotUnderstood),
         ..by_code(4)
     };
-    f.store.commit(&events(10, vec![event])).await.unwrap();
+    let clock = Some(LockClock { skew: -1500, zone_offset: 60 });
+    f.store.commit(&Batch { clock, ..events(10, vec![event]) }).await.unwrap();
     let expected = HistoryRow {
         id: 1,
         nuki_id: LOCK,
@@ -86,9 +82,11 @@ async fn everything_an_event_says_comes_back() {
         intent_id: Some(intent_id),
         detail: Some("words".to_owned()),
         refused: true,
+        zone_offset: Some(60),
+        clock_skew: Some(-1500),
         answered_by: None,
     };
-    assert_eq!(f.store.history(&ALL).await.unwrap(), [expected]);
+    assert_eq!(f.store.history(&all()).await.unwrap(), [expected]);
     assert_eq!(f.count("select count(*) from events where action = 'unknown(0x2a)' and action_code = 42").await, 1);
 }
 
@@ -100,11 +98,11 @@ async fn a_late_answer_is_shown_in_the_place_of_its_question() {
         .await
         .unwrap();
     f.store.commit(&events(2, vec![by_code(1)])).await.unwrap();
-    assert_eq!(f.store.history(&ALL).await.unwrap()[1].attribution, "pending");
+    assert_eq!(f.store.history(&all()).await.unwrap()[1].attribution, "pending");
     let answer = Event { answers_pending: true, backfilled: true, completion_status: None, ..by_app(2) };
     f.store.commit(&events(3, vec![answer])).await.unwrap();
 
-    let rows = f.store.history(&ALL).await.unwrap();
+    let rows = f.store.history(&all()).await.unwrap();
     assert_eq!(rows.iter().map(|r| (r.id, r.answered_by)).collect::<Vec<_>>(), [(2, None), (1, Some(3))]);
     let row = &rows[1];
     assert_eq!((row.user_name.as_deref(), row.kind.as_str(), row.log_index), (Some("Anna"), "lock_action", Some(2)));
@@ -113,11 +111,11 @@ async fn a_late_answer_is_shown_in_the_place_of_its_question() {
     assert_eq!(row.completion_status, Some(CompletionStatus::MotorBlocked));
     assert!(row.refused, "the result of the question counts if the answer has none");
 
-    assert_eq!(ids(&f, HistoryFilter { auth_id: Some(7), ..ALL }).await, [1]);
-    assert_eq!(ids(&f, HistoryFilter { kinds: vec!["state_change".to_owned()], ..ALL }).await, [0_i64; 0]);
-    assert_eq!(ids(&f, HistoryFilter { before_id: Some(2), ..ALL }).await, [1]);
-    assert_eq!(ids(&f, HistoryFilter { refused_only: true, ..ALL }).await, [1]);
-    assert_eq!(ids(&f, HistoryFilter { to: Some(UnixMillis(NOW.0 + 1)), ..ALL }).await, [1]);
+    assert_eq!(ids(&f, HistoryFilter { auth_id: Some(7), ..all() }).await, [1]);
+    assert_eq!(ids(&f, HistoryFilter { kinds: vec!["state_change".to_owned()], ..all() }).await, [0_i64; 0]);
+    assert_eq!(ids(&f, HistoryFilter { after: after(2, 0), ..all() }).await, [1]);
+    assert_eq!(ids(&f, HistoryFilter { refused: Some(true), ..all() }).await, [1]);
+    assert_eq!(ids(&f, HistoryFilter { to: Some(UnixMillis(NOW.0 + 1)), ..all() }).await, [1]);
 }
 
 #[tokio::test]
@@ -133,48 +131,99 @@ async fn every_filter_holds_alone_and_with_others() {
 
     let kinds = |kinds: &[&str]| kinds.iter().map(|&k| k.to_owned()).collect::<Vec<_>>();
     let second = |s: i64| Some(UnixMillis(NOW.0 + s * 1000));
-    let cases: [(HistoryFilter, &[i64]); 13] = [
-        (ALL, &[7, 6, 5, 4, 3, 2, 1]),
-        (HistoryFilter { nuki_id: Some(5), ..ALL }, &[6]),
-        (HistoryFilter { auth_id: Some(7), ..ALL }, &[6, 3, 1]),
-        (HistoryFilter { auth_id: Some(7), nuki_id: Some(LOCK), ..ALL }, &[3, 1]),
-        (HistoryFilter { code_id: Some(1), ..ALL }, &[5]),
-        (HistoryFilter { action: Some(2), ..ALL }, &[3]),
-        (HistoryFilter { from: second(2), to: second(5), ..ALL }, &[3, 2]),
-        (HistoryFilter { kinds: kinds(&["door", "keypad_action"]), ..ALL }, &[5, 4, 2]),
-        (HistoryFilter { kinds: kinds(&["'; drop table events"]), ..ALL }, &[]),
-        (HistoryFilter { refused_only: true, ..ALL }, &[7, 2]),
-        (HistoryFilter { before_id: Some(4), limit: 2, ..ALL }, &[3, 2]),
-        (HistoryFilter { limit: 0, ..ALL }, &[]),
-        (HistoryFilter { auth_id: Some(9), action: Some(1), refused_only: true, before_id: Some(5), ..ALL }, &[2]),
+    let cases: [(HistoryFilter, &[i64]); 18] = [
+        (all(), &[7, 6, 5, 4, 3, 2, 1]),
+        (HistoryFilter { nuki_id: Some(5), ..all() }, &[6]),
+        (HistoryFilter { auth_id: Some(7), ..all() }, &[6, 3, 1]),
+        (HistoryFilter { auth_id: Some(7), nuki_id: Some(LOCK), ..all() }, &[3, 1]),
+        (HistoryFilter { code_id: Some(1), ..all() }, &[5]),
+        (HistoryFilter { action: Some(2), ..all() }, &[3]),
+        (HistoryFilter { from: second(2), to: second(5), ..all() }, &[3, 2]),
+        (HistoryFilter { kinds: kinds(&["door", "keypad_action"]), ..all() }, &[5, 4, 2]),
+        (HistoryFilter { kinds: kinds(&["'; drop table events"]), ..all() }, &[]),
+        (HistoryFilter { refused: Some(true), ..all() }, &[7, 2]),
+        (HistoryFilter { after: after(4, 0), limit: 2, ..all() }, &[3, 2]),
+        (HistoryFilter { limit: 0, ..all() }, &[]),
+        (HistoryFilter { refused: Some(false), method: Some("app".to_owned()), ..all() }, &[6, 3, 1]),
+        (HistoryFilter { user_name: Some("Anna".to_owned()), ..all() }, &[6, 3, 1]),
+        (HistoryFilter { user_name: Some("anna".to_owned()), ..all() }, &[]),
+        (HistoryFilter { attribution: Some("nobody".to_owned()), ..all() }, &[7, 4, 2]),
+        (HistoryFilter { order: Order::Time, after: after(3, 3), ..all() }, &[2, 1, 7, 4]),
+        (HistoryFilter { auth_id: Some(9), action: Some(1), refused: Some(true), after: after(5, 0), ..all() }, &[2]),
     ];
     for (filter, expected) in cases {
         assert_eq!(ids(&f, filter.clone()).await, expected, "{filter:?}");
     }
-    assert_eq!(HistoryFilter::default(), HistoryFilter { limit: 20, ..ALL });
+    assert_eq!(HistoryFilter::default(), HistoryFilter { limit: 50, ..all() });
 }
 
 #[tokio::test]
 async fn pages_meet_without_gap_or_overlap_while_rows_are_added() {
-    let f = Fixture::new().await;
-    f.store.commit(&events(1, (1..=25).map(by_app).collect())).await.unwrap();
-    let mut seen = Vec::new();
-    let mut filter = HistoryFilter { limit: 10, ..ALL };
-    loop {
-        let page = ids(&f, filter.clone()).await;
-        let Some(&last) = page.last() else { break };
-        seen.extend(page);
-        filter.before_id = Some(last);
-        f.store.commit(&events(2, vec![by_app(100 + last as u32)])).await.unwrap();
+    for order in [Order::Number, Order::Time] {
+        let f = Fixture::new().await;
+        // Three at each second, so that a page ends between equal times.
+        let at = |index: u32| Event { device_time: device_time(i64::from(index / 3)), ..by_app(index) };
+        f.store.commit(&events(1, (1..=25).map(at).collect())).await.unwrap();
+        let mut seen = Vec::new();
+        let mut filter = HistoryFilter { limit: 4, order, ..all() };
+        loop {
+            let page = f.store.page(&filter).await.unwrap();
+            seen.extend(page.rows.iter().map(|row| row.id));
+            assert_eq!(page.next.is_some(), seen.len() < 25, "the last page says so");
+            let Some(next) = page.next else { break };
+            filter.after = Some(next);
+            // Newer in both orders.
+            let newer = Event { device_time: device_time(60), ..by_app(100 + next.id as u32) };
+            f.store.commit(&events(2, vec![newer])).await.unwrap();
+        }
+        assert_eq!(seen, (1..=25).rev().collect::<Vec<_>>(), "{order:?}");
     }
-    assert_eq!(seen, (1..=25).rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn by_time_means_the_events_own_time_and_a_late_answer_stays_where_its_question_was() {
+    let f = Fixture::new().await;
+    f.store.commit(&events(1, vec![pending(), by_app(9), by_app(5)])).await.unwrap();
+    let by_time = HistoryFilter { order: Order::Time, ..all() };
+    assert_eq!(ids(&f, by_time.clone()).await, [2, 3, 1]);
+    let first = f.store.page(&HistoryFilter { limit: 2, ..by_time.clone() }).await.unwrap();
+    f.store.commit(&events(3, vec![Event { answers_pending: true, ..by_app(20) }])).await.unwrap();
+    let rest = f.store.page(&HistoryFilter { after: first.next, ..by_time }).await.unwrap();
+    assert_eq!(rest.rows.iter().map(|row| (row.id, row.answered_by)).collect::<Vec<_>>(), [(1, Some(4))]);
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_its_number_and_by_that_of_its_answer() {
+    let f = Fixture::new().await;
+    f.store.commit(&events(1, vec![pending()])).await.unwrap();
+    f.store.commit(&events(2, vec![Event { answers_pending: true, ..by_app(1) }])).await.unwrap();
+    for id in [1, 2] {
+        let row = f.store.entry(id).await.unwrap().unwrap();
+        assert_eq!((row.id, row.answered_by, row.user_name.as_deref()), (1, Some(2), Some("Anna")));
+    }
+    assert_eq!(f.store.entry(3).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn rows_come_in_the_order_of_writing_and_an_answer_is_one_of_its_own() {
+    let f = Fixture::new().await;
+    f.store.commit(&events(1, vec![pending(), by_code(1)])).await.unwrap();
+    f.store.commit(&events(2, vec![Event { answers_pending: true, ..by_app(2) }])).await.unwrap();
+    let rows = f.store.rows_after(&all(), 0, 100, 100).await.unwrap();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.row_id, row.answers, row.entry.id, row.entry.attribution.as_str())).collect();
+    assert_eq!(told, [(1, None, 1, "pending"), (2, None, 2, "matched"), (3, Some(1), 1, "matched")]);
+    let anna = HistoryFilter { auth_id: Some(7), ..all() };
+    assert_eq!(f.store.rows_after(&anna, 0, 100, 100).await.unwrap().len(), 1);
+    assert_eq!(f.store.rows_after(&all(), 1, 2, 100).await.unwrap().len(), 1);
+    assert_eq!(f.store.rows_after(&all(), 0, 100, 2).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn no_page_is_longer_than_the_bound() {
     let f = Fixture::new().await;
     f.store.commit(&events(1, (1..=MAX_PAGE + 5).map(by_app).collect())).await.unwrap();
-    assert_eq!(ids(&f, HistoryFilter { limit: u32::MAX, ..ALL }).await.len(), 1000);
+    assert_eq!(ids(&f, HistoryFilter { limit: u32::MAX, ..all() }).await.len(), 1000);
 }
 
 #[tokio::test]
@@ -183,34 +232,18 @@ async fn a_reader_does_not_wait_for_a_writer() {
     f.store.commit(&events(1, vec![by_app(1)])).await.unwrap();
     let mut owner = f.sqlite3().await;
     sqlx::query("begin immediate").execute(&mut owner).await.unwrap();
-    assert_eq!(ids(&f, ALL).await, [1]);
+    assert_eq!(ids(&f, all()).await, [1]);
 }
 
-/// Statements that the API runs most must not walk through the log or sort it, however long it grows.
+/// What an owner reads with `sqlite3` must not walk through the log or sort it either; pages are tested beside their query.
 #[tokio::test]
-async fn pages_are_read_along_an_index() {
+async fn views_are_read_along_an_index() {
     let f = Fixture::new().await;
     let mut owner = f.sqlite3().await;
     for (statement, index) in [
-        ("explain query plan select * from entries where id < 9 order by id desc limit 20", "events_shown_as"),
         ("explain query plan select * from audit order by id desc limit 5", "events_shown_as"),
-        (
-            "explain query plan select * from entries where nuki_id = 1 and id < 9 order by id desc limit 20",
-            "events_by_lock",
-        ),
-        (
-            "explain query plan select * from entries where auth_id = 1 and id < 9 order by id desc limit 20",
-            "events_by_user",
-        ),
-        (
-            "explain query plan select * from entries where nuki_id = 1 and auth_id = 1 order by id desc limit 20",
-            "events_by_user",
-        ),
-        ("explain query plan select * from entries where code_id = 1 order by id desc limit 20", "events_by_code"),
-        (
-            "explain query plan select * from entries where refused = 1 and id < 9 order by id desc limit 20",
-            "events_refused",
-        ),
+        ("explain query plan select * from entries where auth_id = 1 order by id desc limit 20", "events_by_user"),
+        ("explain query plan select * from entries where at > 5 and at < 9 order by at, id", "events_by_time"),
     ] {
         let rows = sqlx::query(statement).fetch_all(&mut owner).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
@@ -230,6 +263,6 @@ async fn what_was_done_by_hand_has_no_name() {
         ..by_app(1)
     };
     f.store.commit(&events(1, vec![by_hand])).await.unwrap();
-    let row = f.store.history(&ALL).await.unwrap().remove(0);
+    let row = f.store.history(&all()).await.unwrap().remove(0);
     assert_eq!((row.user_name, row.auth_id, row.attribution.as_str()), (None, None, "nobody"));
 }

@@ -68,10 +68,10 @@ async fn a_late_user_goes_to_whoever_asked_for_that_user() {
     assert_eq!(waiting(&f.store, all).await, [1, 2]);
     assert_eq!(waiting(&f.store, anna).await, [2], "the question had no user yet");
     assert_eq!(waiting(&f.store, other).await, Vec::<i64>::new());
-    let told = f.store.told_event(2).await.unwrap().unwrap();
-    assert_eq!((told.answers, told.row.id, told.row.user_name.as_deref()), (Some(1), 1, Some("Anna")));
-    let question = f.store.told_event(1).await.unwrap().unwrap();
-    assert_eq!((question.answers, question.row.attribution.as_str()), (None, "pending"));
+    let told = f.store.live_row(2).await.unwrap().unwrap();
+    assert_eq!((told.answers, told.entry.id, told.entry.user_name.as_deref()), (Some(1), 1, Some("Anna")));
+    let question = f.store.live_row(1).await.unwrap().unwrap();
+    assert_eq!((question.answers, question.entry.attribution.as_str()), (None, "pending"));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn what_ended_is_forgotten_after_a_while_and_what_waits_never() {
 #[tokio::test]
 async fn an_event_that_is_gone_has_nothing_to_tell() {
     let f = Fixture::new().await;
-    assert_eq!(f.store.told_event(99).await.unwrap(), None);
+    assert_eq!(f.store.live_row(99).await.unwrap(), None);
 }
 
 #[tokio::test]

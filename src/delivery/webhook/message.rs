@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::EntryJson;
 use crate::clock::UnixMillis;
-use crate::store::{ToldEvent, WebhookDelivery};
+use crate::store::{LiveRow, WebhookDelivery};
 
 /// Bytes of SHA-256's block, which no secret exceeds.
 const BLOCK: usize = 64;
@@ -50,7 +50,7 @@ struct TestBody<'a> {
 pub(super) fn body(
     webhook: &str,
     delivery: &WebhookDelivery,
-    event: ToldEvent,
+    event: LiveRow,
     entry_json: EntryJson,
 ) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Body {
@@ -58,7 +58,7 @@ pub(super) fn body(
         webhook,
         sequence: delivery.event_id,
         answers: event.answers.map(|id| id.to_string()),
-        event: entry_json(event.row)?,
+        event: entry_json(event.entry)?,
     })
 }
 

@@ -119,7 +119,7 @@ impl<P: WebhookPost> Worker<P> {
         let Some(delivery) = self.tools.store.next_webhook_delivery(self.webhook.id).await? else {
             return Ok(Step::WaitForWake);
         };
-        let Some(event) = self.tools.store.told_event(delivery.event_id).await? else {
+        let Some(event) = self.tools.store.live_row(delivery.event_id).await? else {
             return self.give_up(&delivery, "retention has removed the event").await;
         };
         let body = match body(&self.webhook.name, &delivery, event, self.tools.entry_json) {

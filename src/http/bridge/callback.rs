@@ -1,15 +1,14 @@
 //! `/callback/add`, `/callback/list`, `/callback/remove`.
 
-use super::super::doors::Doors;
+use super::super::AppState;
 use super::super::error::Refusal;
 use super::super::json::Object;
 use super::super::query::Params;
-use super::super::{AppState, Records};
 use crate::delivery::Target;
-use crate::store::AddCallback;
+use crate::store::{AddCallback, Store};
 
 /// Registers a URL; the text is kept byte for byte, because clients search the list for their own.
-pub(super) async fn add<D: Doors, R: Records>(app: &AppState<D, R>, params: &Params) -> Result<String, Refusal> {
+pub(super) async fn add(app: &AppState, params: &Params) -> Result<String, Refusal> {
     let url = params.get("url").ok_or(Refusal::BadRequest)?;
     Target::parse(url).map_err(|error| {
         tracing::info!(%error, "a callback was not registered");
@@ -27,14 +26,14 @@ pub(super) async fn add<D: Doors, R: Records>(app: &AppState<D, R>, params: &Par
 }
 
 /// In the order the store keeps: that of registration.
-pub(super) async fn list(records: &impl Records) -> Result<String, Refusal> {
-    let callbacks = records.callbacks().await?;
+pub(super) async fn list(store: &Store) -> Result<String, Refusal> {
+    let callbacks = store.callbacks().await?;
     let items = callbacks.iter().map(|callback| Object::new().int("id", callback.id).text("url", &callback.url));
     Ok(Object::new().array("callbacks", items).finish())
 }
 
 /// Frees a slot. Something that is no number is a bad request: aionuki sends a printed dictionary.
-pub(super) async fn remove<D: Doors, R: Records>(app: &AppState<D, R>, params: &Params) -> Result<String, Refusal> {
+pub(super) async fn remove(app: &AppState, params: &Params) -> Result<String, Refusal> {
     let id = params.get("id").filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
     let removed = match id.ok_or(Refusal::BadRequest)?.parse() {
         Ok(id) => app.store.remove_callback(id).await?,

@@ -1,8 +1,7 @@
 //! `/info`.
 
-use super::super::doors::Doors;
+use super::super::AppState;
 use super::super::json::Object;
-use super::super::{AppState, Records};
 use super::wire::{OPENER, timestamp};
 use crate::protocol::beacon::{Family, device_name};
 
@@ -13,7 +12,7 @@ const WIFI_FIRMWARE: &str = "2.4.0";
 const UNKNOWN_LOCK: u8 = 4;
 
 /// From memory. `bridgeType` 1, because clients ask a software bridge for other credentials and want a `hardwareId`.
-pub(super) fn info<D: Doors, R: Records>(app: &AppState<D, R>) -> String {
+pub(super) fn info(app: &AppState) -> String {
     let ids = Object::new().int("hardwareId", app.identity.hardware_id()).int("serverId", app.identity.server_id());
     let versions = Object::new().text("firmwareVersion", FIRMWARE).text("wifiFirmwareVersion", WIFI_FIRMWARE);
     let uptime = i64::try_from(app.clock.monotonic().as_secs()).unwrap_or(i64::MAX);

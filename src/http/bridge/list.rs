@@ -6,7 +6,7 @@ use super::wire::{push_state, timestamp};
 use crate::gateway::LockSnapshot;
 
 /// From memory; no radio is used.
-pub(super) fn list(gateway: &impl Doors) -> String {
+pub(super) fn list(gateway: &dyn Doors) -> String {
     array(gateway.locks().iter().map(item))
 }
 

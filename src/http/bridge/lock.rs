@@ -30,7 +30,7 @@ impl Simple {
 }
 
 /// Reads the state from the lock itself.
-pub(super) async fn state(gateway: &impl Doors, params: &Params) -> Result<String, Refusal> {
+pub(super) async fn state(gateway: &dyn Doors, params: &Params) -> Result<String, Refusal> {
     let lock = find(gateway, params)?;
     let states = gateway.read_state(lock.nuki_id).await.map_err(|error| {
         tracing::info!(nuki_id = lock.nuki_id, %error, "a state could not be read");
@@ -40,7 +40,7 @@ pub(super) async fn state(gateway: &impl Doors, params: &Params) -> Result<Strin
 }
 
 /// `/lockAction`.
-pub(super) async fn action(gateway: &impl Doors, params: &Params, requester: &str) -> Result<String, Refusal> {
+pub(super) async fn action(gateway: &dyn Doors, params: &Params, requester: &str) -> Result<String, Refusal> {
     let action = match params.get("action").and_then(|text| text.parse::<u8>().ok()) {
         // An Opener's actions have the same numbers; only their names differ.
         Some(code @ 1..=5) => LockAction::from_code(code),
@@ -52,7 +52,7 @@ pub(super) async fn action(gateway: &impl Doors, params: &Params, requester: &st
 
 /// `/lock` and `/unlock`.
 pub(super) async fn simple(
-    gateway: &impl Doors,
+    gateway: &dyn Doors,
     what: Simple,
     params: &Params,
     requester: &str,
@@ -62,7 +62,7 @@ pub(super) async fn simple(
 }
 
 async fn act(
-    gateway: &impl Doors,
+    gateway: &dyn Doors,
     lock: &LockSnapshot,
     action: LockAction,
     params: &Params,
@@ -86,7 +86,7 @@ async fn act(
 }
 
 /// By `nukiId` alone: `deviceType` is missing or wrong in too many clients.
-fn find(gateway: &impl Doors, params: &Params) -> Result<LockSnapshot, Refusal> {
+fn find(gateway: &dyn Doors, params: &Params) -> Result<LockSnapshot, Refusal> {
     let readings = nuki_id_readings(params.get("nukiid").ok_or(Refusal::BadRequest)?);
     if readings == [None, None] {
         return Err(Refusal::BadRequest);

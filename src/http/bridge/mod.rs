@@ -9,10 +9,9 @@ pub mod wire;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::doors::Doors;
+use super::AppState;
 use super::error::{Refusal, json};
 use super::query::Params;
-use super::{AppState, Records};
 
 /// What may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,31 +46,21 @@ impl Endpoint {
 }
 
 /// Answers a request whose credential was checked.
-pub(super) async fn answer<D: Doors, R: Records>(
-    app: &AppState<D, R>,
-    endpoint: Endpoint,
-    params: &Params,
-    requester: &str,
-) -> Response {
+pub(super) async fn answer(app: &AppState, endpoint: Endpoint, params: &Params, requester: &str) -> Response {
     match body(app, endpoint, params, requester).await {
         Ok(body) => json(StatusCode::OK, body),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn body<D: Doors, R: Records>(
-    app: &AppState<D, R>,
-    endpoint: Endpoint,
-    params: &Params,
-    requester: &str,
-) -> Result<String, Refusal> {
+async fn body(app: &AppState, endpoint: Endpoint, params: &Params, requester: &str) -> Result<String, Refusal> {
     match endpoint {
         Endpoint::Info => Ok(info::info(app)),
-        Endpoint::List => Ok(list::list(&app.gateway)),
-        Endpoint::LockState => lock::state(&app.gateway, params).await,
-        Endpoint::LockAction => lock::action(&app.gateway, params, requester).await,
-        Endpoint::Lock => lock::simple(&app.gateway, lock::Simple::Lock, params, requester).await,
-        Endpoint::Unlock => lock::simple(&app.gateway, lock::Simple::Unlock, params, requester).await,
+        Endpoint::List => Ok(list::list(&*app.gateway)),
+        Endpoint::LockState => lock::state(&*app.gateway, params).await,
+        Endpoint::LockAction => lock::action(&*app.gateway, params, requester).await,
+        Endpoint::Lock => lock::simple(&*app.gateway, lock::Simple::Lock, params, requester).await,
+        Endpoint::Unlock => lock::simple(&*app.gateway, lock::Simple::Unlock, params, requester).await,
         Endpoint::CallbackAdd => callback::add(app, params).await,
         Endpoint::CallbackList => callback::list(&app.store).await,
         Endpoint::CallbackRemove => callback::remove(app, params).await,

@@ -1,147 +1,112 @@
 //! Our own API: the event log and the people in it, under the Web API's names and numbers.
+//!
+//! Routes and their description in OpenAPI come from the same annotations. The
+//! credential is checked before anything else, unknown paths included.
 
+mod accept;
+mod ask;
+mod csv;
+mod cursor;
+mod entry;
+mod events;
+mod filter;
+mod health;
 mod history;
+mod live;
+mod openapi;
+mod problem;
+mod query;
+mod refused;
 mod users;
 
-pub use history::entry_json;
-
-use axum::http::StatusCode;
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use std::str::FromStr;
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AppState;
-use super::doors::{Doors, Records};
-use super::error::{Refusal, json};
-use super::query::{Params, nuki_id_readings};
-use crate::protocol::beacon::NukiId;
-use crate::store::StoreError;
+use super::query::Params;
+use problem::{Problem, reword};
+use query::{Query, whole};
 
-/// What may be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    History,
-    Users,
-    /// The number is checked with the other parameters, after the credential.
-    UserHistory(String),
+pub use entry::entry_json;
+pub use live::News;
+
+/// Where it all stands.
+pub(super) const PREFIX: &str = "/v1";
+
+/// A part of the path, as text.
+type PathText = Result<Path<String>, PathRejection>;
+
+/// Everything under `/v1`.
+pub(super) fn router(app: &Arc<AppState>) -> Router {
+    let (router, api) = described().split_for_parts();
+    let router = router.route("/openapi.json", openapi::serve(&api));
+    router
+        .fallback(async || Problem::not_found("there is nothing at this path", "/v1/openapi.json says what there is"))
+        .layer(from_fn_with_state(Arc::clone(app), guard))
+        .with_state(Arc::clone(app))
 }
 
-impl Endpoint {
-    /// By a path in lower case.
-    pub(super) fn find(path: &str) -> Option<Self> {
-        match path.strip_prefix("/v1/")?.split('/').collect::<Vec<_>>().as_slice() {
-            ["history"] => Some(Self::History),
-            ["users"] => Some(Self::Users),
-            ["users", auth_id, "history"] => Some(Self::UserHistory((*auth_id).to_owned())),
-            _ => None,
+/// The routes with their description.
+fn described() -> OpenApiRouter<Arc<AppState>> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(history::history))
+        .routes(routes!(events::events))
+        .routes(routes!(events::event))
+        .routes(routes!(users::users))
+        .routes(routes!(users::user))
+        .routes(routes!(history::of_user))
+        .routes(routes!(users::codes))
+        .routes(routes!(users::code))
+        .routes(routes!(history::of_code))
+        .routes(routes!(history::refused))
+        .routes(routes!(refused::counts))
+        .routes(routes!(health::health))
+}
+
+/// Checks the credential, and puts words to the answers that axum makes by itself.
+async fn guard(State(app): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
+    let params = Params::parse(request.uri().query().unwrap_or_default());
+    // It has done its work; nobody behind us shall be able to show it.
+    let header = request.headers_mut().remove(AUTHORIZATION);
+    let bearer = header.as_ref().and_then(|value| bearer(value.as_bytes()));
+    match app.authenticate(&params, bearer) {
+        Ok(who) => {
+            request.extensions_mut().insert(who);
+            reword(next.run(request).await)
+        }
+        Err(denied) => {
+            super::deny(denied);
+            Problem::unauthorized().into_response()
         }
     }
 }
 
-/// Why a request gets no list.
-enum Problem {
-    /// A parameter is bad.
-    Parameter { name: &'static str, message: &'static str, hint: &'static str },
-    /// The store failed, or its answer could not be written.
-    Internal,
+/// The token of `Authorization: Bearer TOKEN`; other schemes are a proxy's business.
+fn bearer(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = header.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        // Logged there.
-        let _ = Refusal::from(error);
-        Self::Internal
+/// A number in the path.
+fn path_number<T: FromStr>(name: &'static str, text: PathText, hint: &'static str) -> Result<T, Problem> {
+    match text {
+        Ok(Path(text)) => whole(name, &text, hint),
+        Err(_) => Err(Problem::parameter(name, "it is not UTF-8", hint)),
     }
 }
 
-/// What went wrong, where, and what to do. Values are not repeated.
-#[derive(Serialize)]
-struct ErrorBody {
-    error: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'static str>,
-    message: &'static str,
-    hint: &'static str,
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Parameter { name, message, hint } => problem(
-                StatusCode::BAD_REQUEST,
-                &ErrorBody { error: "bad_parameter", parameter: Some(name), message, hint },
-            ),
-            Self::Internal => problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                &ErrorBody {
-                    error: "internal",
-                    parameter: None,
-                    message: "the event log could not be read",
-                    hint: "the gateway's own log says why",
-                },
-            ),
-        }
+/// Refuses a filter that the path has settled.
+fn named(query: &Query, name: &'static str, message: &'static str, hint: &'static str) -> Result<(), Problem> {
+    match query.get(name) {
+        Some(_) => Err(Problem::parameter(name, message, hint)),
+        None => Ok(()),
     }
-}
-
-fn problem(status: StatusCode, body: &ErrorBody) -> Response {
-    match serde_json::to_string(body) {
-        Ok(body) => json(status, body),
-        Err(_) => Refusal::Internal.into_response(),
-    }
-}
-
-/// 401 with the reason kept back: it would only help to guess.
-pub(super) fn unauthorized() -> Response {
-    problem(
-        StatusCode::UNAUTHORIZED,
-        &ErrorBody {
-            error: "unauthorized",
-            parameter: None,
-            message: "no valid credential",
-            hint: "add token=..., or ts, rnr and hash, or ctoken and nonce; compare the clocks",
-        },
-    )
-}
-
-/// Answers a request whose credential was checked.
-pub(super) async fn answer<D: Doors, R: Records>(
-    app: &AppState<D, R>,
-    endpoint: Endpoint,
-    params: &Params,
-) -> Response {
-    match body(app, endpoint, params).await {
-        Ok(body) => json(StatusCode::OK, body),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn body<D: Doors, R: Records>(
-    app: &AppState<D, R>,
-    endpoint: Endpoint,
-    params: &Params,
-) -> Result<String, Problem> {
-    match endpoint {
-        Endpoint::History => list(&history::history(app, params, None).await?),
-        Endpoint::UserHistory(auth_id) => list(&history::history(app, params, Some(&auth_id)).await?),
-        Endpoint::Users => list(&users::users(app, params).await?),
-    }
-}
-
-fn list<T: Serialize>(items: &[T]) -> Result<String, Problem> {
-    serde_json::to_string(items).map_err(|error| {
-        tracing::error!(%error, "an answer could not be written");
-        Problem::Internal
-    })
-}
-
-/// `nukiId`, if it was given: the reading under which a lock is paired, else the first that is a number, for locks that are gone.
-fn nuki_id(gateway: &impl Doors, params: &Params) -> Result<Option<NukiId>, Problem> {
-    let Some(text) = params.get("nukiid") else { return Ok(None) };
-    let readings = nuki_id_readings(text).into_iter().flatten();
-    let paired = readings.clone().find(|id| gateway.lock(*id).is_some());
-    paired.or_else(|| readings.clone().next()).map(Some).ok_or(Problem::Parameter {
-        name: "nukiId",
-        message: "it is neither a decimal number nor eight hex digits",
-        hint: "take it from /list",
-    })
 }

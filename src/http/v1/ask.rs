@@ -1,0 +1,163 @@
+//! One request and the frame of its answer: form, edition, cache rules.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+
+use super::super::error::{answer, json};
+use super::PREFIX;
+use super::accept::{Media, choose};
+use super::csv::{Row, table};
+use super::problem::Problem;
+use super::query::{Query, without};
+use crate::store::Store;
+
+/// What a handler reads of a request.
+pub(super) struct Ask {
+    path: String,
+    raw: String,
+    headers: HeaderMap,
+}
+
+impl<S: Sync> FromRequestParts<S> for Ask {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let raw = parts.uri.query().unwrap_or_default().to_owned();
+        // The router has taken the prefix off.
+        Ok(Self { path: format!("{PREFIX}{}", parts.uri.path()), raw, headers: parts.headers.clone() })
+    }
+}
+
+impl Ask {
+    /// The parameters, by their documentation.
+    pub(super) fn query<P: IntoParams>(&self) -> Result<Query, Problem> {
+        Query::read::<P>(&self.raw)
+    }
+
+    /// A header's text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The form to answer in.
+    pub(super) fn media(&self, offers: &[Media]) -> Result<Media, Problem> {
+        choose(&self.headers, offers)
+    }
+
+    /// What the pages of one list have in common: path and filters, not place and length.
+    pub(super) fn wish(&self, query: &Query) -> String {
+        format!("{}?{}", self.path, query.canonical(&["cursor", "limit"]))
+    }
+
+    /// The answer's edition, and the answer 304 if the client has it already.
+    ///
+    /// It is known before the list is read, from what the list depends on: the
+    /// wish, the edition of the stored truth, the form, this program's version.
+    pub(super) async fn edition(&self, store: &Store, query: &Query, media: Media) -> Result<Edition, Problem> {
+        let mut digest = Sha256::new();
+        for part in [env!("CARGO_PKG_VERSION"), media.essence().1, &self.path, &query.canonical(&[])] {
+            digest.update(part);
+            digest.update([0]);
+        }
+        digest.update(store.edition().await?);
+        // Weak: it promises the same content, not the same bytes.
+        let mut tag = String::from("W/\"");
+        for byte in digest.finalize().iter().take(12) {
+            // Writing to a String cannot fail.
+            let _ = write!(tag, "{byte:02x}");
+        }
+        tag.push('"');
+        let known = self.headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let is_known = known
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .any(|known| known == "*" || known.trim_start_matches("W/") == tag.trim_start_matches("W/"));
+        Ok(Edition { tag, is_known })
+    }
+
+    /// A link to the page that begins at `cursor`; without credentials.
+    pub(super) fn next_page(&self, cursor: &str) -> Option<HeaderValue> {
+        let rest = without(&self.raw, "cursor");
+        let separator = if rest.is_empty() { "" } else { "&" };
+        let link = format!("<{}?{rest}{separator}cursor={cursor}>; rel=\"next\"", self.path);
+        // A query that fits no header is still told by `next`.
+        HeaderValue::from_str(&link).ok()
+    }
+}
+
+/// The edition of an answer.
+pub(super) struct Edition {
+    tag: String,
+    is_known: bool,
+}
+
+impl Edition {
+    /// The answer for a client that has this edition.
+    pub(super) fn not_modified(&self) -> Option<Response> {
+        self.is_known.then(|| self.mark(StatusCode::NOT_MODIFIED.into_response()))
+    }
+
+    /// Names the edition; the answer may be kept by the client alone, and is asked for anew each time.
+    pub(super) fn mark(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        if let Ok(tag) = HeaderValue::from_str(&self.tag) {
+            headers.insert(ETAG, tag);
+        }
+        headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
+        private(response)
+    }
+}
+
+/// What is about people stays out of caches that people share.
+pub(super) fn private(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response
+}
+
+/// JSON.
+///
+/// # Errors
+/// When it cannot be written; the log says why.
+pub(super) fn object(body: &impl Serialize) -> Result<Response, Problem> {
+    match serde_json::to_string(body) {
+        Ok(body) => Ok(json(StatusCode::OK, body)),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// A list in the form that was asked for: `whole` as JSON, its rows as CSV.
+///
+/// # Errors
+/// When it cannot be written; the log says why.
+pub(super) fn list<R: Row>(media: Media, whole: &impl Serialize, rows: &[R]) -> Result<Response, Problem> {
+    if media != Media::Csv {
+        return object(whole);
+    }
+    let mut response = answer(StatusCode::OK, "text/csv; charset=utf-8; header=present", table(rows)?);
+    // Not even a browser that guesses shall run what a table holds.
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// Adds the link to the next page.
+pub(super) fn link(mut response: Response, next: Option<HeaderValue>) -> Response {
+    if let Some(next) = next {
+        response.headers_mut().insert(LINK, next);
+    }
+    debug_assert!(response.headers().contains_key(CONTENT_TYPE), "a link belongs to a list");
+    response
+}

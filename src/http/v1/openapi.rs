@@ -1,0 +1,68 @@
+//! The description of `/v1` in OpenAPI 3.1, made from the code and frozen in `tests/golden/openapi.json`.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, Paths};
+use utoipa::{Modify, OpenApi as _};
+
+use super::super::error::{Refusal, json};
+use super::PREFIX;
+use super::problem::Problem;
+
+/// What stands before the paths. `info.version` is the API's, not the program's.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Keyturner",
+        version = "1",
+        description = "Who opened the door: the event log of the locks, the people in it, live events and health.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    tags(
+        (name = "history", description = "What happened"),
+        (name = "users", description = "People, keys and keypad codes"),
+        (name = "gateway", description = "The gateway and its locks"),
+    ),
+    security(("bearer" = []), ("token" = []), ("hashed" = []), ("encrypted" = [])),
+    components(schemas(Problem)),
+    modifiers(&Credentials),
+)]
+struct Head;
+
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, api: &mut OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let in_query =
+            |name: &str, text: &str| SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(name, text)));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The token")).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        components.add_security_scheme("token", in_query("token", "The token in plain"));
+        components.add_security_scheme("hashed", in_query("hash", "With ts and rnr, as the Bridge API has it"));
+        components.add_security_scheme("encrypted", in_query("ctoken", "With nonce, as the Bridge API has it"));
+    }
+}
+
+/// The description without paths.
+pub(super) fn head() -> OpenApi {
+    let mut head = Head::openapi();
+    head.servers = Some(vec![utoipa::openapi::Server::new(PREFIX)]);
+    head.paths = Paths::new();
+    head
+}
+
+/// Serves the description as it stands in the golden file; for whoever has a credential, like all else.
+pub(super) fn serve<S: Clone + Send + Sync + 'static>(api: &OpenApi) -> MethodRouter<S> {
+    let text = api.to_pretty_json().ok();
+    get(async move || answer(text))
+}
+
+fn answer(text: Option<String>) -> Response {
+    match text {
+        Some(text) => json(StatusCode::OK, text),
+        None => Refusal::Internal.into_response(),
+    }
+}

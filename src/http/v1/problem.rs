@@ -1,0 +1,159 @@
+//! Answers of `/v1` that are errors: what, where and what to do. Values are not repeated.
+
+use std::borrow::Cow;
+
+use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::error::{Refusal, json};
+use crate::gateway::GatewayError;
+use crate::store::StoreError;
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct Problem {
+    #[serde(skip)]
+    #[schema(ignore)]
+    status: StatusCode,
+    /// A word for programs: `bad_parameter`, `unauthorized`, `not_found` and the like.
+    #[schema(value_type = String)]
+    error: &'static str,
+    /// The parameter or header that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    parameter: Option<Cow<'static, str>>,
+    /// What is wrong.
+    #[schema(value_type = String)]
+    message: Cow<'static, str>,
+    /// What to do.
+    #[schema(value_type = String)]
+    hint: Cow<'static, str>,
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        error: &'static str,
+        message: impl Into<Cow<'static, str>>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, error, parameter: None, message: message.into(), hint: hint.into() }
+    }
+
+    /// A parameter is bad: which one, how, and what it takes.
+    pub(super) fn parameter(
+        name: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let problem = Self::new(StatusCode::BAD_REQUEST, "bad_parameter", message, hint);
+        Self { parameter: Some(name.into()), ..problem }
+    }
+
+    /// The reason is kept back: it would only help to guess.
+    pub(super) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "no valid credential",
+            "add token=..., or ts, rnr and hash, or ctoken and nonce, or a header Authorization: Bearer ...; \
+             compare the clocks",
+        )
+    }
+
+    /// What was asked for is not there.
+    pub(super) fn not_found(message: &'static str, hint: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
+    }
+
+    /// The path has no such method.
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this path does not take this method",
+            "the header Allow says which it takes",
+        )
+    }
+
+    /// No media type that was asked for can be given.
+    pub(super) fn not_acceptable(hint: &'static str) -> Self {
+        let message = "the header Accept names nothing that can be given here";
+        let problem = Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message, hint);
+        Self { parameter: Some("Accept".into()), ..problem }
+    }
+
+    /// Too many listen already.
+    pub(super) fn too_many_streams() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_streams",
+            "as many streams as are allowed are open already",
+            "close one, or come back later",
+        )
+    }
+
+    /// An answer could not be made; the log says why.
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the event log could not be read",
+            "the gateway's own log says why",
+        )
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        // Logged there.
+        let _ = Refusal::from(error);
+        Self::internal()
+    }
+}
+
+impl From<GatewayError> for Problem {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownLock(_) => Self::not_found("no lock with this number is paired", "take it from /list"),
+            error => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                error.to_string(),
+                "nothing was done; it may be asked for again",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Ok(body) = serde_json::to_string(&self) else { return Refusal::Internal.into_response() };
+        let mut response = json(self.status, body);
+        let header = match self.status {
+            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer realm=\"keyturner\"")),
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "30")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// Puts words to an answer that axum gives without any, and keeps its list of methods.
+pub(super) fn reword(response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let allow = response.headers().get(ALLOW).cloned();
+    let mut worded = Problem::method_not_allowed().into_response();
+    if let Some(allow) = allow {
+        worded.headers_mut().insert(ALLOW, allow);
+    }
+    worded
+}

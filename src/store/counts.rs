@@ -1,0 +1,175 @@
+//! Sums over the log: when somebody was seen, what was refused, what waits, and whether anything changed.
+
+use sqlx::QueryBuilder;
+
+use crate::clock::UnixMillis;
+use crate::protocol::beacon::NukiId;
+use crate::protocol::frame::AuthId;
+use crate::protocol::log::CodeId;
+use crate::protocol::{CompletionStatus, LockAction};
+
+use super::{Store, StoreError};
+
+/// Whose events are summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// An authorization's; a keypad's are those of everything typed on it.
+    Authorization(AuthId),
+    /// A keypad code's.
+    KeypadCode(CodeId),
+}
+
+/// What an identity did at one lock, with one action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionCount {
+    /// At which lock.
+    pub nuki_id: NukiId,
+    /// What; `None` for what is no action.
+    pub action: Option<LockAction>,
+    /// It did not succeed.
+    pub refused: bool,
+    /// The log names them, so they were there; a refused attempt proves nobody's presence.
+    pub seen: bool,
+    /// How often.
+    pub times: i64,
+    /// First of these.
+    pub first: UnixMillis,
+    /// Last of these.
+    pub last: UnixMillis,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawCount {
+    nuki_id: u32,
+    action_code: Option<u8>,
+    refused: bool,
+    seen: bool,
+    times: i64,
+    first: i64,
+    last: i64,
+}
+
+/// Refused attempts within one hour, from one source.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RefusedCount {
+    /// Number of the hour since 1970, in the offset that was asked for.
+    pub hour: i64,
+    /// What the attempt came from: `code`, `fingerprint`, else the method's name.
+    pub source: String,
+    /// How many.
+    pub times: i64,
+}
+
+/// What waits for the receiver of one callback slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Waiting {
+    /// Its slot.
+    pub slot: u8,
+    /// Bodies that were not told yet.
+    pub waiting: i64,
+}
+
+impl Store {
+    /// What an identity did, by lock, action and result.
+    ///
+    /// It reads every event of theirs.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn action_counts(
+        &self,
+        identity: Identity,
+        nuki_id: Option<NukiId>,
+    ) -> Result<Vec<ActionCount>, StoreError> {
+        let _held = self.hold_time();
+        let mut query = QueryBuilder::new(
+            "select nuki_id, action_code, refused, attribution = 'matched' and refused = 0 as seen,
+                    count(*) as times, min(at) as first, max(at) as last
+             from entries where ",
+        );
+        match identity {
+            Identity::Authorization(auth_id) => query.push("auth_id = ").push_bind(auth_id),
+            Identity::KeypadCode(code_id) => query.push("code_id = ").push_bind(code_id),
+        };
+        if let Some(nuki_id) = nuki_id {
+            query.push(" and +nuki_id = ").push_bind(nuki_id);
+        }
+        query.push(" group by nuki_id, action_code, refused, seen order by nuki_id, action_code, refused, seen");
+        let rows: Vec<RawCount> = query.build_query_as().fetch_all(&self.readers).await?;
+        let count = |raw: RawCount| ActionCount {
+            nuki_id: raw.nuki_id,
+            action: raw.action_code.map(LockAction::from_code),
+            refused: raw.refused,
+            seen: raw.seen,
+            times: raw.times,
+            first: UnixMillis(raw.first),
+            last: UnixMillis(raw.last),
+        };
+        Ok(rows.into_iter().map(count).collect())
+    }
+
+    /// Refused attempts from `from` until before `to`, by hour and source. Hours are those of a clock `offset` minutes ahead of UTC.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn refused_counts(
+        &self,
+        nuki_id: Option<NukiId>,
+        from: UnixMillis,
+        to: UnixMillis,
+        offset: i16,
+    ) -> Result<Vec<RefusedCount>, StoreError> {
+        let _held = self.hold_time();
+        // Whole numbers, and no event is from before 1970.
+        let mut query = QueryBuilder::new("select (at + ");
+        query.push_bind(i64::from(offset) * 60_000);
+        // The lock names no keypad source for a guess, but its result says what was tried.
+        query.push(") / 3600000 as hour, case completion_code when ");
+        query.push_bind(CompletionStatus::InvalidCode.code()).push(" then 'code' when ");
+        query.push_bind(CompletionStatus::InvalidFingerprint.code());
+        query.push(" then 'fingerprint' else method end as source, count(*) as times from entries where refused = 1");
+        query.push(" and at >= ").push_bind(from.0).push(" and at < ").push_bind(to.0);
+        if let Some(nuki_id) = nuki_id {
+            query.push(" and +nuki_id = ").push_bind(nuki_id);
+        }
+        query.push(" group by hour, source order by hour, source");
+        Ok(query.build_query_as().fetch_all(&self.readers).await?)
+    }
+
+    /// What waits for each registered callback, by slot.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        let _held = self.hold_time();
+        let rows = sqlx::query_as(
+            "select c.id as slot, count(o.id) as waiting
+             from callbacks c left join outbox o on o.callback_seq = c.seq and o.state = 'waiting'
+             group by c.id order by c.id",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(rows)
+    }
+
+    /// A text that changes whenever the log, the people or the locks' names do.
+    ///
+    /// Cheap: one look-up for the log, and tables that have a row per person. Retention and erasure are events themselves.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn edition(&self) -> Result<String, StoreError> {
+        let _held = self.hold_time();
+        let edition = sqlx::query_scalar(
+            "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)
+                 || (select printf('/%d,%d,%d,%d', count(*), total(id), total(valid_until), total(lock_count))
+                            || coalesce(max(last_active), '') from authorizations)
+                 || (select printf('/%d,%d,%d,%d', count(*), total(id), total(valid_until), total(lock_count))
+                            || coalesce(max(last_active), '') from keypad_codes)
+                 || (select coalesce(group_concat(nuki_id || ' ' || device_type || ' ' || name, '/'), '') from locks)",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(edition)
+    }
+}
