@@ -209,7 +209,6 @@ async fn a_receiver_can_be_tried_out() {
     let requests = receiver.join().unwrap();
     let key = |request: &str| request.to_lowercase().split("idempotency-key: ").nth(1).unwrap()[..37].to_owned();
     assert_ne!(key(&requests[0]), key(&requests[1]));
-    assert!(owner.fails(&["test", "a"]).contains("cannot connect"));
 }
 
 #[tokio::test]

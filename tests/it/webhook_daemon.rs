@@ -1,19 +1,15 @@
-//! A whole daemon tells webhooks, and none of their secrets.
+//! `keyturner run` tells webhooks what waits, and nobody their secrets.
 
-use std::io;
+use std::fs::{self, File};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use keyturner::clock::Clock;
-use keyturner::daemon::{Daemon, Parts};
-use keyturner::http::{BridgeIdentity, Token};
 use keyturner::secrets::{Secrets, WebhookSecret, WebhookUrl};
-use keyturner::store::{AddWebhook, Batch, NewWebhook};
-use keyturner::transport::sim::{SimRadio, SimSettings};
+use keyturner::store::{AddWebhook, Batch, NewWebhook, WebhookStatus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tracing::level_filters::LevelFilter;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::store::{Fixture, NOW, by_app, events};
 use crate::support::webhooks::plain;
@@ -29,94 +25,84 @@ async fn add(f: &Fixture, name: &str, url: &str) -> String {
     secret.secret.to_string()
 }
 
-async fn start(f: &Fixture) -> Daemon {
-    let dir = f.dir.path().to_owned();
-    let clock = Clock::system();
-    Daemon::start(Parts {
-        listen: ([127, 0, 0, 1], 0).into(),
-        locks: Vec::new(),
-        transport: Arc::new(SimRadio::new(clock, SimSettings::default(), [1; 32])),
-        store: f.store.clone(),
-        webhook_secrets: Arc::new(move || Ok(Secrets::load(&dir)?.unwrap().webhooks().to_vec())),
-        tokens: vec![Token::new("hallway", "s3cret").unwrap()],
-        identity: BridgeIdentity::new(1, 2),
-        clock,
-        seed: Arc::new(|| [2; 32]),
-    })
-    .await
-    .unwrap()
-}
+/// The daemon as a process of its own, as loud as it gets, on a machine without Bluetooth.
+struct Daemon(Child);
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Daemon {
+    fn start(dir: &Path, log: &Path) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_keyturner"))
+            .args(["run", "--listen", "127.0.0.1:0", "--data"])
+            .arg(dir)
+            .env("KEYTURNER_LOG", "trace")
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+            .stdout(File::create(log).unwrap())
+            .stderr(File::options().append(true).open(log).unwrap())
+            .spawn()
+            .unwrap();
+        Self(child)
     }
 }
 
-/// Every byte of the database and its companions.
-fn database(dir: &Path) -> Vec<u8> {
-    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let databases = files.filter(|path| path.to_string_lossy().contains("keyturner.db"));
-    databases.flat_map(|path| std::fs::read(path).unwrap()).collect()
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Takes one request to its end.
+async fn take(listener: TcpListener) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"}}") {
+        assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    String::from_utf8(request).unwrap()
+}
+
+async fn tried(f: &Fixture) -> Vec<WebhookStatus> {
+    loop {
+        let status = f.store.webhook_status().await.unwrap();
+        if status[0].last_told_at.is_some() && status[1].failures > 0 && status[2].failures > 0 {
+            return status;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
 async fn what_waits_is_told_at_the_start_and_no_secret_reaches_log_or_database() {
-    let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
     let f = Fixture::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // Bound and dropped: nobody listens there now.
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound and never listening: it refuses, and nobody else gets the port.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let nobody = closed.local_addr().unwrap();
     let mut needles = vec!["t0ken".to_owned(), "us3r".to_owned(), "passw0rd".to_owned()];
     needles.push(add(&f, "good", &format!("http://us3r:passw0rd@{address}/t0ken?k=t0ken")).await);
     needles.push(add(&f, "down", &format!("http://us3r:passw0rd@{nobody}/t0ken")).await);
     needles.push(add(&f, "tls", &format!("https://{nobody}/t0ken")).await);
     let batch = Batch { observed_at: Clock::system().wall(), ..events(0, vec![by_app(1)]) };
     f.store.commit(&batch).await.unwrap();
-    let daemon = start(&f).await;
 
-    let accepted = tokio::time::timeout(Duration::from_mins(1), listener.accept()).await;
-    let (mut stream, _) = accepted.unwrap().unwrap();
-    let mut request = Vec::new();
-    while !request.ends_with(b"}}") {
-        assert!(stream.read_buf(&mut request).await.unwrap() > 0);
-    }
-    assert!(String::from_utf8(request).unwrap().contains("\"name\":\"Anna\""));
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
-    drop(stream);
-    let noted = async {
-        loop {
-            let status = f.store.webhook_status().await.unwrap();
-            if status[0].last_told_at.is_some() && status[1].failures > 0 && status[2].failures > 0 {
-                return status;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let status = tokio::time::timeout(Duration::from_mins(1), noted).await.unwrap();
+    let log = f.dir.path().join("log");
+    let daemon = Daemon::start(f.dir.path(), &log);
+    let limit = Duration::from_mins(1);
+    let request = tokio::time::timeout(limit, take(listener)).await.unwrap();
+    assert!(request.contains("\"name\":\"Anna\""), "{request}");
+    let status = tokio::time::timeout(limit, tried(&f)).await.unwrap();
     assert_eq!((status[0].waiting, status[1].waiting, status[2].waiting), (0, 1, 1));
-    daemon.run_until(async {}).await.unwrap();
+    drop(daemon);
 
-    let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("a webhook is not reached") && log.contains("down"), "{log}");
-    let database = database(f.dir.path());
+    let log = fs::read_to_string(log).unwrap();
+    // The client library is as loud as we are.
+    assert!(log.contains("a webhook is not reached") && log.contains("Http::connect"), "{log}");
+    let files = fs::read_dir(f.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let databases = files.filter(|path| path.to_string_lossy().contains("keyturner.db"));
+    let database: Vec<u8> = databases.flat_map(|path| fs::read(path).unwrap()).collect();
+    assert!(database.windows(4).any(|window| window == b"Anna"));
     for needle in needles {
         assert!(!log.contains(&needle), "{needle} in {log}");
         assert!(!database.windows(needle.len()).any(|window| window == needle.as_bytes()), "{needle} in the database");

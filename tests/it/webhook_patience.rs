@@ -76,6 +76,20 @@ async fn after_24_hours_an_event_is_a_dead_letter_that_can_be_seen_and_replayed(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replayed_dead_letter_has_a_day_of_its_own() {
+    let desk = Desk::new().await;
+    let id = desk.add("house").await;
+    desk.net.set("house", Manner::Down);
+    desk.commit(vec![by_app(1)]).await;
+    sleep(Duration::from_hours(25)).await;
+    assert_eq!(desk.store.replay_dead_letters(id, None, desk.clock.wall()).await.unwrap(), 1);
+    sleep(Duration::from_hours(23)).await;
+    assert_eq!(desk.status("house").await.waiting, 1);
+    sleep(minutes(80)).await;
+    assert_eq!((desk.status("house").await.waiting, desk.status("house").await.dead), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn how_long_is_tried_can_be_set() {
     let desk = Desk::new().await;
     let name = "house".to_owned();

@@ -12,7 +12,7 @@ use keyturner::http::entry_json;
 use keyturner::secrets::WebhookUrl;
 use keyturner::store::{AddWebhook, NewWebhook, WebhookStatus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::store::{Fixture, NOW, by_app, events};
@@ -209,8 +209,10 @@ async fn redirects_are_not_followed() {
 
 #[tokio::test]
 async fn a_dead_receiver_gives_a_reason_without_its_url() {
-    // Bound and dropped: nobody listens there now.
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    // Bound and never listening: it refuses, and nobody else gets the port.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = closed.local_addr().unwrap().port();
     let Answer::None(reason) = send(port).await else { panic!("somebody answered") };
     assert!(reason.starts_with("cannot connect: ") && reason.contains("refused"), "{reason}");
     assert!(!reason.contains("t0ken"), "{reason}");
