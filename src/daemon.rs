@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Token};
-use crate::store::{Store, StoreError};
+use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 
 /// What a daemon is made of.
@@ -26,6 +26,8 @@ pub struct Parts {
     pub transport: Arc<dyn Transport>,
     /// The event log.
     pub store: Store,
+    /// How long it is kept.
+    pub retention: RetentionRules,
     /// Who may use the HTTP API.
     pub tokens: Vec<Token>,
     /// By which numbers clients recognise this bridge.
@@ -89,7 +91,7 @@ impl Daemon {
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
         let mut housekeeping = JoinSet::new();
-        housekeeping.spawn(house::keep(parts.store.clone(), parts.clock));
+        housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
         let store = parts.store.clone();
         let router = http::router(AppState {
             gateway: gateway.handle.clone(),

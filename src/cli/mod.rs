@@ -1,6 +1,9 @@
 //! The command line: thin, one file per command.
 
+mod backup;
 mod demo;
+mod erase;
+mod export;
 mod history;
 mod pair;
 mod run;
@@ -33,6 +36,12 @@ enum Command {
     History(history::HistoryArgs),
     /// Check that nothing in the event log was changed, removed or slipped in; exit code 1 if something was
     Verify(verify::VerifyArgs),
+    /// Copy the event log to a file while the gateway runs
+    Backup(backup::BackupArgs),
+    /// Write the event log to standard output, or what it holds about one person
+    Export(export::ExportArgs),
+    /// Remove a person from the event log for good; the chain of hashes stays whole
+    Erase(erase::EraseArgs),
     /// Print the token for the Bridge API
     Token(DataArgs),
     /// Serve a simulated lock on unix sockets, for radios in other processes
@@ -98,6 +107,9 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
             Command::Verify(args) => return verify::run(args).await,
+            Command::Backup(args) => backup::run(args).await,
+            Command::Export(args) => export::run(args).await,
+            Command::Erase(args) => erase::run(args).await,
             Command::Token(args) => token::run(&args),
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,

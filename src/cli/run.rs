@@ -55,6 +55,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         })),
         locks,
         store: Store::open(&args.data.database()).await?,
+        retention: config.retention,
         tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
         clock: Clock::system(),
