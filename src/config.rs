@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::store::RetentionRules;
+
 /// What the owner may set. Unknown keys are refused, so that a typo is noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,11 +15,13 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
     pub adapter: Option<String>,
+    /// How long events and observations are kept.
+    pub retention: RetentionRules,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), adapter: None }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), adapter: None, retention: RetentionRules::default() }
     }
 }
 
@@ -58,11 +62,37 @@ impl Config {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::store::Keep;
 
     #[test]
     fn an_empty_file_means_the_defaults() {
         assert_eq!(toml::from_str::<Config>("").unwrap(), Config::default());
         assert!(Config::default().listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn retention_is_set_per_kind_in_days_or_for_ever() {
+        let text = "[retention]\nevents = 365\nobservations = \"forever\"\nkinds = { door = 30, gap = \"forever\" }\n";
+        let rules = toml::from_str::<Config>(text).unwrap().retention;
+        assert_eq!((rules.events, rules.observations), (Keep::Days(365), Keep::Forever));
+        assert_eq!((rules.kinds["door"], rules.kinds["gap"]), (Keep::Days(30), Keep::Forever));
+        assert_eq!(RetentionRules::default().events, Keep::Forever, "nothing is removed unless the owner says so");
+    }
+
+    #[test]
+    fn retention_that_cannot_be_meant_is_refused_with_what_it_takes() {
+        for (text, word) in [
+            ("events = 0", "7 to 36500"),
+            ("events = 6", "7 to 36500"),
+            ("events = -1", "number of days or \"forever\""),
+            ("events = \"always\"", "\"forever\""),
+            ("observations = 13", "14"),
+            ("kinds = { dor = 30 }", "lock_action"),
+            ("event = 30", "unknown field"),
+        ] {
+            let error = toml::from_str::<Config>(&format!("[retention]\n{text}\n")).unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, News, Token};
-use crate::store::{Store, StoreError};
+use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 
 /// Running requests are answered by then; an action may take so long.
@@ -35,6 +35,8 @@ pub struct Parts {
     pub store: Store,
     /// Where webhooks go and what their receivers know us by.
     pub webhook_secrets: ReadSecrets,
+    /// How long it is kept.
+    pub retention: RetentionRules,
     /// Who may use the HTTP API.
     pub tokens: Vec<Token>,
     /// By which numbers clients recognise this bridge.
@@ -113,7 +115,7 @@ impl Daemon {
         };
         let webhooks = webhook::start(webhook_tools, &waker);
         let mut housekeeping = JoinSet::new();
-        housekeeping.spawn(house::keep(parts.store.clone(), parts.clock));
+        housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
         let store = parts.store.clone();
         let router = http::router(AppState {
             gateway: Arc::new(gateway.handle.clone()),

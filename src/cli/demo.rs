@@ -24,7 +24,7 @@ use crate::protocol::crypto::Pin;
 use crate::protocol::{IdType, LockAction};
 use crate::secrets::{LockSecret, Secrets};
 use crate::simlock::{DoorMove, Person, SimLockConfig, Turn};
-use crate::store::Store;
+use crate::store::{RetentionRules, Store};
 use crate::transport::sim::{SimDoor, SimRadio, SimSettings};
 
 const NUKI_ID: u32 = 0x0A1B_2C3D;
@@ -74,6 +74,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let token = secrets.bridge.token.expose().to_owned();
     let store = Store::open(&scratch.0.join("keyturner.db")).await?;
     let daemon = Daemon::start(Parts {
+        retention: RetentionRules::default(),
         listen: args.listen,
         locks: secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect(),
         transport: Arc::new(radio),

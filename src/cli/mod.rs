@@ -1,7 +1,10 @@
 //! The command line: thin, one file per command.
 
+mod backup;
 mod clock;
 mod demo;
+mod erase;
+mod export;
 mod history;
 mod pair;
 mod pin;
@@ -40,6 +43,12 @@ enum Command {
     Pin(pin::PinArgs),
     /// Show the clock of each lock beside this computer's, or set it
     Clock(clock::ClockArgs),
+    /// Copy the event log to a file while the gateway runs
+    Backup(backup::BackupArgs),
+    /// Write the event log to standard output, or what it holds about one person
+    Export(export::ExportArgs),
+    /// Remove a person from the event log for good; the chain of hashes stays whole
+    Erase(erase::EraseArgs),
     /// Print the token for the Bridge API
     Token(DataArgs),
     /// Push events to programs: add, look after and remove their receivers
@@ -110,6 +119,9 @@ pub fn main() -> ExitCode {
             Command::Verify(args) => return verify::run(args).await,
             Command::Pin(args) => pin::run(args).await,
             Command::Clock(args) => clock::run(args).await,
+            Command::Backup(args) => backup::run(args).await,
+            Command::Export(args) => export::run(args).await,
+            Command::Erase(args) => erase::run(args).await,
             Command::Token(args) => token::run(&args),
             Command::Webhook(command) => webhook::run(command).await,
             Command::Sim(args) => tokio::select! {

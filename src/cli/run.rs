@@ -63,6 +63,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         locks,
         store: store.clone(),
         webhook_secrets: webhook_secrets(&args.data.data),
+        retention: config.retention,
         tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
         clock: Clock::system(),

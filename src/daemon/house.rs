@@ -5,12 +5,12 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::store::{OUTBOX_KEPT, Store};
+use crate::store::{OUTBOX_KEPT, Removed, RetentionRules, Store};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Forgets what was told long ago, then notes the head of the log outside of the log.
-pub(super) async fn keep(store: Store, clock: Clock) {
+/// Forgets what was told long ago, removes what the owner does not keep, then notes the head of the log outside of the log.
+pub(super) async fn keep(store: Store, rules: RetentionRules, clock: Clock) {
     let mut days = tokio::time::interval(DAY);
     loop {
         days.tick().await;
@@ -26,7 +26,19 @@ pub(super) async fn keep(store: Store, clock: Clock) {
             Ok(rows) => info!(rows, "old deliveries of webhooks are forgotten"),
             Err(error) => warn!(%error, "old deliveries of webhooks could not be forgotten"),
         }
+        remove_old(&store, &rules, clock).await;
         note_head(&store).await;
+    }
+}
+
+async fn remove_old(store: &Store, rules: &RetentionRules, clock: Clock) {
+    match store.remove_old(rules, clock.wall()).await {
+        Ok(Removed { doubt: Some(doubt), .. }) => info!(%doubt, "nothing is removed today"),
+        Ok(Removed { events: 0, observations: 0, intents: 0, .. }) => {}
+        Ok(Removed { events, observations, intents, .. }) => {
+            info!(events, observations, intents, "what the owner does not keep is removed");
+        }
+        Err(error) => warn!(%error, "old events could not be removed; it is tried again tomorrow"),
     }
 }
 

@@ -107,6 +107,23 @@ pub enum StoreError {
     /// The system gave no salt.
     #[error("the system gives no randomness ({0}), nothing was stored")]
     NoRandomness(getrandom::Error),
+    /// Many people use it.
+    #[error(
+        "authorization {number} is a keypad, which is no person; name the keypad code instead (code:NUMBER or its name)"
+    )]
+    SharedKey {
+        /// Number of the authorization.
+        number: i64,
+    },
+    /// The tables are clean, the file's leftovers may not be.
+    #[error(
+        "the person is erased from every table, but older pages of the file may still hold the name ({reason}); \
+         run the same command again, and stop `keyturner run` before if that does not help"
+    )]
+    Traces {
+        /// Why.
+        reason: String,
+    },
     /// No space left for it.
     #[error("the disk is full, nothing was stored; make room and try again")]
     Full,

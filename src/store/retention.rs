@@ -16,6 +16,8 @@ use crate::attribution::EventKind;
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 
+use rules::Group;
+
 pub use clock::ClockDoubt;
 pub use rules::{Keep, RetentionRules};
 
@@ -50,19 +52,12 @@ impl Store {
         if removed.doubt.is_some() {
             return Ok(removed);
         }
-        if rules.remove_events() {
-            let locks: Vec<NukiId> =
-                sqlx::query_scalar("select nuki_id from locks order by nuki_id").fetch_all(&self.readers).await?;
-            for nuki_id in locks {
-                loop {
-                    let mut tx = self.begin().await?;
-                    let count = remove_events(&mut tx, nuki_id, rules, now).await?;
-                    tx.commit().await?;
-                    if count == 0 {
-                        break;
-                    }
-                    removed.events += count;
-                }
+        let locks: Vec<NukiId> =
+            sqlx::query_scalar("select nuki_id from locks order by nuki_id").fetch_all(&self.readers).await?;
+        for group in rules.groups() {
+            let selection = Selection { rules, group: &group, now };
+            for nuki_id in &locks {
+                removed.events += self.remove_group(*nuki_id, &selection).await?;
             }
         }
         if let Some(before) = rules.observations.cutoff(now) {
@@ -91,6 +86,19 @@ impl Store {
         Ok(removed)
     }
 
+    async fn remove_group(&self, nuki_id: NukiId, selection: &Selection<'_>) -> Result<u64, StoreError> {
+        let mut all = 0;
+        loop {
+            let mut tx = self.begin().await?;
+            let count = remove_events(&mut tx, nuki_id, selection).await?;
+            tx.commit().await?;
+            all += count;
+            if count == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
     async fn remove_rows(&self, statement: &'static str, before: UnixMillis) -> Result<u64, StoreError> {
         let mut all = 0;
         loop {
@@ -103,14 +111,20 @@ impl Store {
     }
 }
 
+/// Which events are looked at.
+struct Selection<'a> {
+    rules: &'a RetentionRules,
+    group: &'a Group<'a>,
+    now: UnixMillis,
+}
+
 /// Removes some of a lock's events that are due, and says how many.
 async fn remove_events(
     tx: &mut SqliteConnection,
     nuki_id: NukiId,
-    rules: &RetentionRules,
-    now: UnixMillis,
+    selection: &Selection<'_>,
 ) -> Result<u64, StoreError> {
-    let ids = due(tx, nuki_id, rules, now).await?;
+    let ids = due(tx, nuki_id, selection).await?;
     if ids.count == 0 {
         return Ok(0);
     }
@@ -120,9 +134,9 @@ async fn remove_events(
     sqlx::query("delete from unanswered where event_id in (select id from due)").execute(&mut *tx).await?;
     sqlx::query("delete from events where id in (select id from due)").execute(&mut *tx).await?;
     let start = start::advance(tx).await?;
-    let words = format!("{} old events were removed ({rules})", ids.count);
+    let words = format!("{} old events were removed ({})", ids.count, selection.group);
     let record = Record::new(words, &ids, start);
-    let id = note(tx, &mut Chain::default(), nuki_id, EventKind::Retention, &record, now).await?;
+    let id = note(tx, &mut Chain::default(), nuki_id, EventKind::Retention, &record, selection.now).await?;
     if id != record_id {
         return Err(StoreError::Content { column: "sqlite_sequence.seq", value: (id - 1).to_string() });
     }
@@ -131,12 +145,7 @@ async fn remove_events(
 
 /// Puts the numbers of what is due into the temporary table `due`: a question and its answer together, as old as the
 /// answer, and no record that the chain still needs.
-async fn due(
-    tx: &mut SqliteConnection,
-    nuki_id: NukiId,
-    rules: &RetentionRules,
-    now: UnixMillis,
-) -> Result<IdDigest, StoreError> {
+async fn due(tx: &mut SqliteConnection, nuki_id: NukiId, selection: &Selection<'_>) -> Result<IdDigest, StoreError> {
     sqlx::query("create temporary table if not exists due (id integer primary key)").execute(&mut *tx).await?;
     sqlx::query("delete from due").execute(&mut *tx).await?;
     let mut query = QueryBuilder::<Sqlite>::new(
@@ -150,13 +159,17 @@ async fn due(
                    and m.id is not (select max(id) from events where kind = 'retention' and detail like '% start=%]')))
                and m.nuki_id = ",
     );
-    query.push_bind(nuki_id).push(" and m.observed_at < case m.kind");
-    for (kind, keep) in &rules.kinds {
-        query.push(" when ").push_bind(kind.clone()).push(" then ").push_bind(keep.cutoff(now).map(|at| at.0));
+    let Selection { rules, group, now } = selection;
+    query.push_bind(nuki_id).push(" and m.observed_at < ").push_bind(group.keep.cutoff(*now).map(|at| at.0));
+    query.push(" and (m.kind in (");
+    push_list(&mut query, group.kinds.iter().copied());
+    query.push(")");
+    if group.others {
+        query.push(" or m.kind not in (");
+        push_list(&mut query, rules.kinds.keys().map(String::as_str));
+        query.push(")");
     }
-    // A comparison with null, which stands for ever, holds for no row.
-    query.push(" when '' then null else ").push_bind(rules.events.cutoff(now).map(|at| at.0));
-    query.push(" end order by m.shown_as limit ").push_bind(AT_ONCE).push(")");
+    query.push(") order by m.shown_as limit ").push_bind(AT_ONCE).push(")");
     query.build().execute(&mut *tx).await?;
     let mut ids = IdDigest::default();
     let numbers: Vec<i64> = sqlx::query_scalar("select id from due order by id").fetch_all(&mut *tx).await?;
@@ -164,6 +177,13 @@ async fn due(
         ids.add(id);
     }
     Ok(ids)
+}
+
+fn push_list<'a>(query: &mut QueryBuilder<Sqlite>, kinds: impl Iterator<Item = &'a str>) {
+    let mut list = query.separated(", ");
+    for kind in kinds {
+        list.push_bind(kind.to_owned());
+    }
 }
 
 /// What is due leaves the digest of its content in the chain. The salt goes: nothing shall tell who it was.

@@ -25,6 +25,16 @@ mod callback_worker;
 #[cfg(feature = "daemon")]
 mod callbacks;
 #[cfg(feature = "daemon")]
+mod chain_backup;
+#[cfg(feature = "daemon")]
+mod chain_cli;
+#[cfg(feature = "daemon")]
+mod chain_erasure;
+#[cfg(feature = "daemon")]
+mod chain_retention;
+#[cfg(feature = "daemon")]
+mod chain_tampering;
+#[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_radio;

@@ -7,7 +7,7 @@ use keyturner::store::{StoreError, UserKind, UserRow};
 
 use crate::store::{Fixture, LOCK, NOW, device_time, lock_row};
 
-fn user(auth_id: u32, name: &str) -> AuthorizationEntry {
+pub(crate) fn user(auth_id: u32, name: &str) -> AuthorizationEntry {
     AuthorizationEntry {
         auth_id,
         id_type: IdType::App,

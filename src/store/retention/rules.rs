@@ -13,6 +13,8 @@ use crate::protocol::DoorEvent;
 const LEAST_DAYS: u32 = 7;
 /// Observations prove that the clock did not jump, so they are needed for longer.
 const LEAST_DAYS_OF_OBSERVATIONS: u32 = 14;
+/// Milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Longer is for ever.
 const MOST_DAYS: u32 = 36_500;
 
@@ -50,10 +52,13 @@ impl TryFrom<Written> for Keep {
 
 impl Keep {
     /// What was learned before this moment is due; `None` if nothing ever is.
+    ///
+    /// Whole days of UTC, so that runs with different rules end at the same
+    /// events, and the chain finds places where it can begin anew.
     pub(super) fn cutoff(self, now: UnixMillis) -> Option<UnixMillis> {
         match self {
             Self::Forever => None,
-            Self::Days(days) => Some(now.before(std::time::Duration::from_secs(u64::from(days) * 24 * 60 * 60))),
+            Self::Days(days) => Some(UnixMillis((now.0.div_euclid(DAY) - i64::from(days)) * DAY)),
         }
     }
 }
@@ -116,20 +121,38 @@ impl TryFrom<WrittenRules> for RetentionRules {
     }
 }
 
+/// Kinds of events that are kept equally long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group<'a> {
+    pub(super) keep: Keep,
+    pub(super) kinds: Vec<&'a str>,
+    /// And every kind without a rule of its own.
+    pub(super) others: bool,
+}
+
 impl RetentionRules {
-    /// Whether any event can ever be due.
-    pub(super) fn remove_events(&self) -> bool {
-        self.kinds.values().chain([&self.events]).any(|keep| *keep != Keep::Forever)
+    /// What can ever be due. A record is about one group, so it covers events that stand close together.
+    pub(super) fn groups(&self) -> Vec<Group<'_>> {
+        let mut groups: BTreeMap<u32, Group<'_>> = BTreeMap::new();
+        let all = self.kinds.iter().map(|(kind, keep)| (Some(kind.as_str()), *keep)).chain([(None, self.events)]);
+        for (kind, keep) in all {
+            let Keep::Days(days) = keep else { continue };
+            let group = groups.entry(days).or_insert_with(|| Group { keep, kinds: Vec::new(), others: false });
+            group.kinds.extend(kind);
+            group.others |= kind.is_none();
+        }
+        groups.into_values().collect()
     }
 }
 
-impl Display for RetentionRules {
-    /// The rules for events, as a record quotes them.
+impl Display for Group<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, keep) in &self.kinds {
-            write!(f, "{kind} {keep}, ")?;
+        write!(f, "kept {}: {}", self.keep, self.kinds.join(", "))?;
+        match (self.others, self.kinds.is_empty()) {
+            (false, _) => Ok(()),
+            (true, false) => f.write_str(", others"),
+            (true, true) => f.write_str("others"),
         }
-        write!(f, "others {}", self.events)
     }
 }
 
