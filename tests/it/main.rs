@@ -19,6 +19,14 @@ mod callbacks;
 #[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
+mod gateway_backfill;
+#[cfg(feature = "daemon")]
+mod gateway_clock;
+#[cfg(feature = "daemon")]
+mod gateway_directory;
+#[cfg(feature = "daemon")]
+mod gateway_pin;
+#[cfg(feature = "daemon")]
 mod gateway_radio;
 #[cfg(feature = "daemon")]
 mod gateway_who;

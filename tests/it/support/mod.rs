@@ -8,4 +8,6 @@ pub(crate) mod dice;
 pub(crate) mod house;
 pub(crate) mod pair;
 pub(crate) mod puppet;
+#[cfg(feature = "daemon")]
+pub(crate) mod rows;
 pub(crate) mod world;
