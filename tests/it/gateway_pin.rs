@@ -9,6 +9,7 @@ use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::gatt::Generation;
 use keyturner::secrets::{LockSecret, Secrets};
 use keyturner::simlock::{Person, SimLockConfig, Turn};
+use keyturner::transport::sim::SimSettings;
 
 use crate::support::house::{House, NUKI_ID, Plan};
 
@@ -20,7 +21,9 @@ fn s(seconds: u64) -> Duration {
 
 async fn with_wrong_pin() -> House {
     let lock = SimLockConfig { pin_attempts: 3, pin_lockout: 9_000 * HOUR, ..SimLockConfig::family(NUKI_ID) };
-    House::planned(Plan { lock, pin: Some(Pin::new(4321)), ..Plan::default() }).await
+    // Weeks are long; a lock that is heard seldom makes them no shorter.
+    let settings = SimSettings { advertising_interval: s(60), ..SimSettings::default() };
+    House::planned(Plan { lock, settings, pin: Some(Pin::new(4321)), ..Plan::default() }).await
 }
 
 fn refusals(house: &House) -> u32 {
@@ -29,7 +32,7 @@ fn refusals(house: &House) -> u32 {
 
 async fn somebody(house: &House, n: u64) {
     house.person(Person::ManualTurn(if n.is_multiple_of(2) { Turn::Unlock } else { Turn::Lock }));
-    tokio::time::sleep(s(30)).await;
+    tokio::time::sleep(s(180)).await;
 }
 
 /// The secret store beside the event log, with the lock in it.

@@ -57,6 +57,7 @@ mod simlock_hostile;
 mod simlock_link;
 mod simlock_log;
 mod simlock_motion;
+mod simlock_owner;
 mod simlock_pairing;
 #[cfg(feature = "daemon")]
 mod store;
