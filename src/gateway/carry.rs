@@ -162,7 +162,7 @@ impl Actor<'_> {
     /// The names that count now. Of half a list, what came is taken, and what was known stays.
     async fn learn(&mut self, what: &str, is_whole: bool) -> Result<(), StoreError> {
         if !is_whole {
-            warn!(lock = %self.lock.label(), what, "fewer came than the lock announced; nobody counts as gone by this");
+            warn!(lock = %self.lock.label(), what, "the list did not come whole; nobody counts as gone by it");
         }
         self.directory = self.tools.store.directory(self.lock.nuki_id).await?;
         Ok(())

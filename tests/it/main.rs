@@ -37,6 +37,14 @@ mod chain_tampering;
 #[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
+mod gateway_backfill;
+#[cfg(feature = "daemon")]
+mod gateway_clock;
+#[cfg(feature = "daemon")]
+mod gateway_directory;
+#[cfg(feature = "daemon")]
+mod gateway_pin;
+#[cfg(feature = "daemon")]
 mod gateway_radio;
 #[cfg(feature = "daemon")]
 mod gateway_who;
@@ -69,6 +77,7 @@ mod simlock_hostile;
 mod simlock_link;
 mod simlock_log;
 mod simlock_motion;
+mod simlock_owner;
 mod simlock_pairing;
 #[cfg(feature = "daemon")]
 mod store;

@@ -141,3 +141,40 @@ async fn a_failure_in_the_middle_changes_no_user() {
     f.store.replace_users(LOCK, &[user(2, "Ben"), user(3, "Eve")], at(1)).await.unwrap_err();
     assert_eq!(spans(&f.store.users(None).await.unwrap()), [("Anna", 0, None)]);
 }
+
+#[tokio::test]
+async fn a_number_with_another_date_of_making_is_somebody_else_even_under_the_same_name() {
+    let f = Fixture::new().await;
+    let made = |seconds| AuthorizationEntry { created: device_time(seconds), ..user(1, "Anna") };
+    let made_code = |seconds| KeypadCode { created: device_time(seconds), ..code(1, "Cleaner") };
+    for (at_second, created) in [(0, 5), (10, 5), (20, 6)] {
+        f.store.replace_users(LOCK, &[made(created)], at(at_second)).await.unwrap();
+        f.store.replace_keypad_codes(LOCK, &[made_code(created)], at(at_second)).await.unwrap();
+    }
+    // A date that the lock does not give proves nothing.
+    f.store.replace_users(LOCK, &[AuthorizationEntry { created: None, ..user(1, "Anna") }], at(30)).await.unwrap();
+    let rows = f.store.users(None).await.unwrap();
+    let spans = spans(&rows);
+    assert_eq!(spans, [("Anna", 0, Some(20)), ("Anna", 20, None), ("Cleaner", 0, Some(20)), ("Cleaner", 20, None)]);
+}
+
+#[tokio::test]
+async fn half_a_list_opens_and_renames_but_closes_nobody() {
+    let f = Fixture::new().await;
+    f.store.replace_users(LOCK, &[user(1, "Anna"), user(2, "Ben")], at(0)).await.unwrap();
+    f.store.replace_keypad_codes(LOCK, &[code(1, "Cleaner"), code(2, "Guest")], at(0)).await.unwrap();
+    f.store.take_users(LOCK, &[user(2, "Benno"), user(3, "Clara")], false, at(10)).await.unwrap();
+    f.store.take_keypad_codes(LOCK, &[], false, at(10)).await.unwrap();
+    let rows = f.store.users(None).await.unwrap();
+    assert_eq!(
+        spans(&rows),
+        [
+            ("Anna", 0, None),
+            ("Ben", 0, Some(10)),
+            ("Benno", 10, None),
+            ("Clara", 10, None),
+            ("Cleaner", 0, None),
+            ("Guest", 0, None)
+        ]
+    );
+}

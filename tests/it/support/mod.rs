@@ -9,5 +9,7 @@ pub(crate) mod house;
 pub(crate) mod pair;
 pub(crate) mod puppet;
 #[cfg(feature = "daemon")]
+pub(crate) mod rows;
+#[cfg(feature = "daemon")]
 pub(crate) mod webhooks;
 pub(crate) mod world;
