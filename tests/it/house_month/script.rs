@@ -32,12 +32,14 @@ pub(crate) enum Turning {
     GuestIsDisabled,
     GuestIsDeleted,
     BenIsRenamed,
+    /// While nobody looks.
+    BenIsRenamedAgain,
     EmilIsRenamed,
 }
 
 impl Turning {
     /// The outages and what happens in them, by parts of a thousand of all the time.
-    pub(crate) const ALL: [(u64, Self); 22] = [
+    pub(crate) const ALL: [(u64, Self); 23] = [
         (60, Self::Party),
         (150, Self::StopGateway),
         (152, Self::Burst),
@@ -56,6 +58,7 @@ impl Turning {
         (620, Self::Party),
         (700, Self::KillGateway),
         (702, Self::Party),
+        (703, Self::BenIsRenamedAgain),
         (704, Self::Burst),
         (708, Self::StartGateway),
         (800, Self::BurstWhileLinkedElsewhere),
@@ -138,6 +141,11 @@ impl Script {
             Turning::BenIsRenamed => {
                 quietly(d).await;
                 d.change_code(BEN, "Benjamin", true).await;
+            }
+            Turning::BenIsRenamedAgain => {
+                d.change_code(BEN, "Ben of old", true).await;
+                let person = d.digits(BEN);
+                d.act_and_rest(person).await;
             }
             Turning::EmilIsRenamed => {
                 quietly(d).await;
