@@ -30,8 +30,8 @@ pub(crate) const GUEST: u32 = 3;
 
 const AUTO_LOCK: Duration = Duration::from_secs(300);
 /// How often the lock is heard while somebody is there, and else: nights would cost too much.
-const BUSY: Duration = Duration::from_millis(300);
-const IDLE: Duration = Duration::from_secs(10);
+const BUSY: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Code {
@@ -114,11 +114,19 @@ impl Director {
         self.house.clock.wall().seconds() + self.clock_offset
     }
 
-    /// Whether people come and go now, or the house sleeps.
-    pub(crate) fn set_busy(&self, is_busy: bool) {
-        self.house
-            .radio
-            .configure(|air: &mut SimSettings| air.advertising_interval = if is_busy { BUSY } else { IDLE });
+    /// The house wakes up: people are about to come and go.
+    pub(crate) async fn wake(&mut self) {
+        self.be_heard(BUSY);
+        // The pause before the next beacon has begun long ago.
+        self.wait(IDLE + BUSY).await;
+    }
+
+    pub(crate) fn sleep(&self) {
+        self.be_heard(IDLE);
+    }
+
+    fn be_heard(&self, every: Duration) {
+        self.house.radio.configure(|air: &mut SimSettings| air.advertising_interval = every);
     }
 
     /// Time passes; whoever is at home hears the lock lock by itself.

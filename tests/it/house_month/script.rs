@@ -73,8 +73,7 @@ pub(crate) struct Script {
 impl Script {
     /// Somebody comes or goes.
     pub(crate) async fn scene(&mut self, d: &mut Director) {
-        d.set_busy(true);
-        d.wait_s(10).await;
+        d.wake().await;
         match self.dice.between(0, 99) {
             0..38 => self.somebody_comes(d).await,
             38..66 => self.somebody_leaves(d).await,
@@ -89,12 +88,11 @@ impl Script {
         }
         d.rest().await;
         d.wait_s(15).await;
-        d.set_busy(false);
+        d.sleep();
     }
 
     pub(crate) async fn turn(&mut self, d: &mut Director, turning: Turning) {
-        d.set_busy(true);
-        d.wait_s(12).await;
+        d.wake().await;
         match turning {
             Turning::Party => self.party(d).await,
             Turning::StopGateway => {
@@ -154,7 +152,7 @@ impl Script {
         }
         d.rest().await;
         d.wait_s(20).await;
-        d.set_busy(false);
+        d.sleep();
     }
 
     fn anybody(&mut self, d: &Director) -> Person {
