@@ -72,4 +72,8 @@ async fn every_deed_of_a_busy_month_is_logged_once_with_the_right_person() {
     for name in ["Ben", "Benjamin", "Emil's phone", "Emil's new phone", "Guest", "Keyturner"] {
         assert!(is_logged(name), "{name} was never there");
     }
+    for completion in ["invalid_code", "invalid_fingerprint", "rejected", "busy", "motor_blocked"] {
+        let is_it = |deed: &truth::Deed| deed.what.completion == Some(completion);
+        assert!(comparison.found.iter().any(|(deed, ..)| is_it(deed)), "nothing ended with {completion}");
+    }
 }

@@ -298,6 +298,9 @@ impl Script {
     async fn summer_time_ends(&mut self, d: &mut Director) {
         for zone in [120, 60] {
             d.set_zone(zone);
+            // At night her code opens nothing.
+            let anna = d.digits(ANNA);
+            d.act(anna);
             for _ in 0..3 {
                 d.wait_s(180).await;
                 let person = self.anybody(d);
