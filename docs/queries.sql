@@ -12,7 +12,7 @@ from ask, audit
 where at_ms between (unixepoch(since) - 86400) * 1000 and (unixepoch(until) + 86400) * 1000
     and local_at >= since and local_at < until
     and kind in ('lock_action', 'keypad_action', 'state_change') and refused = 0 and who <> 'the lock itself'
-order by id;
+order by at_ms, id;
 
 -- 2. Who opened first today, and on the six days before?
 -- A day begins at four in the morning: who comes home late is not the first of the next day.
@@ -57,7 +57,7 @@ union all
 select a.id, a.local_at, a.lock, a.who, a.what, a.how, a.result
 from numbers n cross join audit a on a.auth_id = n.number and a.lock_id = n.lock_id
 where not n.is_code and a.code_id is null
-order by 1;
+order by 2, 1;
 
 -- 6. Which of today's codes were not used for 90 days?
 -- Without an entry in the log a code can still have been used before Keyturner came.
@@ -85,7 +85,7 @@ with
     wrong as (
         select
             local_at, lock, what, at_ms,
-            lag(at_ms, (select count from ask) - 1) over (partition by lock_id order by id) as first_ms
+            lag(at_ms, (select count from ask) - 1) over (partition by lock_id order by at_ms, id) as first_ms
         from refused
         where what in ('entered a wrong code', 'used an unknown finger')
     )
@@ -118,7 +118,7 @@ from ask, audit
 where at_ms >= since and (substr(local_at, 12, 5) >= evening or substr(local_at, 12, 5) < morning)
     and refused = 0 and what in ('unlocked the door', 'pulled the latch', 'started lock ''n'' go',
         'pulled the latch with lock ''n'' go')
-order by id;
+order by at_ms, id;
 
 -- 12. Which clients of the API had a door opened, and how often?
 -- An intent that ended as 'unknown' left the gateway, and whether the lock did it could not be found out.
@@ -143,19 +143,19 @@ with ask(since) as (values (unixepoch('now', '-30 days') * 1000))
 select local_at, lock, who, what, how, result
 from ask, audit
 where at_ms >= since and backfilled = 'yes'
-order by id;
+order by at_ms, id;
 
 -- 15. Where does the log have gaps?
 select local_at, lock, who, what, detail
 from audit
 where kind in ('gap', 'reset', 'logging', 'door_sensor_logging', 'retention', 'erasure')
-order by id;
+order by at_ms, id;
 
 -- 16. Of which events is the person not known, and why?
 select local_at, lock, what, how, replace(reason, '_', ' ') as why
 from audit
 where certainty = 'unknown'
-order by id;
+order by at_ms, id;
 
 -- 17. Which changes had to wait for the lock's log, and for how long?
 with waits(id, seconds) as (
@@ -167,7 +167,7 @@ with waits(id, seconds) as (
 )
 select a.local_at, a.lock, a.who, a.what, coalesce(w.seconds, 'still waits') as seconds
 from waits w join audit a on a.id = w.id
-order by a.id;
+order by a.at_ms, a.id;
 
 -- 18. When did the motor fail, auto lock included?
 select local_at, lock, who, what, how, result
@@ -175,7 +175,7 @@ from audit
 where result in ('motor blocked', 'low motor voltage', 'clutch failure', 'motor power failure', 'incomplete',
         'other error', 'unknown error', 'handle not lifted')
     or what = 'met a blocked motor'
-order by id;
+order by at_ms, id;
 
 -- 19. How far was a lock's clock off, day by day?
 select l.name as lock, date(o.observed_at / 1000, 'unixepoch') as day, count(*) as looks,

@@ -23,7 +23,7 @@ drop view audit;
 drop view entries;
 
 -- Who was seen where, and when: `last_by_user` reads nothing else.
-create index events_seen on events (nuki_id, auth_id, code_id, shown_as)
+create index events_seen on events (nuki_id, auth_id, code_id, at, shown_as)
     where attribution = 'matched' and refused = 0;
 
 -- Every row of `events` with what it takes over from its question: what is told live, one message a row.
@@ -290,7 +290,8 @@ from (
 join printable_locks p on p.nuki_id = u.nuki_id;
 
 -- A refused attempt proves nobody's presence. A code counts for itself, not for the keypad it was typed on.
--- Counted from the index `events_seen` alone: what is matched has no later answer.
+-- Counted from the index `events_seen` alone: what is matched has no later answer. Beside max(), SQLite takes the
+-- other columns from the row that has the maximum.
 create view last_by_user as
 select
     a.lock,
@@ -304,13 +305,14 @@ select
     s.event_id,
     a.local_at as last_local_at
 from (
-    select nuki_id, auth_id, code_id, count(*) as times, max(shown_as) as event_id
+    select nuki_id, auth_id, code_id, count(*) as times, max(at) as last_at, shown_as as event_id
     from events indexed by events_seen
     where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
     group by nuki_id, auth_id, code_id
 ) s
 join audit a on a.id = s.event_id;
 
+-- In order of time: what was seen before its entry was read stands where it was seen, also in front of older entries.
 -- Whether the bolt may have been in, after each thing that tells: the state that was seen, else the action.
 -- A blocked motor leaves it anywhere, so it is not known to be locked; a lock 'n' go leaves it in until it locks.
 create view bolt_rests as
@@ -327,14 +329,14 @@ where state_after_code is not null
 create view unlocked_intervals as
 with
     rests as (
-        select *, lag(is_unlocked) over (partition by nuki_id order by id) as was from bolt_rests
+        select *, lag(is_unlocked) over (partition by nuki_id order by at, id) as was from bolt_rests
     ),
     turns as (
         select
             *,
-            lead(id) over (partition by nuki_id order by id) as end_id,
-            lead(at) over (partition by nuki_id order by id) as end_at,
-            lead(zone_offset) over (partition by nuki_id order by id) as end_zone_offset
+            lead(id) over (partition by nuki_id order by at, id) as end_id,
+            lead(at) over (partition by nuki_id order by at, id) as end_at,
+            lead(zone_offset) over (partition by nuki_id order by at, id) as end_zone_offset
         from rests
         where is_unlocked is not was
     )
@@ -360,14 +362,14 @@ select nuki_id, id, at, zone_offset, kind_code = 0 as is_open from entries where
 create view door_open_intervals as
 with
     rests as (
-        select *, lag(is_open) over (partition by nuki_id order by id) as was from door_moves
+        select *, lag(is_open) over (partition by nuki_id order by at, id) as was from door_moves
     ),
     turns as (
         select
             *,
-            lead(id) over (partition by nuki_id order by id) as end_id,
-            lead(at) over (partition by nuki_id order by id) as end_at,
-            lead(zone_offset) over (partition by nuki_id order by id) as end_zone_offset
+            lead(id) over (partition by nuki_id order by at, id) as end_id,
+            lead(at) over (partition by nuki_id order by at, id) as end_at,
+            lead(zone_offset) over (partition by nuki_id order by at, id) as end_zone_offset
         from rests
         where is_open is not was
     )

@@ -65,6 +65,34 @@ fn a_code_that_is_disabled_or_out_of_time_is_refused_by_its_number() {
 }
 
 #[test]
+fn a_finger_opens_under_its_number_and_an_unknown_one_moves_nothing() {
+    let mut bench = Bench::family();
+    for (code_id, status, after) in [
+        (None, CompletionStatus::InvalidFingerprint, LockState::Locked),
+        (Some(2), CompletionStatus::Success, LockState::Unlocked),
+    ] {
+        bench.person(Person::Finger { code_id });
+        assert_eq!(bench.lock.refusal(), code_id.is_none().then_some(Refusal::WrongFinger));
+        bench.pass(Duration::from_secs(2));
+        let expected = KeypadEntry {
+            action: LockAction::Unlock,
+            source: KeypadSource::Fingerprint,
+            completion_status: status,
+            code_id: code_id.unwrap_or(0),
+        };
+        assert_eq!(bench.lock.log().back().unwrap().kind, LogEntryKind::Keypad(expected));
+        assert_eq!(bench.lock.state().lock_state, after);
+    }
+}
+
+#[test]
+fn a_lock_tells_the_zone_it_is_set_to() {
+    let mut bench = Bench::family();
+    bench.feed(Input::SetZone(-210));
+    assert_eq!(bench.lock.states(bench.now).timezone_offset, -210);
+}
+
+#[test]
 fn everybody_else_is_logged_as_they_came() {
     let mut bench = Bench::family();
     let people = [

@@ -30,14 +30,14 @@ pub(crate) const GUEST: u32 = 3;
 
 const AUTO_LOCK: Duration = Duration::from_secs(300);
 /// How often the lock is heard while somebody is there, and else: nights would cost too much.
-const BUSY: Duration = Duration::from_millis(300);
-const IDLE: Duration = Duration::from_secs(10);
+const BUSY: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Code {
     name: String,
     digits: u32,
-    enabled: bool,
+    was_renamed: bool,
 }
 
 pub(crate) struct Director {
@@ -71,7 +71,7 @@ impl Director {
         let codes = [("Anna", 583_921), ("Ben", 746_352), ("Guest", 948_167)].map(|(name, digits)| Code {
             name: name.to_owned(),
             digits,
-            enabled: true,
+            was_renamed: false,
         });
         let mut lock = SimLockConfig {
             users: users.iter().map(|(name, id_type)| UserConfig::new(*name, *id_type)).collect(),
@@ -114,11 +114,19 @@ impl Director {
         self.house.clock.wall().seconds() + self.clock_offset
     }
 
-    /// Whether people come and go now, or the house sleeps.
-    pub(crate) fn set_busy(&self, is_busy: bool) {
-        self.house
-            .radio
-            .configure(|air: &mut SimSettings| air.advertising_interval = if is_busy { BUSY } else { IDLE });
+    /// The house wakes up: people are about to come and go.
+    pub(crate) async fn wake(&mut self) {
+        self.be_heard(BUSY);
+        // The pause before the next beacon has begun long ago.
+        self.wait(IDLE + BUSY).await;
+    }
+
+    pub(crate) fn sleep(&self) {
+        self.be_heard(IDLE);
+    }
+
+    fn be_heard(&self, every: Duration) {
+        self.house.radio.configure(|air: &mut SimSettings| air.advertising_interval = every);
     }
 
     /// Time passes; whoever is at home hears the lock lock by itself.
@@ -177,7 +185,8 @@ impl Director {
             action: action.map(word),
             completion: Some(completion),
         };
-        self.deeds.push(Deed { clock, until: clock + LOGGED_WITHIN, what, who, method });
+        let is_doubtful = !self.is_there && who.code_id.is_some_and(|id| self.codes[id as usize - 1].was_renamed);
+        self.deeds.push(Deed { clock, until: clock + LOGGED_WITHIN, what, who, method, is_doubtful });
     }
 
     /// Somebody acts, and it is written down unless the lock has nothing to write about it.
@@ -208,7 +217,14 @@ impl Director {
                     let kind_code = Some(u8::from(movement == DoorMove::Close));
                     let what = What { kind: "door", kind_code, action: None, completion: None };
                     let until = clock + LOGGED_WITHIN;
-                    self.deeds.push(Deed { clock, until, what, who: Whose::default(), method: "door_sensor" });
+                    self.deeds.push(Deed {
+                        clock,
+                        until,
+                        what,
+                        who: Whose::default(),
+                        method: "door_sensor",
+                        is_doubtful: false,
+                    });
                 }
                 return result.is_ok();
             }
@@ -292,15 +308,15 @@ impl Director {
         Person::keypad(self.codes[code_id as usize - 1].digits)
     }
 
-    /// The owner changes a code or its name.
+    /// The owner changes a code's name, or whether it opens.
     pub(crate) async fn change_code(&mut self, code_id: u32, name: &str, enabled: bool) {
         let code = &mut self.codes[code_id as usize - 1];
+        code.was_renamed |= code.name != name;
         code.name = name.to_owned();
-        code.enabled = enabled;
         let mut body = (code_id as u16).to_le_bytes().to_vec();
         body.extend(CodeDigits::new(code.digits).unwrap().expose().to_le_bytes());
         body.extend(field::<20>(name));
-        body.extend([u8::from(code.enabled)]);
+        body.extend([u8::from(enabled)]);
         body.extend([0; 1 + TimeLimit::LEN]);
         self.owner_sends(Command::UpdateKeypadCode, &body).await;
     }

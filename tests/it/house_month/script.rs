@@ -32,12 +32,14 @@ pub(crate) enum Turning {
     GuestIsDisabled,
     GuestIsDeleted,
     BenIsRenamed,
+    /// While nobody looks.
+    BenIsRenamedAgain,
     EmilIsRenamed,
 }
 
 impl Turning {
     /// The outages and what happens in them, by parts of a thousand of all the time.
-    pub(crate) const ALL: [(u64, Self); 22] = [
+    pub(crate) const ALL: [(u64, Self); 23] = [
         (60, Self::Party),
         (150, Self::StopGateway),
         (152, Self::Burst),
@@ -56,6 +58,7 @@ impl Turning {
         (620, Self::Party),
         (700, Self::KillGateway),
         (702, Self::Party),
+        (703, Self::BenIsRenamedAgain),
         (704, Self::Burst),
         (708, Self::StartGateway),
         (800, Self::BurstWhileLinkedElsewhere),
@@ -70,8 +73,7 @@ pub(crate) struct Script {
 impl Script {
     /// Somebody comes or goes.
     pub(crate) async fn scene(&mut self, d: &mut Director) {
-        d.set_busy(true);
-        d.wait_s(10).await;
+        d.wake().await;
         match self.dice.between(0, 99) {
             0..38 => self.somebody_comes(d).await,
             38..66 => self.somebody_leaves(d).await,
@@ -86,12 +88,11 @@ impl Script {
         }
         d.rest().await;
         d.wait_s(15).await;
-        d.set_busy(false);
+        d.sleep();
     }
 
     pub(crate) async fn turn(&mut self, d: &mut Director, turning: Turning) {
-        d.set_busy(true);
-        d.wait_s(12).await;
+        d.wake().await;
         match turning {
             Turning::Party => self.party(d).await,
             Turning::StopGateway => {
@@ -139,6 +140,11 @@ impl Script {
                 quietly(d).await;
                 d.change_code(BEN, "Benjamin", true).await;
             }
+            Turning::BenIsRenamedAgain => {
+                d.change_code(BEN, "Ben of old", true).await;
+                let person = d.digits(BEN);
+                d.act_and_rest(person).await;
+            }
             Turning::EmilIsRenamed => {
                 quietly(d).await;
                 d.rename_user(EMIL, "Emil's new phone").await;
@@ -146,7 +152,7 @@ impl Script {
         }
         d.rest().await;
         d.wait_s(20).await;
-        d.set_busy(false);
+        d.sleep();
     }
 
     fn anybody(&mut self, d: &Director) -> Person {
@@ -292,6 +298,9 @@ impl Script {
     async fn summer_time_ends(&mut self, d: &mut Director) {
         for zone in [120, 60] {
             d.set_zone(zone);
+            // At night her code opens nothing.
+            let anna = d.digits(ANNA);
+            d.act(anna);
             for _ in 0..3 {
                 d.wait_s(180).await;
                 let person = self.anybody(d);

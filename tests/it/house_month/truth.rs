@@ -20,6 +20,8 @@ pub(crate) struct Deed {
     pub(crate) what: What,
     pub(crate) who: Whose,
     pub(crate) method: &'static str,
+    /// Their number has borne two names, and nobody looked: which of them it was then, may not be known.
+    pub(crate) is_doubtful: bool,
 }
 
 /// The part of a deed that is about nobody.
@@ -78,12 +80,13 @@ pub(crate) struct Comparison {
     pub(crate) extra: Vec<Row>,
 }
 
+/// The log in the lock's own order: what was seen before the log was read, has an earlier number than its place there.
 pub(crate) async fn read_log(path: &Path) -> Vec<Row> {
     let mut auditor = SqliteConnectOptions::new().filename(path).read_only(true).connect().await.unwrap();
     sqlx::query_as(
         "select id, kind, kind_code, action, completion, auth_id, code_id, user_name, method, attribution, reason, refused,
              intent_id, unixepoch(device_time) as device_seconds, detail
-         from entries order by id",
+         from entries order by log_epoch, log_index, id",
     )
     .fetch_all(&mut auditor)
     .await
@@ -160,8 +163,14 @@ impl Deed {
 }
 
 impl Comparison {
-    pub(crate) fn count(&self, verdict: Verdict) -> usize {
-        self.found.iter().filter(|(_, v, _)| *v == verdict).count()
+    /// Deeds that are not told as they should be; of doubtful ones the name may be missing.
+    pub(crate) fn failures(&self) -> usize {
+        let is_well = |deed: &Deed, verdict| match verdict {
+            Verdict::Right => true,
+            Verdict::Unknown => deed.is_doubtful,
+            Verdict::Wrong | Verdict::Missing => false,
+        };
+        self.found.iter().filter(|(deed, verdict, _)| !is_well(deed, *verdict)).count() + self.extra.len()
     }
 
     /// Rows that tell of something that is told already.
@@ -240,6 +249,7 @@ fn a_comparison_sees_what_is_missing_wrong_unknown_and_double() {
         what: what.clone(),
         who: whose("Dora's phone"),
         method: "app",
+        is_doubtful: false,
     };
     let row = |id, seconds| Row {
         id,
