@@ -62,3 +62,5 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+#[cfg(feature = "daemon")]
+mod who_table;
