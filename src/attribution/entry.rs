@@ -4,7 +4,7 @@ use super::directory::Directory;
 use super::event::{Attribution, Event, EventKind, Method, UnknownReason, Who, is_keypad};
 use super::tenure::Order;
 use crate::protocol::frame::AuthId;
-use crate::protocol::log::{KeypadEntry, LogEntry, LogEntryKind, LoggedAction};
+use crate::protocol::log::{KeypadEntry, LogEntry, LogEntryKind, LoggedAction, Ring};
 use crate::protocol::request::FLAG_AUTO_UNLOCK;
 use crate::protocol::{CompletionStatus, IdType, KeypadSource, Trigger};
 
@@ -19,9 +19,10 @@ use crate::protocol::{CompletionStatus, IdType, KeypadSource, Trigger};
 pub fn event_of(entry: &LogEntry, directory: &Directory, order: Order, own_auth_id: AuthId) -> Event {
     let user = directory.user_then(entry.auth_id, entry.timestamp, order);
     let auth_type = user.id_type;
-    let (auth_name, intent_id) = split_suffix(&entry.name, entry.auth_id == own_auth_id);
-    let auth_name = Some(auth_name).filter(|name| !name.is_empty()).or_else(|| user.name.map(str::to_owned));
     let has_identity = entry.auth_id != 0;
+    let is_own = has_identity && entry.auth_id == own_auth_id;
+    let (auth_name, intent_id) = split_suffix(&entry.name, is_own);
+    let auth_name = Some(auth_name).filter(|name| !name.is_empty()).or_else(|| user.name.map(str::to_owned));
     let who = Who {
         auth_id: has_identity.then_some(entry.auth_id),
         auth_type: auth_type.filter(|_| has_identity),
@@ -48,21 +49,17 @@ pub fn event_of(entry: &LogEntry, directory: &Directory, order: Order, own_auth_
         raw: entry.encode(),
     };
     match &entry.kind {
-        LogEntryKind::LockAction(logged) => action_event(blank, EventKind::LockAction, *logged),
-        LogEntryKind::Calibration(logged) => action_event(blank, EventKind::Calibration, *logged),
-        LogEntryKind::Initialisation(logged) => action_event(blank, EventKind::Initialisation, *logged),
+        LogEntryKind::LockAction(logged) => action_event(blank, EventKind::LockAction, *logged, is_own),
+        LogEntryKind::Calibration(logged) => action_event(blank, EventKind::Calibration, *logged, is_own),
+        LogEntryKind::Initialisation(logged) => action_event(blank, EventKind::Initialisation, *logged, is_own),
         LogEntryKind::Keypad(keypad) => keypad_event(blank, *keypad, directory, order),
         LogEntryKind::Door(door) => Event { kind: EventKind::Door(*door), method: Method::DoorSensor, ..blank },
-        LogEntryKind::Ring(ring) => Event {
-            kind: EventKind::Ring,
-            completion_status: Some(ring.completion_status),
-            trigger: Some(Trigger::Manual),
-            method: Method::Manual,
-            ..blank
-        },
-        LogEntryKind::Logging(on) => Event { kind: EventKind::Logging(*on), method: how(&blank, None), ..blank },
+        LogEntryKind::Ring(ring) => ring_event(blank, *ring, directory, order),
+        LogEntryKind::Logging(on) => {
+            Event { kind: EventKind::Logging(*on), method: how(&blank, None, is_own), ..blank }
+        }
         LogEntryKind::DoorSensorLogging(on) => {
-            Event { kind: EventKind::DoorSensorLogging(*on), method: how(&blank, None), ..blank }
+            Event { kind: EventKind::DoorSensorLogging(*on), method: how(&blank, None, is_own), ..blank }
         }
         LogEntryKind::FirmwareUpdate([major, minor, patch]) => Event {
             kind: EventKind::FirmwareUpdate,
@@ -93,11 +90,13 @@ fn split_suffix(name: &str, is_own: bool) -> (String, Option<i64>) {
     (name.to_owned(), None)
 }
 
-fn action_event(blank: Event, kind: EventKind, logged: LoggedAction) -> Event {
-    let method = how(&blank, Some(logged.trigger));
+fn action_event(blank: Event, kind: EventKind, logged: LoggedAction, is_own: bool) -> Event {
+    let method = how(&blank, Some(logged.trigger), is_own);
     let counts_presses = matches!(method, Method::Button | Method::Fob);
+    let is_riddle = matches!(logged.trigger, Trigger::Unknown(_)) && blank.attribution == Attribution::Nobody;
     Event {
         kind,
+        attribution: if is_riddle { Attribution::Unknown(UnknownReason::NotUnderstood) } else { blank.attribution },
         action: Some(logged.action),
         trigger: Some(logged.trigger),
         completion_status: Some(logged.completion_status),
@@ -108,7 +107,7 @@ fn action_event(blank: Event, kind: EventKind, logged: LoggedAction) -> Event {
     }
 }
 
-fn how(event: &Event, trigger: Option<Trigger>) -> Method {
+fn how(event: &Event, trigger: Option<Trigger>, is_own: bool) -> Method {
     match trigger {
         Some(Trigger::Manual) => Method::Manual,
         Some(Trigger::Button) => Method::Button,
@@ -117,6 +116,8 @@ fn how(event: &Event, trigger: Option<Trigger>) -> Method {
         Some(Trigger::HomeKit) => Method::HomeKit,
         Some(Trigger::Mqtt) => Method::Mqtt,
         Some(Trigger::Unknown(_)) => Method::Unknown,
+        // Whatever it registered as, this gateway acts for others.
+        Some(Trigger::System) | None if is_own => Method::Bridge,
         Some(Trigger::System) | None => match event.who.auth_type {
             Some(IdType::App) => Method::App,
             Some(IdType::Bridge) => Method::Bridge,
@@ -151,8 +152,58 @@ fn keypad_event(blank: Event, keypad: KeypadEntry, directory: &Directory, order:
             KeypadSource::Fingerprint => Method::Fingerprint,
             KeypadSource::Unknown(_) => Method::Unknown,
         },
-        attribution: if code_id.is_some() { Attribution::Matched } else { Attribution::Nobody },
+        attribution: match keypad.source {
+            _ if code_id.is_some() => Attribution::Matched,
+            KeypadSource::ArrowKey => Attribution::Nobody,
+            // Nobody has this code or finger.
+            _ if is_refusal(keypad.completion_status) => Attribution::Nobody,
+            // Somebody's was accepted, and the entry does not say whose.
+            _ => Attribution::Unknown(UnknownReason::NotUnderstood),
+        },
         who,
+        ..blank
+    }
+}
+
+/// What set off what an Opener did, by the numbers of its own log.
+fn ring_event(blank: Event, ring: Ring, directory: &Directory, order: Order) -> Event {
+    let code_id = (ring.code_id != 0).then_some(ring.code_id);
+    let who = Who {
+        code_id,
+        code_name: code_id.and_then(|id| directory.code_then(id, blank.device_time, order)).map(str::to_owned),
+        ..blank.who
+    };
+    let marks = [
+        (ring.mode & 1 != 0, "ring to open"),
+        (ring.mode & 2 != 0, "continuous mode"),
+        (ring.geofence, "geofence"),
+        (ring.suppressed, "bell suppressed"),
+    ];
+    let marks: Vec<&str> = marks.into_iter().filter_map(|(is_set, mark)| is_set.then_some(mark)).collect();
+    let (method, trigger) = match ring.source {
+        0 => (Method::Manual, Some(Trigger::Manual)),
+        1 => (Method::TimeControl, Some(Trigger::Automatic)),
+        2 => (Method::App, Some(Trigger::System)),
+        3 => (Method::Button, Some(Trigger::Button)),
+        4 => (Method::Fob, Some(Trigger::System)),
+        5 => (Method::Bridge, Some(Trigger::System)),
+        6 => (Method::Code, Some(Trigger::System)),
+        _ => (Method::Unknown, None),
+    };
+    Event {
+        kind: EventKind::Ring,
+        completion_status: Some(ring.completion_status),
+        trigger,
+        method,
+        attribution: match method {
+            _ if code_id.is_some() => Attribution::Matched,
+            Method::Manual | Method::TimeControl | Method::Button => blank.attribution,
+            // Somebody's phone, fob or code, and the entry does not say whose.
+            _ if blank.attribution == Attribution::Nobody => Attribution::Unknown(UnknownReason::NotUnderstood),
+            _ => blank.attribution,
+        },
+        who,
+        detail: (!marks.is_empty()).then(|| marks.join(", ")),
         ..blank
     }
 }

@@ -235,7 +235,9 @@ impl Replay<'_> {
         if way.state != sight.state && !sight.state.is_transitional() {
             return None;
         }
-        let Some(states) = sight.change else { return Some(way.at(cut, sight.state, Cause::Nothing)) };
+        // ... and may as well be on the way to lock behind a lock 'n' go.
+        let state = if sight.state.is_transitional() { way.state } else { sight.state };
+        let Some(states) = sight.change else { return Some(way.at(cut, state, Cause::Nothing)) };
         let act = self.act(way.cause);
         let last_act = self.last_act(cut);
         // A lock that says "locked" as its last action did not lock by itself: its entry is missing.

@@ -114,3 +114,4 @@ mod webhook_send;
 mod webhook_tls;
 #[cfg(feature = "daemon")]
 mod webhook_worker;
+mod who_table;
