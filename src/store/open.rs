@@ -11,7 +11,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{Class, classify};
-use super::look::look;
 use super::{HeldTime, Store, StoreError, backup, seal};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -54,18 +53,6 @@ impl Store {
         seal::seal_older(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
         Ok(Self { writer, readers, holds_virtual_time: false })
-    }
-
-    /// Opens a database that may be in use, for reading alone: nothing is made or migrated, and every write fails.
-    ///
-    /// # Errors
-    /// [`StoreError`] that names the file and what to do.
-    pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        let _held = HeldTime::begin();
-        look(path).await?.close().await.map_err(|error| failed(path, error))?;
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
-        let readers = pool(READERS).connect_with(options).await.map_err(|error| failed(path, error))?;
-        Ok(Self { writer: readers.clone(), readers, holds_virtual_time: false })
     }
 }
 

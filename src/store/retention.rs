@@ -47,8 +47,13 @@ impl Store {
     /// [`StoreError`] when the file cannot be written; what was removed until then is recorded.
     pub async fn remove_old(&self, rules: &RetentionRules, now: UnixMillis) -> Result<Removed, StoreError> {
         let _held = self.hold_time();
-        let mut removed =
-            Removed { doubt: clock::doubt(&mut *self.readers.acquire().await?, now).await?, ..Removed::default() };
+        let mut removed = Removed::default();
+        let mut reader = self.readers.acquire().await?;
+        if !anything_old(&mut reader, rules, now).await? {
+            return Ok(removed);
+        }
+        removed.doubt = clock::doubt(&mut reader, now).await?;
+        drop(reader);
         if removed.doubt.is_some() {
             return Ok(removed);
         }
@@ -109,6 +114,25 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether a look at the clock is worth the words: is anything older than what is kept for the shortest time?
+async fn anything_old(
+    connection: &mut SqliteConnection,
+    rules: &RetentionRules,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let events = rules.groups().into_iter().filter_map(|group| group.keep.cutoff(now)).max();
+    let is_old = sqlx::query_scalar(
+        "select exists (select 1 from events where observed_at < ?1)
+             or exists (select 1 from intents where finished_at < ?1)
+             or exists (select 1 from observations where observed_at < ?2)",
+    )
+    .bind(events.map(|at| at.0))
+    .bind(rules.observations.cutoff(now).map(|at| at.0))
+    .fetch_one(connection)
+    .await?;
+    Ok(is_old)
 }
 
 /// Which events are looked at.

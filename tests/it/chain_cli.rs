@@ -121,6 +121,24 @@ async fn backup_says_what_it_holds() {
     assert!(text(&again.stderr).contains("exists already"), "{again:?}");
 }
 
+#[tokio::test]
+async fn a_disk_that_takes_no_more_leaves_no_half_copy() {
+    let f = written().await;
+    let to = f.dir.path().join("copy.db");
+    // Files may not grow beyond a few blocks, as on a full disk; the signal would end the program otherwise.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 16; exec '{}' backup '{}' --data '{}'",
+        env!("CARGO_BIN_EXE_keyturner"),
+        to.display(),
+        f.dir.path().display()
+    );
+    let full = Command::new("sh").arg("-c").arg(script).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(full.status.code(), Some(1), "{full:?}");
+    let said = text(&full.stderr);
+    assert!(said.contains("copy.db") && said.contains("was not changed"), "{said}");
+    assert!(!to.exists());
+}
+
 /// docs/chain.md is enough to recompute the chain: a script that was written from it alone comes to the same head.
 #[tokio::test]
 async fn an_independent_script_comes_to_the_same_head() {
