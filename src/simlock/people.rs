@@ -1,8 +1,9 @@
 //! Who can do what at the door.
 
-use crate::protocol::LockAction;
 use crate::protocol::frame::AuthId;
+use crate::protocol::log::CodeId;
 use crate::protocol::users::CodeDigits;
+use crate::protocol::{DoorEvent, LockAction, Trigger};
 
 /// Somebody does something at the door, without a Bluetooth link of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,11 @@ pub enum Person {
     },
     /// Types a code that nobody has.
     KeypadWrongCode,
+    /// Puts a finger on the keypad.
+    Finger {
+        /// The code that the finger belongs to; `None` for a finger that the keypad does not know.
+        code: Option<CodeId>,
+    },
     /// Presses the keypad's arrow key: locks without a code.
     ArrowKey,
     /// Presses a fob.
@@ -32,8 +38,17 @@ pub enum Person {
     },
     /// Presses the button: locks or unlocks, whichever is possible.
     Button,
+    /// Nobody at the door: time control, `HomeKit`, MQTT.
+    From {
+        /// What sets it off.
+        trigger: Trigger,
+        /// What it asks for.
+        action: LockAction,
+    },
     /// Turns key or knob by hand.
     ManualTurn(Turn),
+    /// The door sensor reports something that is no move of the door.
+    Sensor(DoorEvent),
     /// Moves the door.
     Door(DoorMove),
 }

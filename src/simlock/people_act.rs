@@ -1,9 +1,9 @@
 //! What the lock does and writes when people act at the door.
 
 use crate::protocol::frame::AuthId;
-use crate::protocol::log::LogEntryKind;
+use crate::protocol::log::{CodeId, LogEntryKind};
 use crate::protocol::request::FLAG_AUTO_UNLOCK;
-use crate::protocol::users::CodeDigits;
+use crate::protocol::users::{CodeDigits, KeypadCode};
 use crate::protocol::{CompletionStatus, DoorEvent, IdType, KeypadSource, LockAction, LockState, Trigger};
 
 use super::SimLock;
@@ -21,6 +21,12 @@ impl SimLock {
         match person {
             Person::KeypadCode { digits } => self.keypad_code(Some(digits), now),
             Person::KeypadWrongCode => self.keypad_code(None, now),
+            Person::Finger { code } => self.finger(code, now),
+            Person::From { trigger, action } => self.act(action, trigger, 0, Cause::Nobody, now),
+            Person::Sensor(event) => {
+                self.door_moved(event, now);
+                Ok(())
+            }
             Person::ArrowKey => {
                 let cause = self.keypad_cause(KeypadSource::ArrowKey, 0)?;
                 self.act(LockAction::Lock, Trigger::System, 0, cause, now)
@@ -94,15 +100,30 @@ impl SimLock {
     }
 
     fn keypad_code(&mut self, digits: Option<CodeDigits>, now: Moment) -> Result<(), Refusal> {
-        let found = digits.and_then(|digits| self.keypad.find(digits)).map(|record| &record.entry);
+        let found = digits.and_then(|digits| self.keypad.find(digits)).map(|record| record.entry.clone());
+        self.at_keypad(KeypadSource::Code, CompletionStatus::InvalidCode, found, now)
+    }
+
+    fn finger(&mut self, code: Option<CodeId>, now: Moment) -> Result<(), Refusal> {
+        let found = code.and_then(|id| self.keypad.get_mut(id)).map(|record| record.entry.clone());
+        self.at_keypad(KeypadSource::Fingerprint, CompletionStatus::InvalidFingerprint, found, now)
+    }
+
+    fn at_keypad(
+        &mut self,
+        source: KeypadSource,
+        invalid: CompletionStatus,
+        found: Option<KeypadCode>,
+        now: Moment,
+    ) -> Result<(), Refusal> {
         let (code_id, refused) = match found {
-            None => (0, Some((CompletionStatus::InvalidCode, Refusal::WrongCode))),
+            None => (0, Some((invalid, Refusal::WrongCode))),
             Some(code) if !code.enabled || !permits(code.time_limit.as_ref(), self.device_time(now)) => {
                 (code.code_id, Some((CompletionStatus::Rejected, Refusal::CodeNotAllowed)))
             }
             Some(code) => (code.code_id, None),
         };
-        let cause = self.keypad_cause(KeypadSource::Code, code_id)?;
+        let cause = self.keypad_cause(source, code_id)?;
         let action = self.config.keypad_action;
         if let Some((status, refusal)) = refused {
             let job = Job { action, trigger: Trigger::System, flags: 0, cause, reply_to: None };

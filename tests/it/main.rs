@@ -3,6 +3,8 @@
 
 mod action_at_most_once;
 mod action_random;
+mod attribution_cases;
+mod attribution_names;
 mod attribution_property;
 #[cfg(feature = "daemon")]
 mod bridge_actions;
@@ -20,6 +22,8 @@ mod callbacks;
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_radio;
+#[cfg(feature = "daemon")]
+mod gateway_sources;
 #[cfg(feature = "daemon")]
 mod gateway_who;
 #[cfg(feature = "daemon")]
