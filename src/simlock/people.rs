@@ -1,9 +1,9 @@
 //! Who can do what at the door.
 
-use crate::protocol::LockAction;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::CodeId;
 use crate::protocol::users::CodeDigits;
+use crate::protocol::{DoorEvent, LockAction, Trigger};
 
 /// Somebody does something at the door, without a Bluetooth link of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub enum Person {
     },
     /// Types a code that nobody has.
     KeypadWrongCode,
-    /// Lays a finger on the keypad: the one that is stored under this number, or one that nobody knows.
+    /// Lays a finger on the keypad.
     Finger {
-        /// The number that the log shows in place of a code's.
+        /// The number that the finger is stored under; `None` for one that nobody knows.
         code_id: Option<CodeId>,
     },
     /// Presses the keypad's arrow key: locks without a code.
@@ -38,8 +38,17 @@ pub enum Person {
     },
     /// Presses the button: locks or unlocks, whichever is possible.
     Button,
+    /// Nobody at the door: time control, `HomeKit`, MQTT.
+    From {
+        /// What sets it off.
+        trigger: Trigger,
+        /// What it asks for.
+        action: LockAction,
+    },
     /// Turns key or knob by hand.
     ManualTurn(Turn),
+    /// The door sensor reports something that is no move of the door.
+    Sensor(DoorEvent),
     /// Moves the door.
     Door(DoorMove),
 }

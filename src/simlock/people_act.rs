@@ -3,7 +3,7 @@
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::{CodeId, LogEntryKind};
 use crate::protocol::request::FLAG_AUTO_UNLOCK;
-use crate::protocol::users::CodeDigits;
+use crate::protocol::users::{CodeDigits, KeypadCode};
 use crate::protocol::{CompletionStatus, DoorEvent, IdType, KeypadSource, LockAction, LockState, Trigger};
 
 use super::SimLock;
@@ -22,6 +22,11 @@ impl SimLock {
             Person::KeypadCode { digits } => self.keypad_code(Some(digits), now),
             Person::KeypadWrongCode => self.keypad_code(None, now),
             Person::Finger { code_id } => self.finger(code_id, now),
+            Person::From { trigger, action } => self.act(action, trigger, 0, Cause::Nobody, now),
+            Person::Sensor(event) => {
+                self.door_moved(event, now);
+                Ok(())
+            }
             Person::ArrowKey => {
                 let cause = self.keypad_cause(KeypadSource::ArrowKey, 0)?;
                 self.act(LockAction::Lock, Trigger::System, 0, cause, now)
@@ -95,31 +100,36 @@ impl SimLock {
     }
 
     fn keypad_code(&mut self, digits: Option<CodeDigits>, now: Moment) -> Result<(), Refusal> {
-        let found = digits.and_then(|digits| self.keypad.find(digits)).map(|record| &record.entry);
+        let found = digits.and_then(|digits| self.keypad.find(digits)).map(|record| record.entry.clone());
+        self.at_keypad(KeypadSource::Code, (CompletionStatus::InvalidCode, Refusal::WrongCode), found, now)
+    }
+
+    fn finger(&mut self, code_id: Option<CodeId>, now: Moment) -> Result<(), Refusal> {
+        let found = code_id.and_then(|id| self.keypad.get_mut(id)).map(|record| record.entry.clone());
+        let unknown = (CompletionStatus::InvalidFingerprint, Refusal::WrongFinger);
+        self.at_keypad(KeypadSource::Fingerprint, unknown, found, now)
+    }
+
+    fn at_keypad(
+        &mut self,
+        source: KeypadSource,
+        unknown: (CompletionStatus, Refusal),
+        found: Option<KeypadCode>,
+        now: Moment,
+    ) -> Result<(), Refusal> {
         let (code_id, refused) = match found {
-            None => (0, Some((CompletionStatus::InvalidCode, Refusal::WrongCode))),
+            None => (0, Some(unknown)),
             Some(code) if !code.enabled || !permits(code.time_limit.as_ref(), self.device_time(now)) => {
                 (code.code_id, Some((CompletionStatus::Rejected, Refusal::CodeNotAllowed)))
             }
             Some(code) => (code.code_id, None),
         };
-        let cause = self.keypad_cause(KeypadSource::Code, code_id)?;
+        let cause = self.keypad_cause(source, code_id)?;
         let action = self.config.keypad_action;
         if let Some((status, refusal)) = refused {
             let job = Job { action, trigger: Trigger::System, flags: 0, cause, reply_to: None };
             self.write_action(&job, status, now);
             return Err(refusal);
-        }
-        self.act(action, Trigger::System, 0, cause, now)
-    }
-
-    fn finger(&mut self, code_id: Option<CodeId>, now: Moment) -> Result<(), Refusal> {
-        let cause = self.keypad_cause(KeypadSource::Fingerprint, code_id.unwrap_or(0))?;
-        let action = self.config.keypad_action;
-        if code_id.is_none() {
-            let job = Job { action, trigger: Trigger::System, flags: 0, cause, reply_to: None };
-            self.write_action(&job, CompletionStatus::InvalidFingerprint, now);
-            return Err(Refusal::WrongFinger);
         }
         self.act(action, Trigger::System, 0, cause, now)
     }

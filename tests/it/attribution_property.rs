@@ -8,7 +8,7 @@ use std::env;
 use keyturner::protocol::{CompletionStatus, LockAction};
 
 use crate::support::dice::Dice;
-use crate::support::world::{Change, Firmware, LockNGoLog, Op, Script, Tally, Who, World};
+use crate::support::world::{Change, Firmware, LockNGoLog, Op, Script, Tally, Who};
 
 const CASES: u64 = 10_000;
 
@@ -150,18 +150,7 @@ fn leavings(dice: &mut Dice) -> Vec<Op> {
 
 /// Plays a history; what came out of it, or what went wrong.
 fn play(script: &Script, trouble: Trouble, is_traced: bool) -> (Result<Tally, String>, Vec<String>) {
-    let mut world = World::new(script, is_traced);
-    let result = (|| {
-        for op in &script.ops {
-            world.play(*op)?;
-        }
-        world.come_to_rest()?;
-        if !trouble.losses && !trouble.clock && world.tally.unknown > world.tally.moot {
-            return Err(format!("{} unknown, and nothing was lost", world.tally.unknown));
-        }
-        Ok(world.tally)
-    })();
-    (result, world.trace.take().unwrap_or_default())
+    script.play(!trouble.losses && !trouble.clock, is_traced)
 }
 
 /// Leaves out whatever the failure does not need.

@@ -3,6 +3,8 @@
 
 mod action_at_most_once;
 mod action_random;
+mod attribution_cases;
+mod attribution_names;
 mod attribution_property;
 #[cfg(feature = "daemon")]
 mod auditor_fixture;
@@ -46,6 +48,8 @@ mod gateway_directory;
 mod gateway_pin;
 #[cfg(feature = "daemon")]
 mod gateway_radio;
+#[cfg(feature = "daemon")]
+mod gateway_sources;
 #[cfg(feature = "daemon")]
 mod gateway_who;
 #[cfg(feature = "daemon")]

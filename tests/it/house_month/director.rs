@@ -6,7 +6,7 @@ use keyturner::gateway::pair::{PairRequest, pair};
 use keyturner::gateway::{ActionOutcome, WaitFor};
 use keyturner::protocol::frame::Message;
 use keyturner::protocol::users::{CodeDigits, TimeLimit};
-use keyturner::protocol::{Command, IdType, LockAction, LockState, Trigger};
+use keyturner::protocol::{Command, DoorEvent, IdType, LockAction, LockState, Trigger};
 use keyturner::simlock::{
     CodeConfig, DoorMove, Fault, Input, LinkId, Person, Refusal, SimLockConfig, Turn, UserConfig,
 };
@@ -212,22 +212,18 @@ impl Director {
             Person::Button => (intelligent, Whose::default(), "button"),
             Person::ManualTurn(Turn::Lock) => (LockAction::Lock, Whose::default(), "manual"),
             Person::ManualTurn(Turn::Unlock) => (LockAction::Unlock, Whose::default(), "manual"),
-            Person::Door(movement) => {
-                if result.is_ok() {
-                    let kind_code = Some(u8::from(movement == DoorMove::Close));
-                    let what = What { kind: "door", kind_code, action: None, completion: None };
-                    let until = clock + LOGGED_WITHIN;
-                    self.deeds.push(Deed {
-                        clock,
-                        until,
-                        what,
-                        who: Whose::default(),
-                        method: "door_sensor",
-                        is_doubtful: false,
-                    });
-                }
-                return result.is_ok();
+            Person::From { trigger, action } => {
+                let method = match trigger {
+                    Trigger::Automatic => "time_control",
+                    Trigger::HomeKit => "homekit",
+                    Trigger::Mqtt => "mqtt",
+                    other => panic!("the director does not know {other}"),
+                };
+                (action, Whose::default(), method)
             }
+            Person::Sensor(event) => return self.door_event(event, clock, result.is_ok()),
+            Person::Door(DoorMove::Open) => return self.door_event(DoorEvent::Opened, clock, result.is_ok()),
+            Person::Door(DoorMove::Close) => return self.door_event(DoorEvent::Closed, clock, result.is_ok()),
         };
         let completion = match result {
             Ok(()) => "success",
@@ -240,6 +236,15 @@ impl Director {
         };
         self.note_at(clock, Some(action), completion, who, method);
         result.is_ok()
+    }
+
+    fn door_event(&mut self, event: DoorEvent, clock: i64, is_done: bool) -> bool {
+        if is_done {
+            let what = What { kind: "door", kind_code: Some(event.code()), action: None, completion: None };
+            let (until, who) = (clock + LOGGED_WITHIN, Whose::default());
+            self.deeds.push(Deed { clock, until, what, who, method: "door_sensor", is_doubtful: false });
+        }
+        is_done
     }
 
     /// Somebody acts, and the bolt comes to rest.

@@ -2,6 +2,7 @@
 
 use keyturner::protocol::{CompletionStatus, LockAction};
 
+use super::World;
 use super::keys::Change;
 use super::people::Who;
 
@@ -71,6 +72,24 @@ pub(crate) struct Script {
     pub(crate) seed: u64,
     pub(crate) firmware: Firmware,
     pub(crate) ops: Vec<Op>,
+}
+
+impl Script {
+    /// Plays it; what came out, or what went wrong, and the way there.
+    pub(crate) fn play(&self, must_be_known: bool, is_traced: bool) -> (Result<Tally, String>, Vec<String>) {
+        let mut world = World::new(self, is_traced);
+        let result = (|| {
+            for op in &self.ops {
+                world.play(*op)?;
+            }
+            world.come_to_rest()?;
+            if must_be_known && world.tally.unknown > world.tally.moot {
+                return Err(format!("{} unknown, and nothing was lost", world.tally.unknown));
+            }
+            Ok(world.tally)
+        })();
+        (result, world.trace.take().unwrap_or_default())
+    }
 }
 
 /// What came out.

@@ -1,0 +1,170 @@
+//! Histories in which the random doors once found a wrong person, or nobody where somebody was known.
+
+use keyturner::protocol::{CompletionStatus, LockAction};
+
+use crate::support::world::{Firmware, LockNGoLog, Op, Script, Who};
+
+const SMART_LOCK: Firmware = Firmware {
+    lock_n_go: LockNGoLog::Twice,
+    unlatches_over_unlocked: false,
+    has_last_action: true,
+    entry_first: false,
+    lag: 20,
+    motor: 1_000,
+    hand_is_action: false,
+    page: 4,
+};
+
+fn plays(seed: u64, firmware: Firmware, ops: &[Op]) {
+    let script = Script { seed, firmware, ops: ops.to_vec() };
+    let (result, trace) = script.play(true, true);
+    assert!(result.is_ok(), "{}\n{}", trace.join("\n"), result.err().unwrap_or_default());
+}
+
+#[test]
+fn an_entry_that_comes_before_its_state_is_not_taken_for_that_of_an_earlier_motor_run() {
+    let ops = [
+        Op::Act(Who::OtherCode, LockAction::LockNGo),
+        Op::Wait(5_699),
+        Op::Refused(Who::Code, CompletionStatus::InvalidCode),
+        Op::Door,
+        Op::Act(Who::Gateway, LockAction::Lock),
+        Op::Act(Who::OtherCode, LockAction::Unlatch),
+        Op::Link(true),
+    ];
+    let firmware = Firmware {
+        lock_n_go: LockNGoLog::AtEnd,
+        entry_first: true,
+        lag: 700,
+        hand_is_action: true,
+        page: 2,
+        ..SMART_LOCK
+    };
+    plays(1_873, firmware, &ops);
+}
+
+#[test]
+fn a_clock_set_between_an_entry_and_its_state_names_nobody_else() {
+    let ops = [
+        Op::Link(false),
+        Op::Act(Who::TimeControl, LockAction::LockNGo),
+        Op::Wait(3_223),
+        Op::Act(Who::Code, LockAction::Unlock),
+        Op::Clock(40),
+        Op::Link(true),
+        Op::Wait(722),
+        Op::Act(Who::OtherPhone, LockAction::Unlatch),
+        Op::Link(true),
+    ];
+    plays(3_033, Firmware { entry_first: true, motor: 300, page: 6, ..SMART_LOCK }, &ops);
+}
+
+#[test]
+fn a_second_lock_n_go_is_not_explained_by_the_late_entry_of_the_first() {
+    let ops = [
+        Op::Act(Who::Phone, LockAction::LockNGo),
+        Op::Wait(8_676),
+        Op::Act(Who::OtherCode, LockAction::LockNGo),
+        Op::Wait(842),
+        Op::KillAfter(1),
+        Op::Wait(2_432),
+        Op::Link(true),
+    ];
+    plays(3_203, Firmware { lock_n_go: LockNGoLog::AtEnd, ..SMART_LOCK }, &ops);
+}
+
+#[test]
+fn whoever_left_last_locks_behind_themselves_though_the_door_looked_the_same_in_between() {
+    let ops = [
+        Op::Act(Who::Button, LockAction::LockNGo),
+        Op::Wait(1_840),
+        Op::Act(Who::TimeControl, LockAction::Unlock),
+        Op::Wait(344),
+        Op::Act(Who::Finger, LockAction::LockNGo),
+        Op::Link(false),
+        Op::Days(1),
+        Op::Act(Who::Phone, LockAction::LockNGo),
+        Op::Wait(2_297),
+        Op::Act(Who::Code, LockAction::Lock),
+        Op::Wait(4_282),
+        Op::Act(Who::OtherPhone, LockAction::LockNGo),
+        Op::Wait(4_228),
+        Op::Link(true),
+    ];
+    let firmware = Firmware { lock_n_go: LockNGoLog::AtStart, lag: 150, hand_is_action: true, page: 5, ..SMART_LOCK };
+    plays(3_754, firmware, &ops);
+}
+
+#[test]
+fn a_motor_that_runs_at_a_restart_can_be_that_of_a_lock_n_go_from_before() {
+    let ops = [
+        Op::Wait(50),
+        Op::Act(Who::OtherCode, LockAction::LockNGo),
+        Op::Wait(5_000),
+        Op::Act(Who::Phone, LockAction::LockNGo),
+        Op::KillAfter(1),
+        Op::Wait(8_000),
+        Op::Link(true),
+    ];
+    let firmware = Firmware { lock_n_go: LockNGoLog::AtStart, lag: 700, motor: 2_999, page: 1, ..SMART_LOCK };
+    for seed in 0..200 {
+        plays(seed, firmware, &ops);
+    }
+}
+
+#[test]
+fn an_entry_in_a_full_page_waits_for_the_state_that_it_led_to() {
+    let ops = [
+        Op::Wait(5_954),
+        Op::Act(Who::OtherCode, LockAction::LockNGo),
+        Op::Act(Who::OtherPhone, LockAction::LockNGo),
+        Op::Refused(Who::OtherCode, CompletionStatus::InvalidCode),
+        Op::Link(true),
+    ];
+    let firmware = Firmware {
+        has_last_action: false,
+        entry_first: true,
+        lag: 700,
+        motor: 300,
+        hand_is_action: true,
+        page: 3,
+        ..SMART_LOCK
+    };
+    plays(489, firmware, &ops);
+}
+
+#[test]
+fn a_stuck_motor_does_not_stand_for_whoever_unlatches_right_after_it() {
+    let ops = [
+        Op::Act(Who::Button, LockAction::Unlock),
+        Op::Wait(4_817),
+        Op::Blocked(Who::OtherPhone, LockAction::Lock),
+        Op::Wait(2_897),
+        Op::Link(false),
+        Op::Wait(463),
+        Op::Act(Who::Button, LockAction::Unlatch),
+        Op::Link(true),
+    ];
+    let firmware = Firmware {
+        lock_n_go: LockNGoLog::AtStart,
+        unlatches_over_unlocked: true,
+        lag: 0,
+        motor: 2_999,
+        hand_is_action: true,
+        page: 5,
+        ..SMART_LOCK
+    };
+    plays(7_407, firmware, &ops);
+}
+
+#[test]
+fn a_state_on_the_way_that_is_seen_twice_still_belongs_to_the_unlatching() {
+    let ops = [
+        Op::Wait(1_688),
+        Op::Act(Who::Gateway, LockAction::Unlatch),
+        Op::Refused(Who::ArrowKey, CompletionStatus::InvalidCode),
+        Op::Refused(Who::Phone, CompletionStatus::RejectedNightMode),
+        Op::Link(true),
+    ];
+    plays(2_205, Firmware { unlatches_over_unlocked: true, motor: 1_080, page: 1, ..SMART_LOCK }, &ops);
+}
