@@ -27,7 +27,8 @@ struct Message {
 impl Stream {
     async fn open(server: &Server, query: &str, headers: &str) -> Self {
         let mut connection = TcpStream::connect(server.address).await.unwrap();
-        let request = format!("GET /v1/events?token={TOKEN}{query} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+        let request =
+            format!("GET /v1/events?token={TOKEN}{query} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
         connection.write_all(request.as_bytes()).await.unwrap();
         let mut stream = Self { connection, buffer: String::new() };
         let head = stream.until("\r\n\r\n").await.unwrap();
