@@ -99,7 +99,7 @@ def callbacks(gateway, sim, receiver):
     before = len(receiver.posts)
     sim.type_wrong_code()
     refused = wait_for("the refused entry is in /v1/history",
-                       lambda: [e for e in gateway.api.json("/v1/history") if e.get("state") == STATE_INVALID_CODE])
+                       lambda: [e for e in gateway.api.json("/v1/history")["events"] if e.get("state") == STATE_INVALID_CODE])
     expect(len(refused) == 1 and refused[0]["trigger"] == TRIGGER_KEYPAD, "one refused keypad entry", refused)
     expect(refused[0]["nukiId"] == NUKI_ID and not refused[0]["name"] and not refused[0].get("codeName"), "nobody is named", refused)
     sim.command("manual unlock")

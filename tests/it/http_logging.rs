@@ -45,6 +45,11 @@ async fn no_line_holds_a_token_a_query_or_a_callback_url() {
         server.get(target).await;
     }
     server.raw("GET /list?token=qu3ry HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    for header in ["Authorization: Bearer qu3ry", "Authorization: Basic qu3ry", "Last-Event-ID: qu3ry", "Accept: qu3ry"]
+    {
+        server.request("GET", "/v1/events?cursor=qu3ry", &format!("{header}\r\n")).await;
+        server.get_with("/v1/events", &format!("{header}\r\nAccept: text/html\r\n")).await;
+    }
     let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("an action was asked for") && log.contains("a wrong token"), "{log}");
     assert!(!log.contains(TOKEN) && !log.contains("qu3ry"), "{log}");

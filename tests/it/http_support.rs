@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
@@ -121,6 +122,7 @@ pub(crate) struct Server {
     pub store: Store,
     pub news: News,
     pub address: SocketAddr,
+    pub path: PathBuf,
     _dir: TempDir,
 }
 
@@ -130,7 +132,8 @@ impl Server {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
-        let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap().with_virtual_time();
+        let path = dir.path().join("keyturner.db");
+        let store = Store::open(&path).await.unwrap().with_virtual_time();
         store.register_lock(&lock_row(LOCK, "Front door")).await.unwrap();
         let token = Token::new("hallway", TOKEN).unwrap();
         let app = AppState {
@@ -145,7 +148,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, store, news, address, _dir: dir }
+        Self { doors, store, news, address, path, _dir: dir }
     }
 
     /// Stores a batch and says so, as the gateway does.

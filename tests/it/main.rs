@@ -101,6 +101,12 @@ mod support;
 #[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]
+mod v1_hostile;
+#[cfg(feature = "daemon")]
+mod v1_live;
+#[cfg(feature = "daemon")]
+mod v1_openapi;
+#[cfg(feature = "daemon")]
 mod v1_people;
 #[cfg(feature = "daemon")]
 mod webhook_cli;

@@ -119,7 +119,7 @@ def test(workspace, _args):
     expect(json.loads(added)["success"] is True, "the callback is registered", added)
 
     lock.command(f"keypad {ANNA.digits}")
-    wait_for("the event is stored", lambda: any(e["name"] == ANNA.name for e in api.json("/v1/history")), 60, alive=[service])
+    wait_for("the event is stored", lambda: any(e["name"] == ANNA.name for e in api.json("/v1/history")["events"]), 60, alive=[service])
     answers = reader.type_section("Ask who opened the door")
     for line, answer in zip(commands("Ask who opened the door"), answers):
         expect(ANNA.name in answer, f"`{line}` names {ANNA.name}", answer)

@@ -123,7 +123,7 @@ impl From<GatewayError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 error.to_string(),
-                "nothing was done; it may be asked for again",
+                "it may be asked for again",
             ),
         }
     }
