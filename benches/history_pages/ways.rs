@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use futures::future::BoxFuture;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
-use keyturner::gateway::{ActionOutcome, GatewayError, LockSnapshot, ScanResult, WaitFor};
+use keyturner::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
 use keyturner::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token};
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::NukiId;
@@ -34,6 +34,14 @@ impl Doors for NoDoors {
 
     fn scan_results(&self) -> Vec<ScanResult> {
         Vec::new()
+    }
+
+    fn health(&self, _: NukiId) -> Option<LockHealth> {
+        None
+    }
+
+    fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
+        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
     }
 
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {

@@ -2,7 +2,9 @@
 
 use futures::future::BoxFuture;
 
-use crate::gateway::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, ScanResult, WaitFor};
+use crate::gateway::{
+    ActionOutcome, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, ScanResult, WaitFor,
+};
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::state::KeyturnerStates;
@@ -13,6 +15,8 @@ pub trait Doors: Send + Sync + 'static {
     fn locks(&self) -> Vec<LockSnapshot>;
     /// One paired lock.
     fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot>;
+    /// How well a paired lock is known.
+    fn health(&self, nuki_id: NukiId) -> Option<LockHealth>;
     /// Every Nuki device heard on the air.
     fn scan_results(&self) -> Vec<ScanResult>;
     /// Reads the state from the lock itself.
@@ -25,6 +29,8 @@ pub trait Doors: Send + Sync + 'static {
         requester: &'a str,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>>;
+    /// Sets the lock's clock to the host's.
+    fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>>;
 }
 
 impl Doors for GatewayHandle {
@@ -34,6 +40,10 @@ impl Doors for GatewayHandle {
 
     fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
         Self::lock(self, nuki_id)
+    }
+
+    fn health(&self, nuki_id: NukiId) -> Option<LockHealth> {
+        Self::health(self, nuki_id)
     }
 
     fn scan_results(&self) -> Vec<ScanResult> {
@@ -52,5 +62,9 @@ impl Doors for GatewayHandle {
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         Box::pin(Self::act(self, nuki_id, action, requester, wait))
+    }
+
+    fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
+        Box::pin(Self::set_clock(self, nuki_id))
     }
 }

@@ -161,6 +161,14 @@ pub struct ChainHead {
     pub hash: [u8; 32],
 }
 
+impl ChainHead {
+    /// Its hash as 64 hex digits.
+    #[must_use]
+    pub fn hash_hex(&self) -> String {
+        Hex(&self.hash).to_string()
+    }
+}
+
 impl Display for ChainHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.id, Hex(&self.hash))

@@ -135,7 +135,7 @@ async fn a_clients_action_carries_its_intent_and_the_intent_its_requester() {
     house.handle().act(NUKI_ID, LockAction::Unlock, "http 192.0.2.7", WaitFor::Completed).await.unwrap();
     house.quiet().await;
     let row = newest(&house).await;
-    assert_eq!((row.who.as_str(), row.how.as_str()), ("Keyturner", "through the bridge (intent 1)"));
+    assert_eq!((row.who.as_str(), row.how.as_str()), ("a client (http 192.0.2.7)", "through the bridge (intent 1)"));
     let as_app = House::planned(Plan { lock: lock(), id_type: IdType::App, ..Plan::default() }).await;
     as_app.handle().act(NUKI_ID, LockAction::Unlock, "http 192.0.2.7", WaitFor::Completed).await.unwrap();
     as_app.until("it is stored", || as_app.state() == LockState::Unlocked).await;

@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::Waker;
-use keyturner::gateway::{ActionOutcome, GatewayError, LockSnapshot, ScanResult, WaitFor};
+use keyturner::gateway::{
+    ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
+};
 use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token, router, serve};
 use keyturner::protocol::beacon::NukiId;
+use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
 use keyturner::store::{Batch, Store};
@@ -63,6 +66,34 @@ pub(crate) struct Script {
     pub state: Result<KeyturnerStates, GatewayError>,
     pub outcome: Result<ActionOutcome, GatewayError>,
     pub acted: Vec<(NukiId, LockAction, String, WaitFor)>,
+    pub health: Option<LockHealth>,
+    pub clock: Result<ClockHealth, GatewayError>,
+    pub clocks_set: Vec<NukiId>,
+}
+
+/// A lock that is known well.
+pub(crate) fn known() -> LockHealth {
+    LockHealth {
+        nuki_id: FRONT,
+        log_access: LogAccess::Readable,
+        pin_refusals: 0,
+        is_authorized: true,
+        last_contact: Some(NOW),
+        last_state_read: Some(NOW),
+        cursor: 41,
+        newest_index: Some(41),
+        backfill: None,
+        clock: Some(clock(0)),
+        connections_today: 3,
+        directory: Some(DirectoryHealth { read_at: NOW, users: 4, codes: 2 }),
+    }
+}
+
+/// A lock's clock that is ahead by so many milliseconds.
+pub(crate) fn clock(skew: i64) -> ClockHealth {
+    let device_time = DeviceTime::from_unix_seconds(NOW.seconds() + skew / 1000).unwrap();
+    let should_be_set = skew.abs() > 30_000;
+    ClockHealth { read_at: NOW, device_time, skew, zone_offset: 60, is_local_time: false, should_be_set }
 }
 
 #[derive(Clone)]
@@ -76,6 +107,9 @@ impl FakeDoors {
             state: Ok(states(LockState::Locked)),
             outcome: Ok(ActionOutcome::Done),
             acted: Vec::new(),
+            health: Some(known()),
+            clock: Ok(clock(0)),
+            clocks_set: Vec::new(),
         })))
     }
 
@@ -91,6 +125,17 @@ impl Doors for FakeDoors {
 
     fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
         self.script().locks.get(&nuki_id).cloned()
+    }
+
+    fn health(&self, nuki_id: NukiId) -> Option<LockHealth> {
+        self.script().health.clone().map(|health| LockHealth { nuki_id, ..health })
+    }
+
+    fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
+        let mut script = self.script();
+        script.clocks_set.push(nuki_id);
+        let clock = script.clock.clone();
+        Box::pin(async { clock })
     }
 
     fn scan_results(&self) -> Vec<ScanResult> {
@@ -167,6 +212,11 @@ impl Server {
     pub(crate) async fn get_with(&self, target: &str, headers: &str) -> Reply {
         let separator = if target.contains('?') { '&' } else { '?' };
         self.request("GET", &format!("{target}{separator}token={TOKEN}"), headers).await
+    }
+
+    /// POST without a body, with the right token.
+    pub(crate) async fn post(&self, target: &str) -> Reply {
+        self.request("POST", target, &format!("Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n")).await
     }
 
     /// Any method, and no credential but what the target or the headers hold.

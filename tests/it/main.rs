@@ -101,6 +101,8 @@ mod support;
 #[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]
+mod v1_health;
+#[cfg(feature = "daemon")]
 mod v1_hostile;
 #[cfg(feature = "daemon")]
 mod v1_live;

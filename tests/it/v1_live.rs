@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use keyturner::attribution::Event;
-use keyturner::store::Store;
+use keyturner::store::{Keep, RetentionRules, Store};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::http_support::{Server, TOKEN};
-use crate::store::{by_app, by_code, events, pending};
+use crate::store::{NOW, by_app, by_code, device_time, events, pending};
 
 /// A reader of one stream.
 struct Stream {
@@ -149,31 +149,20 @@ async fn a_number_that_was_never_given_is_refused() {
 #[tokio::test]
 async fn what_retention_removed_is_said_and_the_rest_follows() {
     let server = Server::start().await;
-    server.commit(&events(1, many(1, 5))).await;
-    remove_up_to(&server, 3).await;
+    const DAY: i64 = 86_400;
+    server.commit(&events(0, many(1, 3))).await;
+    server
+        .commit(&events(10 * DAY, [4, 5].map(|n| Event { device_time: device_time(10 * DAY), ..by_app(n) }).into()))
+        .await;
+    let rules = RetentionRules { events: Keep::Days(5), ..RetentionRules::default() };
+    let now = NOW.plus(Duration::from_secs(10 * DAY.unsigned_abs()));
+    assert_eq!(server.store.remove_old(&rules, now).await.unwrap().events, 3);
     let mut stream = Stream::open(&server, "", "Last-Event-ID: 1\r\n").await;
     let removed = stream.next().await.unwrap();
     assert_eq!((removed.id, removed.event.as_str(), &removed.data["upTo"]), (3, "removed", &"3".into()));
     assert_eq!(stream.ids(2).await, [4, 5]);
     let mut stream = Stream::open(&server, "", "Last-Event-ID: 3\r\n").await;
     assert_eq!(stream.ids(1).await, [4], "nothing is missing behind the third");
-}
-
-/// As retention does: the chain keeps the places of what is removed.
-async fn remove_up_to(server: &Server, last: i64) {
-    let mut owner = crate::store::connect(&server.path).await;
-    for statement in [
-        "insert or ignore into chain (id, salt, person, content, hash)
-         select id, zeroblob(16), zeroblob(32), null, zeroblob(32) from events",
-        "update chain set content = zeroblob(32), salt = null, removed_by = 5 where id <= ?",
-        "delete from events where id <= ?",
-    ] {
-        let mut query = sqlx::query(statement);
-        if statement.contains('?') {
-            query = query.bind(last);
-        }
-        query.execute(&mut owner).await.unwrap();
-    }
 }
 
 #[tokio::test]

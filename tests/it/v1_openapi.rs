@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -11,6 +12,7 @@ use keyturner::attribution::EventKind;
 use keyturner::clock::UnixMillis;
 use keyturner::protocol::CompletionStatus;
 use keyturner::protocol::users::KeypadCode;
+use keyturner::store::{NewWebhook, WebhookFilter};
 
 use crate::store::{LOCK, NOW};
 
@@ -49,6 +51,14 @@ async fn house() -> Server {
     };
     server.store.replace_keypad_codes(LOCK, &[code], NOW).await.unwrap();
     server.store.add_callback("http://h:1/x", UnixMillis(0)).await.unwrap();
+    let webhook = NewWebhook {
+        name: "alarm".to_owned(),
+        filter: WebhookFilter::default(),
+        ca_pem: None,
+        queue_limit: 10,
+        give_up_after: Duration::from_secs(86_400),
+    };
+    server.store.add_webhook(&webhook, NOW).await.unwrap();
     let mut blocked = by_app(3);
     blocked.completion_status = Some(CompletionStatus::MotorBlocked);
     let list = vec![by_app(1), by_code(2), blocked, without_entry(EventKind::Gap, Some(9))];

@@ -1,4 +1,9 @@
-//! How the gateway is.
+//! How the gateway is: what works, and in plain words what does not and what to do about it.
+
+mod lock;
+mod webhook;
+
+pub(super) use lock::Clock;
 
 use std::sync::Arc;
 
@@ -12,8 +17,9 @@ use super::accept::Media;
 use super::ask::{Ask, object, private};
 use super::events::NoQuery;
 use super::problem::Problem;
-use crate::clock::UnixMillis;
-use crate::gateway::LockSnapshot;
+use crate::store::ChainHead;
+use lock::LockState;
+use webhook::Webhook;
 
 /// In one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -40,32 +46,29 @@ pub(super) struct Health {
     date: String,
     /// Number of the newest row of the event log.
     newest_event: i64,
+    /// The end of the chain of hashes. Whoever keeps it can prove later that nothing before it was changed.
+    chain_head: Head,
     /// Every paired lock, by number.
     locks: Vec<LockState>,
     /// What waits to be told, by slot of the Bridge API.
     callbacks: Vec<Callback>,
+    /// What waits to be told to event webhooks, and how they take it.
+    webhooks: Vec<Webhook>,
 }
 
-/// How a lock is.
+/// The last event and its hash, for `keyturner verify --head ID:HASH`.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct LockState {
-    /// The lock's number.
-    nuki_id: u32,
-    /// Its name.
-    name: String,
-    /// Seconds since its state was read; absent until then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    state_age_seconds: Option<u64>,
-    /// When it was heard last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, format = DateTime)]
-    last_contact: Option<String>,
-    /// Signal strength, dBm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    rssi: Option<i16>,
+pub(super) struct Head {
+    /// Number of the event.
+    id: i64,
+    /// SHA-256, 64 hex digits.
+    hash: String,
+}
+
+impl From<ChainHead> for Head {
+    fn from(head: ChainHead) -> Self {
+        Self { id: head.id, hash: head.hash_hex() }
+    }
 }
 
 /// What waits for a callback's receiver.
@@ -87,27 +90,20 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     ask.media(&[Media::Json])?;
     ask.query::<NoQuery>()?;
     let now = app.clock.wall();
-    let locks: Vec<_> = app.gateway.locks().into_iter().map(|lock| lock_state(lock, now)).collect();
+    let locks = app.gateway.locks().into_iter();
+    let locks: Vec<_> = locks.map(|lock| LockState::new(app.gateway.health(lock.nuki_id), lock, now)).collect();
+    let webhooks: Vec<_> = app.store.webhook_status().await?.into_iter().map(Webhook::from).collect();
     let waiting = app.store.waiting().await?;
-    let is_well = locks.iter().all(|lock| lock.last_contact.is_some());
+    let is_well = locks.iter().all(LockState::is_well) && webhooks.iter().all(Webhook::is_well);
     Ok(private(object(&Health {
         status: if is_well { Status::Ok } else { Status::Degraded },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: app.clock.monotonic().as_secs(),
         date: now.rfc3339(),
         newest_event: app.store.row_numbers().await?.newest,
+        chain_head: app.store.chain_head().await?.into(),
         locks,
         callbacks: waiting.into_iter().map(|slot| Callback { id: slot.slot, waiting: slot.waiting }).collect(),
+        webhooks,
     })?))
-}
-
-fn lock_state(lock: LockSnapshot, now: UnixMillis) -> LockState {
-    let read_at = lock.state.map(|(_, at)| at);
-    LockState {
-        nuki_id: lock.nuki_id,
-        name: lock.name,
-        state_age_seconds: read_at.map(|at| now.since(at).as_secs()),
-        last_contact: lock.last_seen.max(read_at).map(UnixMillis::rfc3339),
-        rssi: lock.rssi,
-    }
 }

@@ -13,6 +13,7 @@ mod filter;
 mod health;
 mod history;
 mod live;
+mod locks;
 mod openapi;
 mod problem;
 mod query;
@@ -69,6 +70,7 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(history::refused))
         .routes(routes!(refused::counts))
         .routes(routes!(health::health))
+        .routes(routes!(locks::set_clock))
 }
 
 /// Checks the credential, and puts words to the answers that axum makes by itself.

@@ -1,0 +1,45 @@
+//! What is set at a lock.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::accept::Media;
+use super::ask::{Ask, object, private};
+use super::events::NoQuery;
+use super::health::Clock;
+use super::problem::Problem;
+use super::{AppState, PathText};
+use crate::http::query::nuki_id_readings;
+
+/// Sets the clock of a lock to the host's. It needs the security PIN and a link, so it takes some seconds.
+///
+/// A lock that runs on local time keeps to it. This changes the lock's
+/// settings; the gateway never does so by itself.
+#[utoipa::path(post, path = "/locks/{nuki_id}/clock", tag = "gateway",
+    params(("nuki_id" = String, Path, description = "Number of the lock, decimal or as eight hex digits")), responses(
+    (status = 200, description = "What the clock shows now", body = Clock),
+    (status = 400, description = "The number is none", body = Problem),
+    (status = 404, description = "No such lock is paired", body = Problem),
+    (status = 406, description = "JSON is not accepted", body = Problem),
+    (status = 503, description = "The lock cannot be reached or does not take the PIN", body = Problem),
+))]
+pub(super) async fn set_clock(
+    State(app): State<Arc<AppState>>,
+    nuki_id: PathText,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    ask.media(&[Media::Json])?;
+    ask.query::<NoQuery>()?;
+    let text = nuki_id.map(|path| path.0).unwrap_or_default();
+    let mut readings = nuki_id_readings(&text).into_iter().flatten().peekable();
+    if readings.peek().is_none() {
+        let hint = "decimal, or eight hex digits, as printed on the lock";
+        return Err(Problem::parameter("nuki_id in the path", "it is no number of a lock", hint));
+    }
+    let Some(nuki_id) = readings.find(|id| app.gateway.lock(*id).is_some()) else {
+        return Err(Problem::not_found("no lock with this number is paired", "take it from /list"));
+    };
+    Ok(private(object(&Clock::from(app.gateway.set_clock(nuki_id).await?))?))
+}
