@@ -1,11 +1,12 @@
 //! Who may open, and who might once.
 
+use keyturner::attribution::Order;
 use keyturner::clock::UnixMillis;
 use keyturner::protocol::IdType;
 use keyturner::protocol::users::{AuthorizationEntry, KeypadCode, TimeLimit};
-use keyturner::store::{StoreError, UserKind, UserRow};
+use keyturner::store::{Batch, StoreError, UserKind, UserRow};
 
-use crate::store::{Fixture, LOCK, NOW, device_time, lock_row};
+use crate::store::{Fixture, LOCK, NOW, by_app, device_time, lock_row};
 
 fn user(auth_id: u32, name: &str) -> AuthorizationEntry {
     AuthorizationEntry {
@@ -140,4 +141,34 @@ async fn a_failure_in_the_middle_changes_no_user() {
         .await;
     f.store.replace_users(LOCK, &[user(2, "Ben"), user(3, "Eve")], at(1)).await.unwrap_err();
     assert_eq!(spans(&f.store.users(None).await.unwrap()), [("Anna", 0, None)]);
+}
+
+#[tokio::test]
+async fn whoever_held_a_number_lately_is_in_the_directory_for_entries_that_are_still_unread() {
+    let f = Fixture::new().await;
+    f.store.replace_keypad_codes(LOCK, &[code(1, "Cleaner")], at(0)).await.unwrap();
+    f.store.replace_keypad_codes(LOCK, &[code(1, "Cleaning firm")], at(10)).await.unwrap();
+    let directory = f.store.directory(LOCK).await.unwrap();
+    let then = |order| directory.code_then(1, device_time(5), order).map(str::to_owned);
+    assert_eq!(then(Order::Either), None, "from before or after the change");
+    assert_eq!(then(Order::After), Some("Cleaning firm".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_held_a_number_before_everything_that_is_unread_is_not() {
+    let f = Fixture::new().await;
+    f.store.replace_keypad_codes(LOCK, &[code(1, "Cleaner")], at(-8 * 86_400)).await.unwrap();
+    f.store.replace_keypad_codes(LOCK, &[code(1, "Cleaning firm")], at(-7 * 86_400)).await.unwrap();
+    let batch = Batch {
+        nuki_id: LOCK,
+        observed_at: NOW,
+        clock: None,
+        observations: Vec::new(),
+        events: vec![by_app(1)],
+        cursor: Some(1),
+        callback_bodies: Vec::new(),
+    };
+    f.store.commit(&batch).await.unwrap();
+    let directory = f.store.directory(LOCK).await.unwrap();
+    assert_eq!(directory.code_then(1, device_time(5), Order::Either), Some("Cleaning firm"));
 }

@@ -32,8 +32,9 @@ impl World {
     }
 
     pub(super) fn kill(&mut self) {
-        // Whose lock 'n' go runs is not stored.
-        self.tally.moot += u64::from(self.has_left);
+        // Whose lock 'n' go runs is not stored, nor where the bolt was before its motor ran.
+        let is_moving = self.states.is_some_and(|states| states.lock_state.is_transitional());
+        self.tally.moot += u64::from(self.has_left) + u64::from(is_moving);
         let was_up = self.is_up || self.due.values().any(|due| matches!(due, Due::Up));
         self.down();
         self.start();
