@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
@@ -167,7 +166,6 @@ pub(crate) struct Server {
     pub store: Store,
     pub news: News,
     pub address: SocketAddr,
-    pub path: PathBuf,
     _dir: TempDir,
 }
 
@@ -193,7 +191,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, store, news, address, path, _dir: dir }
+        Self { doors, store, news, address, _dir: dir }
     }
 
     /// Stores a batch and says so, as the gateway does.
