@@ -251,7 +251,11 @@ impl Journal {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
             self.trail.add(entry, backfilled);
         }
-        let misses = self.trail.held().fold(false, |misses, entry| self.names.misses(entry) || misses);
+        let mut misses = false;
+        // All of them: whoever is asked for is remembered.
+        for entry in self.trail.held() {
+            misses |= self.names.misses(entry);
+        }
         let is_outdated = self.names.are_outdated() && self.trail.held().any(needs_names);
         if misses || (is_outdated && self.names_until.is_none()) {
             self.outputs.push_back(Output::ReadDirectory);

@@ -1,28 +1,15 @@
 //! `keyturner clock`: each lock's time beside the host's, and setting it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 use clap::Args;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::DataArgs;
+use super::local::{Local, LocalArgs};
 use super::pair::parse_nuki_id;
 use crate::clock::{Clock, UnixMillis};
-use crate::config::Config;
 use crate::protocol::beacon::NukiId;
-use crate::secrets::{Secrets, Token};
 use crate::session::clock_verdict;
 use crate::store::{Store, StoredClock};
-
-/// The gateway answers within twenty seconds, whatever the lock does.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// Its answers are short.
-const MAX_ANSWER: u64 = 64 * 1024;
 
 #[derive(Debug, Args)]
 pub(super) struct ClockArgs {
@@ -34,12 +21,8 @@ pub(super) struct ClockArgs {
     /// This lock only (8 hex digits)
     #[arg(long, value_name = "HEX", value_parser = parse_nuki_id)]
     lock: Option<NukiId>,
-    /// Configuration file (TOML), to find the running gateway
-    #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]
-    config: Option<PathBuf>,
-    /// Address and port of the running gateway; overrides the configuration
-    #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
-    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    local: LocalArgs,
 }
 
 pub(super) async fn run(args: ClockArgs) -> anyhow::Result<()> {
@@ -71,11 +54,9 @@ pub(super) async fn run(args: ClockArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
-    let address = reachable(args.listen.unwrap_or(config.listen));
-    let secrets = Secrets::load_or_create(&args.data.data)?;
+    let gateway = Local::find(&args.data, &args.local)?;
     for nuki_id in wrong {
-        let skew = set(address, nuki_id, &secrets.bridge.token).await?;
+        let skew = set(&gateway, nuki_id).await?;
         println!("{nuki_id:08X}: set; now {}", distance(skew));
     }
     Ok(())
@@ -102,42 +83,11 @@ fn distance(skew: i64) -> String {
     }
 }
 
-/// Where a gateway is reached that listens everywhere.
-const fn reachable(listen: SocketAddr) -> SocketAddr {
-    match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port()),
-        IpAddr::V6(ip) if ip.is_unspecified() => {
-            SocketAddr::new(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), listen.port())
-        }
-        _ => listen,
-    }
-}
-
 /// Asks the running gateway, which owns the radio. Gives how far the clock is off afterwards, in milliseconds.
-async fn set(address: SocketAddr, nuki_id: NukiId, token: &Token) -> anyhow::Result<i64> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(address)
-            .await
-            .with_context(|| format!("no gateway answers at {address}; is `keyturner run` up, and --listen right?"))?;
-        let request = format!(
-            "POST /v1/locks/{nuki_id}/clock HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
-             Content-Length: 0\r\nConnection: close\r\n\r\n",
-            token.expose()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;
-        anyhow::Ok(answer)
-    };
-    let answer = timeout(ANSWER_WITHIN, exchange).await.context("the gateway does not answer")??;
-    let body = answer.windows(4).position(|four| four == b"\r\n\r\n").and_then(|at| answer.get(at + 4..));
-    let body: serde_json::Value =
-        body.and_then(|body| serde_json::from_slice(body).ok()).context("the gateway's answer is not understood")?;
-    if let Some(skew) = body.get("clockSkew").and_then(serde_json::Value::as_i64) {
-        return Ok(skew);
-    }
-    let text = |key| body.get(key).and_then(serde_json::Value::as_str).unwrap_or("without a reason");
-    bail!("the clock of {nuki_id:08X} was not set: {}; {}", text("message"), text("hint"))
+async fn set(gateway: &Local, nuki_id: NukiId) -> anyhow::Result<i64> {
+    let answer = gateway.ask("POST", &format!("/v1/locks/{nuki_id}/clock")).await;
+    let answer = answer.with_context(|| format!("the clock of {nuki_id:08X} was not set"))?;
+    answer.get("clockSkew").and_then(serde_json::Value::as_i64).context("the gateway's answer is not understood")
 }
 
 #[cfg(test)]
@@ -162,49 +112,5 @@ mod tests {
             "2026-11-23T15:01:02.000, local time (zone +60 min), 2 s ahead (read 1 min ago)"
         );
         assert_eq!(describe(None, UnixMillis(0)), "its clock was never read");
-    }
-
-    #[test]
-    fn a_gateway_that_listens_everywhere_is_asked_at_home() {
-        let at = |text: &str| reachable(text.parse().unwrap()).to_string();
-        assert_eq!(at("0.0.0.0:8080"), "127.0.0.1:8080");
-        assert_eq!(at("[::]:8080"), "[::1]:8080");
-        assert_eq!(at("192.0.2.7:80"), "192.0.2.7:80");
-    }
-
-    /// Asks a gateway that answers with `answer`; gives what came of it, and what it was asked.
-    async fn asked(answer: &'static str) -> (anyhow::Result<i64>, String) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let gateway = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                request.push(stream.read_u8().await.unwrap());
-            }
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            String::from_utf8(request).unwrap()
-        });
-        let token = Token::new("abc123").unwrap();
-        let result = set(address, 0x0A1B_2C3D, &token).await;
-        (result, gateway.await.unwrap())
-    }
-
-    #[tokio::test]
-    async fn the_running_gateway_is_asked_and_its_reason_is_told() {
-        let (skew, request) = asked("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"clockSkew\":-40}").await;
-        assert_eq!(skew.unwrap(), -40);
-        assert!(request.starts_with("POST /v1/locks/169552957/clock HTTP/1.1\r\n"), "{request}");
-        assert!(request.contains("\r\nAuthorization: Bearer abc123\r\n"), "not in the URL, which logs may hold");
-
-        let (no, _) =
-            asked("HTTP/1.1 503 X\r\n\r\n{\"error\":\"unavailable\",\"message\":\"no PIN\",\"hint\":\"set it\"}").await;
-        let no = no.unwrap_err().to_string();
-        assert_eq!(no, "the clock of 0A1B2C3D was not set: no PIN; set it");
-
-        for garbage in ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n<html>"] {
-            let no = format!("{:#}", asked(garbage).await.0.unwrap_err());
-            assert!(no.contains("not understood") && !no.contains("abc123"), "{no}");
-        }
     }
 }

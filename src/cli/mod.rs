@@ -5,7 +5,9 @@ mod clock;
 mod demo;
 mod erase;
 mod export;
+mod health;
 mod history;
+mod local;
 mod pair;
 mod pin;
 mod run;
@@ -37,6 +39,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say who was at the door
     History(history::HistoryArgs),
+    /// Say how the running gateway and its locks are; exit code 1 if something wants attention
+    Health(health::HealthArgs),
     /// Check that nothing in the event log was changed, removed or slipped in; exit code 1 if something was
     Verify(verify::VerifyArgs),
     /// Set the security PIN of a paired lock; a running gateway notices
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
             Command::Pair(args) => pair::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
+            Command::Health(args) => return health::run(args).await,
             Command::Verify(args) => return verify::run(args).await,
             Command::Pin(args) => pin::run(args).await,
             Command::Clock(args) => clock::run(args).await,

@@ -33,30 +33,33 @@ fn directory(former: &[Holder], now: Option<Holder>) -> Directory {
     directory
 }
 
+/// What it is; former holders, today's holder; when it was used, by the lock's clock; whom that names.
+type Case = (&'static str, &'static [Holder], Option<Holder>, Option<i64>, Option<&'static str>);
+
 #[test]
 fn a_name_counts_if_everybody_bears_it_who_can_have_held_the_number() {
-    let anna: Holder = ("Anna", Some(0));
-    let ben: Holder = ("Ben", Some(10 * DAY));
-    let cases: &[(&str, &[Holder], Option<Holder>, Option<i64>, Option<&str>)] = &[
-        ("the only one there ever was", &[], Some(anna), Some(HOUR), Some("Anna")),
-        ("older than the code", &[], Some(anna), Some(-HOUR), None),
-        ("in the second in which it was made", &[], Some(anna), Some(0), None),
+    const ANNA: Holder = ("Anna", Some(0));
+    const BEN: Holder = ("Ben", Some(10 * DAY));
+    const CASES: &[Case] = &[
+        ("the only one there ever was", &[], Some(ANNA), Some(HOUR), Some("Anna")),
+        ("older than the code", &[], Some(ANNA), Some(-HOUR), None),
+        ("in the second in which it was made", &[], Some(ANNA), Some(0), None),
         ("the lock does not say when the code was made", &[], Some(("Anna", None)), Some(HOUR), Some("Anna")),
-        ("the entry has no time", &[], Some(anna), None, None),
+        ("the entry has no time", &[], Some(ANNA), None, None),
         ("neither has a time", &[], Some(("Anna", None)), None, Some("Anna")),
-        ("renamed: it can be from before or after", &[anna], Some(("Annika", Some(0))), Some(HOUR), None),
-        ("a new permission with the same name", &[anna], Some(anna), Some(HOUR), Some("Anna")),
-        ("deleted since", &[anna], None, Some(HOUR), Some("Anna")),
-        ("deleted since, and older than the code", &[anna], None, Some(-HOUR), None),
-        ("used again, days before", &[anna], Some(ben), Some(5 * DAY), Some("Anna")),
-        ("used again, days after", &[anna], Some(ben), Some(15 * DAY), Some("Ben")),
-        ("used again, within the day before", &[anna], Some(ben), Some(10 * DAY - HOUR), None),
-        ("used again, within the day after", &[anna], Some(ben), Some(10 * DAY + HOUR), None),
-        ("older than both", &[anna], Some(ben), Some(-5 * DAY), None),
-        ("used again twice", &[anna, ben], Some(("Cleo", Some(20 * DAY))), Some(15 * DAY), Some("Ben")),
+        ("renamed: it can be from before or after", &[ANNA], Some(("Annika", Some(0))), Some(HOUR), None),
+        ("a new permission with the same name", &[ANNA], Some(ANNA), Some(HOUR), Some("Anna")),
+        ("deleted since", &[ANNA], None, Some(HOUR), Some("Anna")),
+        ("deleted since, and older than the code", &[ANNA], None, Some(-HOUR), None),
+        ("used again, days before", &[ANNA], Some(BEN), Some(5 * DAY), Some("Anna")),
+        ("used again, days after", &[ANNA], Some(BEN), Some(15 * DAY), Some("Ben")),
+        ("used again, within the day before", &[ANNA], Some(BEN), Some(10 * DAY - HOUR), None),
+        ("used again, within the day after", &[ANNA], Some(BEN), Some(10 * DAY + HOUR), None),
+        ("older than both", &[ANNA], Some(BEN), Some(-5 * DAY), None),
+        ("used again twice", &[ANNA, BEN], Some(("Cleo", Some(20 * DAY))), Some(15 * DAY), Some("Ben")),
         ("nobody", &[], None, Some(HOUR), None),
     ];
-    for (what, former, now, time, named) in cases {
+    for (what, former, now, time, named) in CASES {
         let directory = directory(former, *now);
         assert_eq!(directory.code_then(NUMBER, time.and_then(at), Order::Either), *named, "{what}");
     }

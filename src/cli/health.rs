@@ -1,0 +1,81 @@
+//! `keyturner health`: what the running gateway says of itself, in plain words.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::DataArgs;
+use super::local::{Local, LocalArgs};
+
+#[derive(Debug, Args)]
+pub(super) struct HealthArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    local: LocalArgs,
+}
+
+/// Exit code 0 if all is well, 1 if something wants attention or the gateway does not answer.
+pub(super) async fn run(args: HealthArgs) -> anyhow::Result<ExitCode> {
+    let health = Local::find(&args.data, &args.local)?.ask("GET", "/v1/health").await?;
+    for line in lines(&health) {
+        // Names come from the air: nothing in them may steer a terminal.
+        println!("{}", line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>());
+    }
+    let is_well = health.get("status").is_some_and(|status| status == "ok");
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn lines(health: &Value) -> Vec<String> {
+    let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let list = |of: &Value, key: &str| of.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut lines = vec![format!("keyturner {}: {}", text(health, "version"), text(health, "status"))];
+    for lock in list(health, "locks") {
+        let attention = list(&lock, "attention");
+        let name = text(&lock, "name");
+        if attention.is_empty() {
+            lines.push(format!("{name}: well"));
+        }
+        lines.extend(attention.iter().filter_map(Value::as_str).map(|words| format!("{name}: {words}")));
+    }
+    for webhook in list(health, "webhooks") {
+        let number = |key: &str| webhook.get(key).and_then(Value::as_i64).unwrap_or_default();
+        let (waiting, dead) = (number("waiting"), number("dead"));
+        let error = webhook.get("lastError").and_then(Value::as_str).map(|why| format!("; {why}")).unwrap_or_default();
+        lines.push(format!("webhook {}: {waiting} waiting, {dead} dead{error}", text(&webhook, "name")));
+    }
+    if let Some(head) = health.get("chainHead") {
+        lines.push(format!(
+            "event log head {}:{}",
+            head.get("id").and_then(Value::as_i64).unwrap_or_default(),
+            text(head, "hash")
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_has_its_line_and_what_is_wrong_is_said() {
+        let health = serde_json::json!({
+            "version": "1", "status": "degraded", "chainHead": {"id": 7, "hash": "ab"},
+            "locks": [{"name": "Front", "attention": []}, {"name": "Back", "attention": ["no PIN", "clock"]}],
+            "webhooks": [{"name": "alarm", "waiting": 2, "dead": 1, "lastError": "refused"}],
+        });
+        assert_eq!(
+            lines(&health),
+            [
+                "keyturner 1: degraded",
+                "Front: well",
+                "Back: no PIN",
+                "Back: clock",
+                "webhook alarm: 2 waiting, 1 dead; refused",
+                "event log head 7:ab"
+            ]
+        );
+    }
+}

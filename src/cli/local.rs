@@ -1,0 +1,145 @@
+//! Asking the running gateway, over its own HTTP API.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::DataArgs;
+use crate::config::Config;
+use crate::secrets::{Secrets, Token};
+
+/// The gateway answers within twenty seconds, whatever a lock does.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Far more than an answer has.
+const MAX_ANSWER: u64 = 1024 * 1024;
+
+/// Where the running gateway is.
+#[derive(Debug, Args)]
+pub(super) struct LocalArgs {
+    /// Configuration file (TOML), to find the running gateway
+    #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port of the running gateway; overrides the configuration
+    #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
+    listen: Option<SocketAddr>,
+}
+
+/// The running gateway, and what it knows us by.
+pub(super) struct Local {
+    address: SocketAddr,
+    token: Token,
+}
+
+impl Local {
+    pub(super) const fn new(address: SocketAddr, token: Token) -> Self {
+        Self { address, token }
+    }
+
+    /// The gateway of this configuration, with the token of this directory.
+    pub(super) fn find(data: &DataArgs, args: &LocalArgs) -> anyhow::Result<Self> {
+        let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+        let secrets = Secrets::load(&data.data)?
+            .with_context(|| format!("there are no secrets in {}; is --data right?", data.data.display()))?;
+        Ok(Self::new(reachable(args.listen.unwrap_or(config.listen)), secrets.bridge.token))
+    }
+
+    /// One request; the JSON of its answer. What the gateway says instead is the error.
+    pub(super) async fn ask(&self, method: &str, path: &str) -> anyhow::Result<Value> {
+        let answer =
+            timeout(ANSWER_WITHIN, self.exchange(method, path)).await.context("the gateway does not answer")??;
+        let (status, body) = split(&answer).context("the gateway's answer is not understood")?;
+        let body: Value = serde_json::from_slice(body).context("the gateway's answer is not understood")?;
+        if status == 200 {
+            return Ok(body);
+        }
+        let text = |key| body.get(key).and_then(Value::as_str).unwrap_or("without a reason");
+        bail!("{}; {}", text("message"), text("hint"))
+    }
+
+    async fn exchange(&self, method: &str, path: &str) -> anyhow::Result<Vec<u8>> {
+        let Self { address, token } = self;
+        let mut stream = TcpStream::connect(address)
+            .await
+            .with_context(|| format!("no gateway answers at {address}; is `keyturner run` up, and --listen right?"))?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n",
+            token.expose()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;
+        Ok(answer)
+    }
+}
+
+/// Status and body of an answer that ends with its connection; the gateway sends its answers whole.
+fn split(answer: &[u8]) -> Option<(u16, &[u8])> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = core::str::from_utf8(answer.get(..end)?).ok()?;
+    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    Some((status, answer.get(end + 4..)?))
+}
+
+/// Where a gateway is reached that listens everywhere.
+const fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), listen.port()),
+        _ => listen,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_listens_everywhere_is_asked_at_home() {
+        let at = |text: &str| reachable(text.parse().unwrap()).to_string();
+        assert_eq!(at("0.0.0.0:8080"), "127.0.0.1:8080");
+        assert_eq!(at("[::]:8080"), "[::1]:8080");
+        assert_eq!(at("192.0.2.7:80"), "192.0.2.7:80");
+    }
+
+    /// Asks a gateway that answers with `answer`; gives what came of it, and what it was asked.
+    async fn asked(answer: &'static str) -> (anyhow::Result<Value>, String) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gateway = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let result = Local::new(address, Token::new("abc123").unwrap()).ask("POST", "/v1/x").await;
+        (result, gateway.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_running_gateway_is_asked_and_its_reason_is_told() {
+        let (answer, request) = asked("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"clockSkew\":-40}").await;
+        assert_eq!(answer.unwrap()["clockSkew"], -40);
+        assert!(request.starts_with("POST /v1/x HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("\r\nAuthorization: Bearer abc123\r\n"), "not in the URL, which logs may hold");
+
+        let (no, _) = asked("HTTP/1.1 503 X\r\n\r\n{\"message\":\"no PIN\",\"hint\":\"set it\"}").await;
+        assert_eq!(no.unwrap_err().to_string(), "no PIN; set it");
+
+        for garbage in ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n<html>", "HTTP/1.1 2"] {
+            let no = format!("{:#}", asked(garbage).await.0.unwrap_err());
+            assert!(no.contains("not understood") && !no.contains("abc123"), "{no}");
+        }
+    }
+}
