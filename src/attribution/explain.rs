@@ -129,7 +129,7 @@ pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Read
         let is_certain = others().all(|other| replay.is_same(mark.cause, other.cause));
         Mark {
             cause: if is_certain { mark.cause } else { Cause::Lost },
-            leaving: mark.leaving.filter(|_| others().all(|other| other.leaving == mark.leaving)),
+            leaving: mark.leaving.filter(|_| others().all(|other| replay.is_same_leaving(mark.leaving, other.leaving))),
             ..*mark
         }
     });
@@ -297,6 +297,10 @@ impl Replay<'_> {
         }
     }
 
+    fn is_same_leaving(&self, a: Option<Cause>, b: Option<Cause>) -> bool {
+        a == b || a.zip(b).is_some_and(|(a, b)| self.is_same(a, b))
+    }
+
     fn ends(&self, ways: &BTreeSet<Way>) -> BTreeSet<(LockState, Option<Cause>)> {
         let mut running: BTreeSet<Way> = BTreeSet::new();
         for cut in 0..=self.steps.len() {
@@ -307,7 +311,10 @@ impl Replay<'_> {
                 running = running.iter().flat_map(|way| way.after(cut, step)).collect();
             }
         }
-        running.into_iter().map(|way| (way.state, way.leaving)).collect()
+        let ends: BTreeSet<_> = running.into_iter().map(|way| (way.state, way.leaving)).collect();
+        // Whoever starts lock 'n' go twice is one person all the same.
+        let latest = |cause| ends.iter().filter_map(|end| end.1).filter(|other| self.is_same(cause, *other)).max();
+        ends.iter().map(|(state, leaving)| (*state, leaving.and_then(latest))).collect()
     }
 }
 
