@@ -171,4 +171,40 @@ mod tests {
         assert_eq!(at("[::]:8080"), "[::1]:8080");
         assert_eq!(at("192.0.2.7:80"), "192.0.2.7:80");
     }
+
+    /// Asks a gateway that answers with `answer`; gives what came of it, and what it was asked.
+    async fn asked(answer: &'static str) -> (anyhow::Result<i64>, String) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gateway = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let token = Token::new("abc123").unwrap();
+        let result = set(address, 0x0A1B_2C3D, &token).await;
+        (result, gateway.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_running_gateway_is_asked_and_its_reason_is_told() {
+        let (skew, request) = asked("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"clockSkew\":-40}").await;
+        assert_eq!(skew.unwrap(), -40);
+        assert!(request.starts_with("POST /v1/locks/169552957/clock HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("\r\nAuthorization: Bearer abc123\r\n"), "not in the URL, which logs may hold");
+
+        let (no, _) =
+            asked("HTTP/1.1 503 X\r\n\r\n{\"error\":\"unavailable\",\"message\":\"no PIN\",\"hint\":\"set it\"}").await;
+        let no = no.unwrap_err().to_string();
+        assert_eq!(no, "the clock of 0A1B2C3D was not set: no PIN; set it");
+
+        for garbage in ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n<html>"] {
+            let no = format!("{:#}", asked(garbage).await.0.unwrap_err());
+            assert!(no.contains("not understood") && !no.contains("abc123"), "{no}");
+        }
+    }
 }
