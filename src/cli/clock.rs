@@ -3,9 +3,9 @@
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::DataArgs;
 use super::local::{Local, LocalArgs};
 use super::pair::parse_nuki_id;
+use super::{DataArgs, tame};
 use crate::clock::{Clock, UnixMillis};
 use crate::protocol::beacon::NukiId;
 use crate::session::clock_verdict;
@@ -41,8 +41,7 @@ pub(super) async fn run(args: ClockArgs) -> anyhow::Result<()> {
     for lock in locks.iter().filter(|lock| args.lock.is_none_or(|id| id == lock.nuki_id)) {
         let seen = store.lock_health(lock.nuki_id).await?.clock;
         let line = format!("{:08X} {}: {}", lock.nuki_id, lock.name, describe(seen, now));
-        // Names come from the air: nothing in them may steer a terminal.
-        println!("{}", line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>());
+        println!("{}", tame(&line));
         let is_wrong = seen.is_some_and(|seen| clock_verdict(seen.clock.skew, seen.clock.zone_offset).should_be_set);
         if is_wrong || (args.set && args.lock.is_some()) {
             wrong.push(lock.nuki_id);

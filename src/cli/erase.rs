@@ -53,8 +53,7 @@ pub(super) async fn run(args: EraseArgs) -> anyhow::Result<()> {
 fn words(plan: &Erasure) -> String {
     let mut text = String::from("This will be erased for good, and cannot be undone:\n");
     let mut line = |line: String| {
-        // Names come from the air: nothing in them may steer a terminal.
-        text.extend(line.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        text.push_str(&tame(&line));
         text.push('\n');
     };
     for (key, names) in &plan.person.keys {

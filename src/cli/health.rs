@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::DataArgs;
 use super::local::{Local, LocalArgs};
+use super::{DataArgs, tame};
 
 #[derive(Debug, Args)]
 pub(super) struct HealthArgs {
@@ -20,8 +20,7 @@ pub(super) struct HealthArgs {
 pub(super) async fn run(args: HealthArgs) -> anyhow::Result<ExitCode> {
     let health = Local::find(&args.data, &args.local)?.ask("GET", "/v1/health").await?;
     for line in lines(&health) {
-        // Names come from the air: nothing in them may steer a terminal.
-        println!("{}", line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>());
+        println!("{}", tame(&line));
     }
     let is_well = health.get("status").is_some_and(|status| status == "ok");
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 
-use super::DataArgs;
+use super::{DataArgs, tame};
 use crate::store::{AuditRow, Store};
 
 #[derive(Debug, Args)]
@@ -37,7 +37,5 @@ pub(super) fn sentence(row: &AuditRow) -> String {
     let how = if row.how.is_empty() { String::new() } else { format!(" {}", row.how) };
     let result =
         if row.result.is_empty() || row.result == "success" { String::new() } else { format!(": {}", row.result) };
-    // Names come from the air: nothing in them may steer a terminal.
-    let line = format!("{}  {}: {} {}{how}{result}", row.at, row.lock, row.who, row.what);
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    tame(&format!("{}  {}: {} {}{how}{result}", row.at, row.lock, row.who, row.what))
 }

@@ -147,6 +147,14 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Text for a terminal. Names come from the air: nothing in them may steer it, nor turn the direction of writing.
+fn tame(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
 /// 32 bytes from the operating system.
 fn fresh_seed() -> anyhow::Result<[u8; 32]> {
     let mut seed = [0; 32];
