@@ -5,7 +5,8 @@ use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::{DataArgs, pair::parse_nuki_id};
+use super::pair::parse_nuki_id;
+use super::{DataArgs, tame};
 use crate::clock::Clock;
 use crate::protocol::beacon::NukiId;
 use crate::store::{Erasure, Key, PersonSelector, Store, StoreError};
