@@ -46,7 +46,11 @@ fn refusal(change: impl Fn(&str) -> String) -> String {
 }
 
 fn assert_no_secret(text: &str, token: &str) {
-    let lower = text.to_lowercase();
+    // Random ids may hold any digits; no PIN is so long.
+    let is_id = |word: &&str| word.len() >= 7 && word.bytes().all(|b| b.is_ascii_digit());
+    let words = text.split_inclusive(|c: char| !c.is_ascii_digit());
+    let lower: String = words.filter(|word| !is_id(&word.trim_end_matches(|c: char| !c.is_ascii_digit()))).collect();
+    let lower = lower.to_lowercase();
     for secret in [token.to_lowercase(), "abab".to_owned(), "4711".to_owned(), "cdcd".to_owned(), "171".to_owned()] {
         assert!(!lower.contains(&secret), "{secret} in {text}");
     }

@@ -4,6 +4,7 @@
 README installed is checked by systemd's own tool and started as systemd would: its command, its user,
 its state directory."""
 import configparser
+import contextlib
 import json
 import os
 import pathlib
@@ -24,6 +25,7 @@ from kit.workspace import run_script, step
 PORT = 8080
 UNIT = pathlib.Path("/etc/systemd/system/keyturner.service")
 DATABASE = pathlib.Path("/var/lib/keyturner/keyturner.db")
+BACKUP = pathlib.Path("/var/backups/keyturner.db")
 # The worst that `systemd-analyze security` may find, times ten.
 EXPOSURE = 15
 
@@ -64,6 +66,19 @@ class Reader:
         return [self.type(line) for line in commands(heading)]
 
 
+@contextlib.contextmanager
+def file_of_the_readers(name, content):
+    """A file that the README tells its reader to write, and to remove afterwards."""
+    path = ROOT / name
+    expect(not path.exists(), f"{path} is not there; move it away")
+    try:
+        path.write_text(content)
+        path.chmod(0o600)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def check_unit():
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", str(UNIT)],
                           capture_output=True, text=True)
@@ -98,15 +113,9 @@ def test(workspace, _args):
     lock = SimLock(workspace)
     bus = FakeBus(workspace, lock)
     reader.env.update(bus.env)
-    pin = ROOT / "pin"
-    expect(not pin.exists(), f"{pin} is not there; move it away")
-    try:
-        pin.write_text(lock.pin_file.read_text())
-        pin.chmod(0o600)
+    with file_of_the_readers("pin", lock.pin_file.read_text()):
         lock.command("pairing on")
         reader.type_section("Pair")
-    finally:
-        pin.unlink(missing_ok=True)
     expect(reader.asked.read_text() == "enable --now keyturner\n", "the service is started", reader.asked.read_text())
     service = start_service(workspace, bus)
 
@@ -124,6 +133,24 @@ def test(workspace, _args):
     for line, answer in zip(commands("Ask who opened the door"), answers):
         expect(ANNA.name in answer, f"`{line}` names {ANNA.name}", answer)
         print("\n".join(f"      {text}" for text in answer.splitlines()[-4:]))
+    asked = subprocess.run(["sqlite3", "-bail", "-readonly", str(DATABASE)], stdin=(ROOT / "docs/queries.sql").open(),
+                           capture_output=True, text=True)
+    expect(asked.returncode == 0 and ANNA.name in asked.stdout, "every question of docs/queries.sql is answered", asked)
+
+    with file_of_the_readers("url", "http://127.0.0.1:9/door?token=hidden\n"):
+        added, listed = reader.type_section("Push events to a program")
+    expect("hidden" not in added + listed and "alarm" in listed, "the webhook is listed without its address", listed)
+
+    BACKUP.unlink(missing_ok=True)
+    health, clock, verified, _, exported, _ = reader.type_section("Rely on it")
+    for name, answer in [("health", health), ("clock", clock), ("verify", verified), ("export", exported)]:
+        print(f"      {name}: " + " | ".join(answer.splitlines()[:4]))
+    expect(ANNA.name in exported, f"the export is about {ANNA.name}", exported)
+    expect(BACKUP.stat().st_mode & 0o077 == 0, "nobody else can read the copy", oct(BACKUP.stat().st_mode))
+    BACKUP.unlink()
+    for file in [DATABASE, DATABASE.with_name("keyturner.db-wal")]:
+        expect(not file.exists() or ANNA.name.encode() not in file.read_bytes(), f"{ANNA.name} is in no byte of {file}")
+    reader.type(commands("Rely on it")[2])
     expect(service.stop() == 0, "the service ends with exit code 0 on TERM")
     expect(DATABASE.stat().st_mode & 0o077 == 0, "nobody else can read the event log", oct(DATABASE.stat().st_mode))
 
