@@ -197,7 +197,7 @@ impl Replay<'_> {
         let end = if may_lose { self.steps.len() } else { last };
         for cut in 0..=end {
             let is_outside = !(first..=last).contains(&cut);
-            running.extend(from.iter().filter(|way| way.cut == cut).cloned());
+            running.extend(from.iter().filter(|way| way.cut == cut).flat_map(|way| self.in_hole(way)));
             let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
             running.extend(by_itself);
             if !is_outside || may_lose {
@@ -228,6 +228,15 @@ impl Replay<'_> {
             }
         }
         past
+    }
+
+    /// Where entries are missing, more than one can be.
+    fn in_hole(&self, way: &Way) -> Vec<Way> {
+        let before = way.cut.checked_sub(1).and_then(|at| Some((at, self.steps.get(at)?)));
+        match before {
+            Some((at, hole)) if hole.act.is_none() => way.after(at, hole),
+            _ => vec![way.clone()],
+        }
     }
 
     fn meets(&self, way: &Way, cut: usize, sight: &Sight<'_>) -> Option<Way> {

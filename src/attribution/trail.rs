@@ -145,8 +145,11 @@ impl Trail {
         }
     }
 
-    /// The first steps explain nothing any more.
+    /// The first steps explain nothing any more; but where entries are missing, there can be more than explained this.
     pub(super) fn forget(&mut self, steps: usize) {
+        let last = steps.checked_sub(1).and_then(|last| self.passed.get(last));
+        let ends_in_hole = last.is_some_and(|passed| passed.step.act.is_none());
+        let steps = steps - usize::from(ends_in_hole);
         self.passed.drain(..steps.min(self.passed.len()));
     }
 
