@@ -239,7 +239,7 @@ impl Journal {
         if self.state_owed.is_some_and(|since| now.saturating_sub(since) < SETTLED) {
             // The entry can be there a moment before the state.
             self.outputs.push_back(Output::ReadState);
-        } else if self.ended.is_some() {
+        } else if self.ended.is_some() && (self.state_owed.is_some() || !self.trail.has_held()) {
             // Where the log's last entries led, it is not any more.
             self.forget();
         }
@@ -362,7 +362,7 @@ impl Journal {
         let mut draft = Draft::default();
         let Some(ended) = self.ended else {
             if self.questions.is_empty() {
-                self.store_held(&mut draft);
+                self.store_past(&mut draft);
             }
             return self.commit(draft);
         };

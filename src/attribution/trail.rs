@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::event::Event;
+use super::explain::is_after;
 use super::question::SETTLED;
-use super::step::Step;
+use super::step::{Step, seconds};
 use crate::protocol::log::{LogEntry, LogIndex};
 
 /// So many steps are kept for changes that are not explained.
@@ -113,6 +114,16 @@ impl Trail {
     /// The next entry to store.
     pub(super) fn next_held(&mut self) -> Option<Held> {
         self.held.pop_front()
+    }
+
+    /// The next entry to store, if it is older than a state that was seen by the lock's clock, or too many wait.
+    pub(super) fn next_past(&mut self, seen: Option<i64>) -> Option<Held> {
+        let is_crowded = self.held.len() > MAX_STEPS;
+        let is_past = |held: &Held| match (seconds(held.entry.timestamp), seen) {
+            (Some(logged), Some(seen)) => is_after(seen, logged),
+            _ => true,
+        };
+        self.held.pop_front_if(|held| is_crowded || is_past(held))
     }
 
     /// The next entry to store, if it stands before a step.
