@@ -8,7 +8,7 @@ use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
 use super::names::{Names, needs_names};
-use super::question::{GRACE, Question, Questions, Run, SETTLED, Unstored};
+use super::question::{GRACE, Question, Questions, SETTLED, Unstored};
 use super::step::{Step, is_leaving, seconds};
 use super::trail::{Known, Trail};
 use crate::protocol::datetime::DeviceTime;
@@ -59,8 +59,8 @@ pub struct Journal {
     base: Base,
     /// The bolt when it was last seen at rest.
     rest: Option<LockState>,
-    /// The motor, if it was seen running since the bolt was at rest.
-    moving: Option<Run>,
+    /// What was certainly written before the motor was last seen running, since the bolt was at rest.
+    moving: Option<u64>,
     /// When the log was read to its end, if that was after the last change was seen.
     ended: Option<Duration>,
     /// Until then an entry of something that is over can still be written.
@@ -194,8 +194,7 @@ impl Journal {
                 // What is read before a motor is seen running is of something else; afterwards its entry can be there before its state.
                 let settled = self.trail.settled_serial(now);
                 let known = self.moving.filter(|_| !bolt_moved);
-                let begins = Run { behind: self.trail.serial(), since: seconds(states.current_time) };
-                self.moving = Some(known.map_or(begins, |run| Run { behind: run.behind.max(settled), ..run }));
+                self.moving = Some(known.map_or(self.trail.serial(), |behind| behind.max(settled)));
                 self.questions.motor_runs(states.lock_state, now);
             }
         }
@@ -215,7 +214,7 @@ impl Journal {
             self.drop_oldest();
         }
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
-        self.questions.push(Question::new(change, now, self.moving.take(), unstored));
+        self.questions.push(Question::new(change, now, self.moving.take().unwrap_or(0), unstored));
         self.ended = None;
         self.state_owed = None;
     }
@@ -239,7 +238,7 @@ impl Journal {
         if self.state_owed.is_some_and(|since| now.saturating_sub(since) < SETTLED) {
             // The entry can be there a moment before the state.
             self.outputs.push_back(Output::ReadState);
-        } else if self.ended.is_some() && (self.state_owed.is_some() || !self.trail.has_held()) {
+        } else if self.ended.is_some() {
             // Where the log's last entries led, it is not any more.
             self.forget();
         }
@@ -362,7 +361,7 @@ impl Journal {
         let mut draft = Draft::default();
         let Some(ended) = self.ended else {
             if self.questions.is_empty() {
-                self.store_past(&mut draft);
+                self.store_held(&mut draft);
             }
             return self.commit(draft);
         };
@@ -440,10 +439,11 @@ impl Journal {
                 pair.map(|(answer, last)| (*answer, *last))
             })
             .collect();
+        let owes = self.base.state == Some(LockState::UnlockedLockNGo) && self.base.leaving.is_none();
         let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
             Cause::Nothing | Cause::Lost => false,
-            Cause::Start => self.questions.is_settled(at, None, ended),
-            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
+            Cause::Start => self.questions.is_settled(at, None, owes, self.base.time, ended),
+            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), owes, self.base.time, ended),
         };
         let last_answered = answers.iter().enumerate().rposition(|(at, answer)| is_answered(at, answer));
         let is_resting = self.is_resting();

@@ -136,10 +136,7 @@ impl World {
             None => {
                 // Whose lock 'n' go runs when we come for the first time, the log's first entries do not prove.
                 let first = seen(false, false);
-                // Nor from where a motor came that runs already.
-                let is_moving = states.lock_state.is_transitional();
-                self.tally.moot += u64::from(is_moving)
-                    + u64::from(states.lock_state == LockState::UnlockedLockNGo || self.relock > 0);
+                self.tally.moot += u64::from(states.lock_state == LockState::UnlockedLockNGo || self.relock > 0);
                 self.expected.push_back(first);
             }
             Some(fed) if fed.lock_state != states.lock_state => {
