@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::event::Event;
+use super::explain::is_after;
 use super::question::SETTLED;
 use super::step::Step;
 use crate::protocol::log::{LogEntry, LogIndex};
@@ -79,6 +80,17 @@ impl Trail {
     pub(super) fn reset(&mut self) {
         self.newest = 0;
         self.hole();
+    }
+
+    /// The lock's clock shows this, behind everything that was read: what is later than that was written before the clock
+    /// was set back, and nothing tells any more what it led to.
+    pub(super) fn clock_shows(&mut self, clock: Option<i64>) {
+        let newest = self.passed.iter().rev().find_map(|passed| passed.step.time);
+        if newest.zip(clock).is_some_and(|(logged, clock)| is_after(logged, clock)) {
+            for passed in &mut self.passed {
+                passed.step = Step { time: None, act: None, ..passed.step };
+            }
+        }
     }
 
     /// Something is going to be read now.
