@@ -126,4 +126,5 @@ mod webhook_send;
 mod webhook_tls;
 #[cfg(feature = "daemon")]
 mod webhook_worker;
+#[cfg(feature = "daemon")]
 mod who_table;
