@@ -222,5 +222,6 @@ fn over_random_histories_nobody_is_named_wrongly_and_nothing_is_lost_or_doubled(
     }
     println!("{cases} histories; {clean} of them without losses, with {unknown} unknown; {plain} plain: {sum:#?}");
     // The proof is worth as much as it has seen.
-    assert!(cases < 1_000 || sum.named > 2 * cases && sum.told_named > cases && plain > cases / 10, "{sum:?}");
+    // One in twelve is so plain that nothing in it may be unknown.
+    assert!(cases < 1_000 || sum.named > 2 * cases && sum.told_named > cases && plain > cases / 15, "{sum:?}");
 }
