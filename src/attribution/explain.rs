@@ -60,8 +60,10 @@ pub(super) enum Cause {
 /// What is known of one sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
-    /// So many steps lie before it.
+    /// So many steps lie before it, if its cause is known.
     pub(super) cut: usize,
+    /// So many lie before it at least, along every way.
+    pub(super) least: usize,
     /// What made the change.
     pub(super) cause: Cause,
     /// The lock 'n' go that runs there.
@@ -129,8 +131,9 @@ pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Read
         let is_certain = others().all(|other| replay.is_same(mark.cause, other.cause));
         Mark {
             cause: if is_certain { mark.cause } else { Cause::Lost },
+            cut: mark.cut,
+            least: others().map(|other| other.cut).min().unwrap_or(mark.cut),
             leaving: mark.leaving.filter(|_| others().all(|other| replay.is_same_leaving(mark.leaving, other.leaving))),
-            ..*mark
         }
     });
     Reading { marks: marks.collect(), ends: replay.ends(&ways) }
@@ -169,7 +172,8 @@ impl Replay<'_> {
 
     /// Without a way that fits: everything lies behind, nothing is known.
     fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
-        let mark = Mark { cut: self.steps.len(), cause: Cause::Lost, leaving: None };
+        let cut = self.steps.len();
+        let mark = Mark { cut, least: cut, cause: Cause::Lost, leaving: None };
         Reading { marks: vec![mark; sights.len()], ends: ANYWHERE.map(|state| (state, None)).into() }
     }
 
@@ -343,7 +347,12 @@ impl Way {
         let mut marks = self.marks.clone();
         // One that is under way runs already, though its entry comes next.
         let leaves = self.under_way && state == LockState::UnlockedLockNGo;
-        marks.push(Mark { cut, cause, leaving: if leaves { Some(Cause::Step(cut)) } else { self.leaving } });
+        marks.push(Mark {
+            cut,
+            least: cut,
+            cause,
+            leaving: if leaves { Some(Cause::Step(cut)) } else { self.leaving },
+        });
         Self { cut, state, cause: Cause::Nothing, by_itself: false, marks, ..*self }
     }
 

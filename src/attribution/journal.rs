@@ -155,6 +155,7 @@ impl Journal {
         if self.questions.clock_fell(states.current_time) {
             self.base.time = None;
         }
+        self.trail.clock_shows(seconds(states.current_time));
         if self.names.shown(states.config_update_count, states.current_time) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
@@ -463,19 +464,22 @@ impl Journal {
             };
             let cause_entry = known(&self.trail, mark.cause);
             let under_way = matches!(mark.cause, Cause::Step(step) if step >= last.cut);
+            // Without an answer nobody knows which steps are over.
+            let is_known = !matches!(mark.cause, Cause::Nothing | Cause::Lost);
+            let cut = if is_known { last.cut } else { last.least };
             self.base = Base {
                 state: Some(question.change.after),
                 time: question.last_seen(),
                 leaving: None,
                 under_way,
-                in_step: true,
+                in_step: cut == last.cut,
             };
             let cause = if is_shared { Cause::Start } else { mark.cause };
             let is_left = !under_way && question.change.after == LockState::UnlockedLockNGo;
             self.resolve(question, cause, cause_entry.as_ref(), draft);
             self.base.leaving = last.leaving.filter(|_| is_left).and_then(|cause| known(&self.trail, cause));
             if at + 1 == count {
-                self.trail.forget(last.cut);
+                self.trail.forget(cut);
             }
         }
     }

@@ -82,6 +82,17 @@ impl Trail {
         self.hole();
     }
 
+    /// The lock's clock shows this, behind everything that was read: what is later than that was written before the clock
+    /// was set back, and nothing tells any more what it led to.
+    pub(super) fn clock_shows(&mut self, clock: Option<i64>) {
+        let newest = self.passed.iter().rev().find_map(|passed| passed.step.time);
+        if newest.zip(clock).is_some_and(|(logged, clock)| is_after(logged, clock)) {
+            for passed in &mut self.passed {
+                passed.step = Step { time: None, act: None, ..passed.step };
+            }
+        }
+    }
+
     /// Something is going to be read now.
     pub(super) fn reads(&mut self, now: Duration) {
         self.lately.retain(|(at, _)| now.saturating_sub(*at) < SETTLED);
