@@ -8,7 +8,7 @@ use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
 use super::names::{Names, needs_names};
-use super::question::{GRACE, Question, Questions, Run, SETTLED, Unstored};
+use super::question::{GRACE, ON_THE_WAY, Question, Questions, Run, SETTLED, Unstored};
 use super::step::{Step, is_leaving, seconds};
 use super::trail::{Known, Trail};
 use crate::protocol::datetime::DeviceTime;
@@ -88,8 +88,13 @@ impl Journal {
         let last = config.states.map(|states| states.lock_state);
         let oldest = config.pending.first().map(|pending| pending.change.before);
         let newest = config.pending.last().map(|pending| pending.change.after);
+        let mut trail = Trail::new(config.cursor);
+        if config.cursor == 0 && config.states.is_some() {
+            // The log was cleared, or never read: what is known of the bolt can be older than all of it.
+            trail.hole();
+        }
         Self {
-            trail: Trail::new(config.cursor),
+            trail,
             questions: Questions::new(&config.pending, clock),
             base: Base {
                 state: oldest.unwrap_or(last),
@@ -179,7 +184,7 @@ impl Journal {
         };
         let bolt_moved = known.lock_state != states.lock_state;
         if bolt_moved {
-            self.busy_until = Some(now.saturating_add(SETTLED));
+            self.busy_until = Some(now.saturating_add(ON_THE_WAY));
         }
         if bolt_moved && is_rest {
             self.ask(observation, live, now);
@@ -279,7 +284,7 @@ impl Journal {
 
     /// People and codes as the lock knows them now.
     pub fn handle_directory(&mut self, directory: Directory, now: Duration) {
-        self.busy_until = Some(now.saturating_add(SETTLED));
+        self.busy_until = Some(now.saturating_add(ON_THE_WAY));
         self.names.read(directory);
         self.names_until = None;
         if self.names.need_state(self.trail.held()) {
@@ -299,6 +304,7 @@ impl Journal {
         draft.events.push(Event { detail: Some(detail), ..observed(EventKind::Reset, Attribution::Nobody) });
         draft.cursor = Some(0);
         self.trail.reset();
+        self.names.log_reset();
         self.ended = None;
         self.names_until = None;
         self.commit(draft);

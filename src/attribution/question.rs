@@ -16,7 +16,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// The lock writes an entry so long before or after the state it led to, at most.
 pub(super) const SETTLED: Duration = Duration::from_millis(750);
 /// A state on the way of an action lasts no longer.
-const ON_THE_WAY: Duration = Duration::from_secs(3);
+pub(super) const ON_THE_WAY: Duration = Duration::from_secs(3);
 /// So many unanswered changes are remembered.
 const MAX_OPEN: usize = 64;
 
