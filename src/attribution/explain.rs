@@ -273,7 +273,10 @@ impl Replay<'_> {
             step.time.zip(sight.time).is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen)));
         let shows = match sight.state {
             LockState::UnlockedLockNGo => is_leaving(act.action),
-            LockState::Unlocked => sight.goes_on && (is_leaving(act.action) || act.action == LockAction::Unlatch),
+            // Only a latch is pulled behind it.
+            LockState::Unlocked => {
+                sight.goes_on && matches!(act.action, LockAction::Unlatch | LockAction::LockNGoUnlatch)
+            }
             _ => false,
         };
         let is_it = shows

@@ -370,7 +370,7 @@ impl Journal {
             return self.commit(draft);
         };
         if !self.questions.is_empty() {
-            self.answer(&mut draft, ended, now);
+            self.answer(&mut draft, ended);
         }
         if self.questions.is_empty() {
             self.rest_at_end(&mut draft, now);
@@ -430,7 +430,7 @@ impl Journal {
     }
 
     /// Answers open changes, oldest first, as far as that is possible.
-    fn answer(&mut self, draft: &mut Draft, ended: Duration, now: Duration) {
+    fn answer(&mut self, draft: &mut Draft, ended: Duration) {
         let steps = self.trail.steps();
         let marks = self.read(&steps).marks;
         let mut at = 1;
@@ -454,7 +454,7 @@ impl Journal {
         let is_over = |at: usize| {
             // The log's order is that of the changes: in front of an answer there is nothing more to come.
             last_answered.is_some_and(|last| at <= last)
-                || self.questions.is_late(at, &steps, is_resting, now)
+                || self.questions.is_late(at, &steps, is_resting, ended)
                 || (is_off && self.questions.is_unstored(at))
         };
         let count = (0..answers.len()).take_while(|at| is_over(*at)).count();

@@ -234,9 +234,10 @@ impl Questions {
         self.open.iter().map(Question::sight_count)
     }
 
-    pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, now: Duration) -> bool {
+    /// `ended`: when the log was read to its end.
+    pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, ended: Duration) -> bool {
         let newest = self.open.back().and_then(|question| question.asked);
-        let had_time = newest.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
+        let had_time = newest.is_none_or(|asked| ended.saturating_sub(asked) >= GRACE);
         let question = self.open.get(at).filter(|question| question.unstored.is_none());
         question.is_some_and(|question| question.is_late(steps, is_resting, had_time))
     }
