@@ -22,6 +22,8 @@ from kit.workspace import run_script, step
 CLIENT_TIMEOUT = 20     # what Home Assistant gives pynuki
 TRIGGER_KEYPAD = 255
 STATE_INVALID_CODE = 224
+GATEWAY = "Keyturner"      # our own name in the lock's log
+ACTIONS = 4             # unlock and lock, with either token
 
 
 def login(gateway, secure):
@@ -68,6 +70,9 @@ def refuses_a_wrong_token(gateway):
 def callbacks(gateway, sim, receiver):
     bridge = login(gateway, secure=True)
     lock = only_lock(bridge)
+    # What the actions above led to is stored, so none of it is told to whoever registers now.
+    wait_for("each action asked for is in /v1/history",
+             lambda: len([e for e in gateway.api.json("/v1/history")["events"] if e["name"] == GATEWAY]) == ACTIONS)
     step("callback/add, list")
     url = receiver.url()
     expect(bridge.callback_add(url)["success"] is True, "the callback is registered")
