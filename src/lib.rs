@@ -40,4 +40,6 @@ pub mod secrets;
 #[cfg(feature = "daemon")]
 pub mod store;
 #[cfg(feature = "daemon")]
+mod table;
+#[cfg(feature = "daemon")]
 pub mod transport;

@@ -30,23 +30,14 @@ pub fn event_of(entry: &LogEntry, directory: &Directory, order: Order, own_auth_
         ..Who::default()
     };
     let blank = Event {
-        kind: EventKind::UnknownEntry(entry.kind.code()),
         log_index: Some(entry.index),
         device_time: entry.timestamp,
-        action: None,
-        trigger: None,
-        completion_status: None,
-        change: None,
         attribution: if has_identity { Attribution::Matched } else { Attribution::Nobody },
         who,
         method: Method::Device,
-        auto_unlock: false,
-        presses: 0,
-        backfilled: false,
-        answers_pending: false,
         intent_id,
-        detail: None,
         raw: entry.encode(),
+        ..Event::blank(EventKind::UnknownEntry(entry.kind.code()))
     };
     match &entry.kind {
         LogEntryKind::LockAction(logged) => action_event(blank, EventKind::LockAction, *logged, is_own),

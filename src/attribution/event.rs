@@ -44,6 +44,31 @@ pub struct Event {
     pub raw: Vec<u8>,
 }
 
+impl Event {
+    /// An event of which nothing but its kind is known.
+    pub(crate) fn blank(kind: EventKind) -> Self {
+        Self {
+            kind,
+            log_index: None,
+            device_time: None,
+            action: None,
+            trigger: None,
+            completion_status: None,
+            change: None,
+            who: Who::default(),
+            method: Method::Unknown,
+            attribution: Attribution::Nobody,
+            auto_unlock: false,
+            presses: 0,
+            backfilled: false,
+            answers_pending: false,
+            intent_id: None,
+            detail: None,
+            raw: Vec::new(),
+        }
+    }
+}
+
 /// A change of the bolt's state that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateChange {
@@ -125,7 +150,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name, for filters that take one; a new kind stands here too.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 16] = [
         Self::LockAction.name(),
         Self::KeypadAction.name(),
         Self::Door(DoorEvent::Opened).name(),
@@ -140,6 +165,8 @@ impl EventKind {
         Self::Gap.name(),
         Self::Reset.name(),
         Self::UnknownEntry(0).name(),
+        Self::Retention.name(),
+        Self::Erasure.name(),
     ];
 
     /// The stable name in the database and the API.

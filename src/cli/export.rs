@@ -3,12 +3,12 @@
 use std::io::{BufWriter, ErrorKind, Write, stdout};
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 
 use super::{DataArgs, pair::parse_nuki_id};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 use crate::store::{self, ExportFilter, ExportRow, PersonSelector, StoreError};
+use crate::table;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -75,7 +75,7 @@ pub(super) async fn run(args: ExportArgs) -> anyhow::Result<()> {
     let output = BufWriter::new(stdout().lock());
     let written = match args.format {
         Format::Jsonl => jsonl(&path, &filter, output).await,
-        Format::Csv => table(&path, &filter, output).await,
+        Format::Csv => csv(&path, &filter, output).await,
     };
     match written {
         // Whoever reads has enough, such as `head`.
@@ -96,14 +96,10 @@ async fn jsonl(path: &std::path::Path, filter: &ExportFilter, mut output: impl W
     Ok(output.flush()?)
 }
 
-async fn table(path: &std::path::Path, filter: &ExportFilter, output: impl Write) -> Result<(), Stopped> {
-    let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(output);
-    table.write_record(COLUMNS)?;
+async fn csv(path: &std::path::Path, filter: &ExportFilter, output: impl Write) -> Result<(), Stopped> {
+    let mut table = table::begin(&COLUMNS, output)?;
     store::export(path, filter, |row: &ExportRow| {
-        let Value::Object(row) = serde_json::to_value(row)? else { return Ok(()) };
-        Ok::<(), Stopped>(
-            table.write_record(COLUMNS.iter().map(|name| row.get(*name).map_or_else(String::new, field)))?,
-        )
+        Ok::<(), Stopped>(table.write_record(table::fields(&COLUMNS, row)?)?)
     })
     .await?;
     Ok(table.flush()?)
@@ -141,19 +137,3 @@ const COLUMNS: [&str; 29] = [
     "answeredBy",
     "detail",
 ];
-
-fn field(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => harmless(text),
-        other => other.to_string(),
-    }
-}
-
-/// Names come from the air, and a spreadsheet runs what begins like a formula. The apostrophe makes it a text.
-fn harmless(text: &str) -> String {
-    match text.trim_start_matches([' ', '\u{a0}', '\u{feff}']).chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|' | '＝' | '＋' | '－' | '＠') => format!("'{text}"),
-        _ => text.to_owned(),
-    }
-}

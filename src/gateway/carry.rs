@@ -8,7 +8,8 @@ use tracing::{error, info, warn};
 use super::PairedLock;
 use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
-use crate::attribution::{self, Draft, UnknownReason};
+use super::health::log_blocked;
+use crate::attribution::{self, Draft};
 use crate::clock::UnixMillis;
 use crate::protocol::config::Config;
 use crate::protocol::gatt::Generation;
@@ -128,12 +129,7 @@ impl Actor<'_> {
 
     fn on_log_access(&mut self, access: LogAccess, now: Duration) {
         self.note_access(access);
-        let blocked = match access {
-            LogAccess::Readable => None,
-            LogAccess::PinMissing => Some(UnknownReason::PinMissing),
-            LogAccess::PinRefused => Some(UnknownReason::PinRefused),
-            LogAccess::LoggingOff => Some(UnknownReason::LoggingOff),
-        };
+        let blocked = log_blocked(access);
         if let Some(reason) = blocked {
             warn!(lock = %self.lock.label(), reason = reason.name(), "the lock's log cannot be read: nobody can be named");
         }

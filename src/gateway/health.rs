@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::PairedLock;
 use super::actor::Actor;
 use super::handle::{GatewayHandle, Shared};
+use crate::attribution::{LogBlocked, UnknownReason};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::datetime::DeviceTime;
@@ -71,7 +72,23 @@ pub struct DirectoryHealth {
     pub codes: u32,
 }
 
+/// Why nobody can be named, in the words of an event's reason.
+pub(super) const fn log_blocked(access: LogAccess) -> LogBlocked {
+    match access {
+        LogAccess::Readable => None,
+        LogAccess::PinMissing => Some(UnknownReason::PinMissing),
+        LogAccess::PinRefused => Some(UnknownReason::PinRefused),
+        LogAccess::LoggingOff => Some(UnknownReason::LoggingOff),
+    }
+}
+
 impl LockHealth {
+    /// Why nobody can be named; `None` while the lock's log can be read.
+    #[must_use]
+    pub const fn log_blocked(&self) -> LogBlocked {
+        log_blocked(self.log_access)
+    }
+
     /// What is known before anything was read.
     pub(super) const fn new(nuki_id: NukiId, has_pin: bool) -> Self {
         Self {

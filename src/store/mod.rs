@@ -53,7 +53,7 @@ mod webhooks;
 
 use std::sync::mpsc;
 
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::protocol::beacon::NukiId;
 
@@ -135,10 +135,10 @@ impl Store {
 }
 
 /// The epoch of a registered lock's log.
-async fn log_epoch(tx: &mut Transaction<'static, Sqlite>, nuki_id: NukiId) -> Result<i64, StoreError> {
+async fn log_epoch(tx: &mut SqliteConnection, nuki_id: NukiId) -> Result<i64, StoreError> {
     sqlx::query_scalar("select log_epoch from locks where nuki_id = ?")
         .bind(nuki_id)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(tx)
         .await?
         .ok_or(StoreError::UnknownLock(nuki_id))
 }

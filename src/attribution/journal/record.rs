@@ -1,7 +1,7 @@
 //! How a journal writes down what it knows.
 
 use super::super::draft::{Draft, LogBlocked, Observation, Output, Telling};
-use super::super::event::{Attribution, Event, EventKind, Method, UnknownReason, Who};
+use super::super::event::{Attribution, Event, EventKind, Method, UnknownReason};
 use super::super::explain::Cause;
 use super::super::question::{Question, Unstored};
 use super::super::trail::{Held, Known};
@@ -150,25 +150,8 @@ fn seen(states: KeyturnerStates, attribution: Attribution) -> Event {
 
 /// An event that no log entry stands behind.
 pub(super) fn observed(kind: EventKind, attribution: Attribution) -> Event {
-    Event {
-        kind,
-        log_index: None,
-        device_time: None,
-        action: None,
-        trigger: None,
-        completion_status: None,
-        change: None,
-        who: Who::default(),
-        method: if attribution == Attribution::Nobody { Method::Device } else { Method::Unknown },
-        attribution,
-        auto_unlock: false,
-        presses: 0,
-        backfilled: false,
-        answers_pending: false,
-        intent_id: None,
-        detail: None,
-        raw: Vec::new(),
-    }
+    let method = if attribution == Attribution::Nobody { Method::Device } else { Method::Unknown };
+    Event { method, attribution, ..Event::blank(kind) }
 }
 
 /// What waited, and what was seen behind it.

@@ -4,29 +4,10 @@ use clap::Args;
 
 use crate::attribution::EventKind;
 use crate::cli::pair::parse_nuki_id;
-use crate::protocol::DoorEvent;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::CodeId;
 use crate::store::WebhookFilter;
-
-/// Every kind that an event can be of.
-const KINDS: [EventKind; 14] = [
-    EventKind::LockAction,
-    EventKind::KeypadAction,
-    EventKind::Door(DoorEvent::Opened),
-    EventKind::Ring,
-    EventKind::Calibration,
-    EventKind::Initialisation,
-    EventKind::Logging(true),
-    EventKind::DoorSensorLogging(true),
-    EventKind::FirmwareUpdate,
-    EventKind::StateChange,
-    EventKind::IntentFailed,
-    EventKind::Gap,
-    EventKind::Reset,
-    EventKind::UnknownEntry(0),
-];
 
 #[derive(Debug, Args)]
 pub(super) struct FilterArgs {
@@ -60,11 +41,10 @@ impl From<FilterArgs> for WebhookFilter {
 }
 
 fn parse_kind(text: &str) -> Result<String, String> {
-    if KINDS.iter().any(|kind| kind.name() == text) {
+    if EventKind::NAMES.contains(&text) {
         return Ok(text.to_owned());
     }
-    let names: Vec<&str> = KINDS.iter().map(|kind| kind.name()).collect();
-    Err(format!("there is no such kind of event; the kinds are {}", names.join(", ")))
+    Err(format!("there is no such kind of event; the kinds are {}", EventKind::NAMES.join(", ")))
 }
 
 /// A filter as people say it.

@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use crate::attribution::EventKind;
 use crate::clock::UnixMillis;
-use crate::protocol::DoorEvent;
 
 /// Events are kept at least a week: so long a clock that jumps must run before it is believed.
 const LEAST_DAYS: u32 = 7;
@@ -109,8 +108,8 @@ impl TryFrom<WrittenRules> for RetentionRules {
             kinds: written.kinds,
             observations: written.observations.unwrap_or(default.observations),
         };
-        if let Some(kind) = rules.kinds.keys().find(|kind| !known_kinds().contains(&kind.as_str())) {
-            return Err(format!("there is no kind of event {kind:?}; there are {}", known_kinds().join(", ")));
+        if let Some(kind) = rules.kinds.keys().find(|kind| !EventKind::NAMES.contains(&kind.as_str())) {
+            return Err(format!("there is no kind of event {kind:?}; there are {}", EventKind::NAMES.join(", ")));
         }
         match rules.observations {
             Keep::Days(days) if days < LEAST_DAYS_OF_OBSERVATIONS => {
@@ -154,26 +153,4 @@ impl Display for Group<'_> {
             (true, true) => f.write_str("others"),
         }
     }
-}
-
-fn known_kinds() -> [&'static str; 16] {
-    [
-        EventKind::LockAction,
-        EventKind::KeypadAction,
-        EventKind::Door(DoorEvent::Opened),
-        EventKind::Ring,
-        EventKind::Calibration,
-        EventKind::Initialisation,
-        EventKind::Logging(true),
-        EventKind::DoorSensorLogging(true),
-        EventKind::FirmwareUpdate,
-        EventKind::StateChange,
-        EventKind::IntentFailed,
-        EventKind::Gap,
-        EventKind::Reset,
-        EventKind::UnknownEntry(0),
-        EventKind::Retention,
-        EventKind::Erasure,
-    ]
-    .map(EventKind::name)
 }

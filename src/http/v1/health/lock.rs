@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::attribution::UnknownReason;
 use crate::clock::UnixMillis;
 use crate::gateway::{ClockHealth, DirectoryHealth, LockHealth, LockSnapshot, LogAccess};
 
@@ -100,7 +101,7 @@ impl LockState {
             state_age_seconds: read_at.map(|at| now.since(at).as_secs()),
             last_contact: contact.map(UnixMillis::rfc3339),
             rssi: lock.rssi,
-            log_access: health.as_ref().map(|health| access_name(health.log_access)),
+            log_access: health.as_ref().map(|health| health.log_blocked().map_or("readable", UnknownReason::name)),
             pin_refusals: health.as_ref().map_or(0, |health| health.pin_refusals),
             log_index: health.as_ref().map_or(0, |health| health.cursor),
             newest_log_index: health.as_ref().and_then(|health| health.newest_index),
@@ -133,16 +134,6 @@ impl From<ClockHealth> for Clock {
 impl From<DirectoryHealth> for Directory {
     fn from(directory: DirectoryHealth) -> Self {
         Self { read_at: directory.read_at.rfc3339(), users: directory.users, codes: directory.codes }
-    }
-}
-
-/// The same words as in an event's `reason`.
-const fn access_name(access: LogAccess) -> &'static str {
-    match access {
-        LogAccess::Readable => "readable",
-        LogAccess::PinMissing => "pin_missing",
-        LogAccess::PinRefused => "pin_refused",
-        LogAccess::LoggingOff => "logging_off",
     }
 }
 
