@@ -273,10 +273,9 @@ impl Replay<'_> {
             step.time.zip(sight.time).is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen)));
         let shows = match sight.state {
             LockState::UnlockedLockNGo => is_leaving(act.action),
+            // Only a latch is pulled behind it.
             LockState::Unlocked => {
-                // A lock 'n' go that runs already is not unlocked once more.
-                let unlocks = is_leaving(act.action) && way.state != LockState::UnlockedLockNGo;
-                sight.goes_on && (unlocks || act.action == LockAction::Unlatch)
+                sight.goes_on && matches!(act.action, LockAction::Unlatch | LockAction::LockNGoUnlatch)
             }
             _ => false,
         };

@@ -8,7 +8,7 @@ use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
 use super::names::{Names, needs_names};
-use super::question::{GRACE, Question, Questions, SETTLED, Unstored};
+use super::question::{GRACE, ON_THE_WAY, Question, Questions, Run, SETTLED, Unstored};
 use super::step::{Step, is_leaving, seconds};
 use super::trail::{Known, Trail};
 use crate::protocol::datetime::DeviceTime;
@@ -59,8 +59,8 @@ pub struct Journal {
     base: Base,
     /// The bolt when it was last seen at rest.
     rest: Option<LockState>,
-    /// What was certainly written before the motor was last seen running, since the bolt was at rest.
-    moving: Option<u64>,
+    /// The motor, if it was seen running since the bolt was at rest.
+    moving: Option<Run>,
     /// When the log was read to its end, if that was after the last change was seen.
     ended: Option<Duration>,
     /// Until then an entry of something that is over can still be written.
@@ -88,8 +88,13 @@ impl Journal {
         let last = config.states.map(|states| states.lock_state);
         let oldest = config.pending.first().map(|pending| pending.change.before);
         let newest = config.pending.last().map(|pending| pending.change.after);
+        let mut trail = Trail::new(config.cursor);
+        if config.cursor == 0 && config.states.is_some() {
+            // The log was cleared, or never read: what is known of the bolt can be older than all of it.
+            trail.hole();
+        }
         Self {
-            trail: Trail::new(config.cursor),
+            trail,
             questions: Questions::new(&config.pending, clock),
             base: Base {
                 state: oldest.unwrap_or(last),
@@ -179,7 +184,7 @@ impl Journal {
         };
         let bolt_moved = known.lock_state != states.lock_state;
         if bolt_moved {
-            self.busy_until = Some(now.saturating_add(SETTLED));
+            self.busy_until = Some(now.saturating_add(ON_THE_WAY));
         }
         if bolt_moved && is_rest {
             self.ask(observation, live, now);
@@ -195,7 +200,8 @@ impl Journal {
                 // What is read before a motor is seen running is of something else; afterwards its entry can be there before its state.
                 let settled = self.trail.settled_serial(now);
                 let known = self.moving.filter(|_| !bolt_moved);
-                self.moving = Some(known.map_or(self.trail.serial(), |behind| behind.max(settled)));
+                let begins = Run { behind: self.trail.serial(), since: seconds(states.current_time) };
+                self.moving = Some(known.map_or(begins, |run| Run { behind: run.behind.max(settled), ..run }));
                 self.questions.motor_runs(states.lock_state, now);
             }
         }
@@ -215,7 +221,7 @@ impl Journal {
             self.drop_oldest();
         }
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
-        self.questions.push(Question::new(change, now, self.moving.take().unwrap_or(0), unstored));
+        self.questions.push(Question::new(change, now, self.moving.take(), unstored));
         self.ended = None;
         self.state_owed = None;
     }
@@ -239,7 +245,7 @@ impl Journal {
         if self.state_owed.is_some_and(|since| now.saturating_sub(since) < SETTLED) {
             // The entry can be there a moment before the state.
             self.outputs.push_back(Output::ReadState);
-        } else if self.ended.is_some() {
+        } else if self.ended.is_some() && (self.state_owed.is_some() || !self.trail.has_held()) {
             // Where the log's last entries led, it is not any more.
             self.forget();
         }
@@ -252,11 +258,7 @@ impl Journal {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
             self.trail.add(entry, backfilled);
         }
-        let mut misses = false;
-        // All of them: whoever is asked for is remembered.
-        for entry in self.trail.held() {
-            misses |= self.names.misses(entry);
-        }
+        let misses = self.trail.held().fold(false, |misses, entry| self.names.misses(entry) || misses);
         let is_outdated = self.names.are_outdated() && self.trail.held().any(needs_names);
         if misses || (is_outdated && self.names_until.is_none()) {
             self.outputs.push_back(Output::ReadDirectory);
@@ -282,7 +284,7 @@ impl Journal {
 
     /// People and codes as the lock knows them now.
     pub fn handle_directory(&mut self, directory: Directory, now: Duration) {
-        self.busy_until = Some(now.saturating_add(SETTLED));
+        self.busy_until = Some(now.saturating_add(ON_THE_WAY));
         self.names.read(directory);
         self.names_until = None;
         if self.names.need_state(self.trail.held()) {
@@ -302,6 +304,7 @@ impl Journal {
         draft.events.push(Event { detail: Some(detail), ..observed(EventKind::Reset, Attribution::Nobody) });
         draft.cursor = Some(0);
         self.trail.reset();
+        self.names.log_reset();
         self.ended = None;
         self.names_until = None;
         self.commit(draft);
@@ -362,12 +365,12 @@ impl Journal {
         let mut draft = Draft::default();
         let Some(ended) = self.ended else {
             if self.questions.is_empty() {
-                self.store_held(&mut draft);
+                self.store_past(&mut draft);
             }
             return self.commit(draft);
         };
         if !self.questions.is_empty() {
-            self.answer(&mut draft, ended, now);
+            self.answer(&mut draft, ended);
         }
         if self.questions.is_empty() {
             self.rest_at_end(&mut draft, now);
@@ -427,7 +430,7 @@ impl Journal {
     }
 
     /// Answers open changes, oldest first, as far as that is possible.
-    fn answer(&mut self, draft: &mut Draft, ended: Duration, now: Duration) {
+    fn answer(&mut self, draft: &mut Draft, ended: Duration) {
         let steps = self.trail.steps();
         let marks = self.read(&steps).marks;
         let mut at = 1;
@@ -440,11 +443,10 @@ impl Journal {
                 pair.map(|(answer, last)| (*answer, *last))
             })
             .collect();
-        let owes = self.base.state == Some(LockState::UnlockedLockNGo) && self.base.leaving.is_none();
         let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
             Cause::Nothing | Cause::Lost => false,
-            Cause::Start => self.questions.is_settled(at, None, owes, self.base.time, ended),
-            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), owes, self.base.time, ended),
+            Cause::Start => self.questions.is_settled(at, None, ended),
+            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
         };
         let last_answered = answers.iter().enumerate().rposition(|(at, answer)| is_answered(at, answer));
         let is_resting = self.is_resting();
@@ -452,7 +454,7 @@ impl Journal {
         let is_over = |at: usize| {
             // The log's order is that of the changes: in front of an answer there is nothing more to come.
             last_answered.is_some_and(|last| at <= last)
-                || self.questions.is_late(at, &steps, is_resting, now)
+                || self.questions.is_late(at, &steps, is_resting, ended)
                 || (is_off && self.questions.is_unstored(at))
         };
         let count = (0..answers.len()).take_while(|at| is_over(*at)).count();

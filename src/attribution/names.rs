@@ -29,6 +29,8 @@ pub(super) struct Names {
     reading: Reading,
     /// What was read of the log up to here may be older than the last reading; `None` while everything may.
     after: Option<u64>,
+    /// A log that begins anew can hide entries from before any reading, up to here.
+    hidden: u64,
     /// Numbers that were asked for in vain.
     asked_users: BTreeSet<AuthId>,
     asked_codes: BTreeSet<CodeId>,
@@ -55,6 +57,7 @@ impl Names {
             shown: None,
             reading: Reading::Outdated,
             after: None,
+            hidden: 0,
             asked_users: BTreeSet::new(),
             asked_codes: BTreeSet::new(),
         }
@@ -69,7 +72,7 @@ impl Names {
         let is_after_log = self.after.is_some_and(|after| serial > after);
         match self.reading {
             Reading::Outdated => Order::Outdated,
-            _ if self.is_ahead(entry) => Order::Outdated,
+            _ if self.is_ahead(entry) || serial <= self.hidden => Order::Outdated,
             Reading::Confirmed if self.is_of_this_count(entry) => Order::After,
             _ if is_after_log => Order::After,
             _ => Order::Either,
@@ -114,6 +117,13 @@ impl Names {
     /// The log was read to its end, up to the `serial`-th entry, and nothing that began before the last reading can be missing in it.
     pub(super) fn log_ended(&mut self, serial: u64) {
         self.after.get_or_insert(serial);
+        self.hidden = self.hidden.min(serial);
+    }
+
+    /// The log began anew: its ends so far proved nothing.
+    pub(super) fn log_reset(&mut self) {
+        self.after = None;
+        self.hidden = u64::MAX;
     }
 
     /// Everything that was read is stored.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::draft::{Observation, Pending};
 use super::event::StateChange;
 use super::explain::{Sight, is_after};
-use super::step::{Step, is_leaving, seconds};
+use super::step::{Step, seconds};
 use crate::protocol::LockState;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
@@ -16,12 +16,18 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// The lock writes an entry so long before or after the state it led to, at most.
 pub(super) const SETTLED: Duration = Duration::from_millis(750);
 /// A state on the way of an action lasts no longer.
-const ON_THE_WAY: Duration = Duration::from_secs(3);
+pub(super) const ON_THE_WAY: Duration = Duration::from_secs(3);
 /// So many unanswered changes are remembered.
 const MAX_OPEN: usize = 64;
 
-/// A lock 'n' go locks after 5 seconds at the earliest.
-const SHORTEST_LOCK_N_GO: i64 = 5;
+/// A motor that was seen running.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    /// What was certainly written before it was last seen running.
+    pub(super) behind: u64,
+    /// The lock's clock when it was seen first, in seconds.
+    pub(super) since: Option<i64>,
+}
 
 /// A state change whose cause is not known yet.
 #[derive(Debug)]
@@ -32,8 +38,8 @@ pub(super) struct Question {
     pub(super) asked: Option<Duration>,
     /// The lock's clock when the state was last seen unchanged.
     still: Option<DeviceTime>,
-    /// What was written before the motor was last seen running.
-    behind: u64,
+    /// The motor that led here, if it was seen running.
+    ran: Option<Run>,
     /// The motor went on at once.
     goes_on: bool,
     /// What is known does not suffice to tell entries before it from entries after it.
@@ -54,13 +60,13 @@ pub(super) struct Unstored {
 }
 
 impl Question {
-    pub(super) fn new(change: StateChange, now: Duration, behind: u64, unstored: Unstored) -> Self {
+    pub(super) fn new(change: StateChange, now: Duration, ran: Option<Run>, unstored: Unstored) -> Self {
         Self {
             change,
             states: Some(unstored.observation.states),
             asked: Some(now),
             still: None,
-            behind,
+            ran,
             goes_on: false,
             doubtful: false,
             unstored: Some(unstored),
@@ -74,7 +80,7 @@ impl Question {
             states: pending.states,
             asked: None,
             still: None,
-            behind: 0,
+            ran: None,
             goes_on: false,
             doubtful: pending.states.and_then(|states| states.current_time).is_none(),
             unstored: None,
@@ -91,7 +97,8 @@ impl Question {
         let state = self.change.after;
         let change = self.states.as_ref().filter(|_| !self.doubtful);
         let time = seconds(change.and_then(|states| states.current_time));
-        let seen = Sight { state, time, change, behind: self.behind, goes_on: self.goes_on };
+        let behind = self.ran.map_or(0, |run| run.behind);
+        let seen = Sight { state, time, change, behind, goes_on: self.goes_on };
         let still =
             self.still.map(|time| Sight { state, time: seconds(Some(time)), change: None, behind: 0, goes_on: false });
         [Some(seen), still].into_iter().flatten()
@@ -111,27 +118,20 @@ impl Question {
     ///
     /// Somebody may have acted unseen just before whoever was seen, and be in
     /// the log already; an entry of this very second leaves no room for that.
-    fn is_settled(&self, cause: Option<&Step>, is_running: bool, owes: bool, ended: Duration) -> bool {
+    fn is_settled(&self, cause: Option<&Step>, is_running: bool, ended: Duration) -> bool {
         let logged = cause.and_then(|step| step.time);
         let seen = seconds(self.states.and_then(|states| states.current_time));
         let is_fresh = logged.zip(seen).is_some_and(|(logged, seen)| !is_after(seen, logged));
         // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
         let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
+        let since = self.ran.and_then(|run| run.since);
+        let is_of_this_run = logged.zip(since).is_some_and(|(logged, since)| logged > since);
         // Where a motor came to rest that did not get there, its entry does not say; another one may be on its way through here.
         let has_failed = cause.and_then(|step| step.act).is_some_and(|act| !act.succeeded);
         let can_go_on = has_failed && self.goes_on && is_running;
         let wait = if has_failed { ON_THE_WAY } else { SETTLED };
         let had_time = self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= wait);
-        // What passes through "unlocked" may as well have been unlocked by somebody whose entry is on its way.
-        let passes = self.goes_on && cause.and_then(|step| step.act).is_some_and(|act| is_leaving(act.action));
-        (is_fresh && !passes && !(can_be_logged_later && owes)) || (!can_be_logged_later && !can_go_on && had_time)
-    }
-
-    /// Whether nobody looked long enough before it for a whole lock 'n' go: its entry can have come in this very second.
-    fn hides_lock_n_go(&self, before: Option<DeviceTime>) -> bool {
-        let seen = self.states.and_then(|states| states.current_time);
-        let gap = seconds(seen).zip(seconds(before)).map(|(seen, before)| seen - before);
-        gap.is_none_or(|gap| gap >= SHORTEST_LOCK_N_GO)
+        (is_fresh && (is_of_this_run || !can_be_logged_later)) || (!can_be_logged_later && !can_go_on && had_time)
     }
 
     /// Whether an answer that is not in the log yet will not come any more.
@@ -234,33 +234,19 @@ impl Questions {
         self.open.iter().map(Question::sight_count)
     }
 
-    pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, now: Duration) -> bool {
+    /// `ended`: when the log was read to its end.
+    pub(super) fn is_late(&self, at: usize, steps: &[Step], is_resting: bool, ended: Duration) -> bool {
         let newest = self.open.back().and_then(|question| question.asked);
-        let had_time = newest.is_none_or(|asked| now.saturating_sub(asked) >= GRACE);
+        let had_time = newest.is_none_or(|asked| ended.saturating_sub(asked) >= GRACE);
         let question = self.open.get(at).filter(|question| question.unstored.is_none());
         question.is_some_and(|question| question.is_late(steps, is_resting, had_time))
     }
 
-    /// `owes`: a lock 'n' go ran at the start whose entry was not read, so it may have come when that ended.
-    /// `start`: the lock's clock when the bolt was last seen where everything began.
-    pub(super) fn is_settled(
-        &self,
-        at: usize,
-        cause: Option<&Step>,
-        owes: bool,
-        start: Option<DeviceTime>,
-        ended: Duration,
-    ) -> bool {
+    pub(super) fn is_settled(&self, at: usize, cause: Option<&Step>, ended: Duration) -> bool {
         // Until what came after it is settled too.
         let newest = self.open.back().and_then(|question| question.asked);
         let is_running = newest.is_some_and(|asked| ended.saturating_sub(asked) < SETTLED) || self.open.len() == at + 1;
-        let left = |question: &Question| question.change.after == LockState::UnlockedLockNGo;
-        let before = at.checked_sub(1).and_then(|before| self.open.get(before)).map_or(start, Question::last_seen);
-        let owes = owes || self.open.iter().take(at).any(left);
-        self.open.get(at).is_some_and(|question| {
-            let owes = owes || question.hides_lock_n_go(before);
-            question.is_settled(cause, is_running, owes, ended)
-        })
+        self.open.get(at).is_some_and(|question| question.is_settled(cause, is_running, ended))
     }
 
     pub(super) fn is_unstored(&self, at: usize) -> bool {

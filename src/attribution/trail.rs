@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::event::Event;
 use super::explain::is_after;
 use super::question::SETTLED;
-use super::step::Step;
+use super::step::{Step, seconds};
 use crate::protocol::log::{LogEntry, LogIndex};
 
 /// So many steps are kept for changes that are not explained.
@@ -127,6 +127,16 @@ impl Trail {
         self.held.pop_front()
     }
 
+    /// The next entry to store, if it is older than a state that was seen by the lock's clock, or too many wait.
+    pub(super) fn next_past(&mut self, seen: Option<i64>) -> Option<Held> {
+        let is_crowded = self.held.len() > MAX_STEPS;
+        let is_past = |held: &Held| match (seconds(held.entry.timestamp), seen) {
+            (Some(logged), Some(seen)) => is_after(seen, logged),
+            _ => true,
+        };
+        self.held.pop_front_if(|held| is_crowded || is_past(held))
+    }
+
     /// The next entry to store, if it stands before a step.
     pub(super) fn next_before(&mut self, step: usize) -> Option<Held> {
         let end = self.passed.get(step)?.step.serial;
@@ -157,8 +167,11 @@ impl Trail {
         }
     }
 
-    /// The first steps explain nothing any more.
+    /// The first steps explain nothing any more; but where entries are missing, there can be more than explained this.
     pub(super) fn forget(&mut self, steps: usize) {
+        let last = steps.checked_sub(1).and_then(|last| self.passed.get(last));
+        let ends_in_hole = last.is_some_and(|passed| passed.step.act.is_none());
+        let steps = steps - usize::from(ends_in_hole);
         self.passed.drain(..steps.min(self.passed.len()));
     }
 

@@ -4,6 +4,7 @@ use super::super::draft::{Draft, LogBlocked, Observation, Output, Telling};
 use super::super::event::{Attribution, Event, EventKind, Method, UnknownReason};
 use super::super::explain::Cause;
 use super::super::question::{Question, Unstored};
+use super::super::step::seconds;
 use super::super::trail::{Held, Known};
 use super::{Base, Journal};
 use crate::protocol::state::KeyturnerStates;
@@ -72,6 +73,15 @@ impl Journal {
     /// Stores every entry that is held, as it is.
     pub(super) fn store_held(&mut self, draft: &mut Draft) {
         while let Some(held) = self.trail.next_held() {
+            self.store(held, draft);
+        }
+    }
+
+    /// Stores every entry whose state was seen long ago. What a newer one led to may still be to come, and after a restart
+    /// nobody would know the entry for its cause any more.
+    pub(super) fn store_past(&mut self, draft: &mut Draft) {
+        let seen = seconds(self.config.states.and_then(|states| states.current_time));
+        while let Some(held) = self.trail.next_past(seen) {
             self.store(held, draft);
         }
     }

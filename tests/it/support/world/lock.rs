@@ -88,6 +88,8 @@ impl World {
             self.later(shown.max(logged) + timer, Todo::Relock(by.clone(), self.relock));
         }
         if is_leaving && self.firmware.lock_n_go == LockNGoLog::AtEnd {
+            // Seen again in the same state, one that runs now cannot be told from the one before until it ends.
+            self.tally.moot += 2 * u64::from(!self.is_up);
             self.unlogged_leave = Some(by);
         } else {
             self.later(logged, Todo::Entry(by, action, status));

@@ -276,7 +276,7 @@ impl World {
                 self.pass(20_000)?;
                 self.loses = true;
                 self.act(who, action, false)?;
-                self.pass(20_000)?;
+                self.pass(45_000)?;
                 self.loses = false;
             }
             Op::Gone(who, action) => {

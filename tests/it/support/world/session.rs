@@ -35,6 +35,8 @@ impl World {
         // Whose lock 'n' go runs is not stored, nor where the bolt was before its motor ran.
         let is_moving = self.states.is_some_and(|states| states.lock_state.is_transitional());
         self.tally.moot += u64::from(self.has_left) + u64::from(is_moving);
+        // Nor that the log has nothing older, while nothing of it is stored.
+        self.tally.moot += 2 * u64::from(self.cursor == 0 && self.states.is_some());
         let was_up = self.is_up || self.due.values().any(|due| matches!(due, Due::Up));
         self.down();
         self.start();
@@ -136,7 +138,10 @@ impl World {
             None => {
                 // Whose lock 'n' go runs when we come for the first time, the log's first entries do not prove.
                 let first = seen(false, false);
-                self.tally.moot += u64::from(states.lock_state == LockState::UnlockedLockNGo || self.relock > 0);
+                // Nor from where a motor came that runs already.
+                let is_moving = states.lock_state.is_transitional();
+                self.tally.moot += u64::from(is_moving)
+                    + u64::from(states.lock_state == LockState::UnlockedLockNGo || self.relock > 0);
                 self.expected.push_back(first);
             }
             Some(fed) if fed.lock_state != states.lock_state => {
