@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use super::question::Run;
 use super::step::{Act, Step, is_leaving};
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{LockAction, LockState, Trigger};
@@ -36,12 +37,27 @@ pub(super) struct Sight<'a> {
     pub(super) state: LockState,
     /// The lock's clock then, in seconds.
     pub(super) time: Option<i64>,
-    /// All the lock said, if a change was seen that needs a cause.
-    pub(super) change: Option<&'a KeyturnerStates>,
-    /// What was read up to here was written before the motor that led here had ended, and an entry says how it ended.
-    pub(super) behind: u64,
+    /// All the lock said, if that is known and can be compared.
+    pub(super) states: Option<&'a KeyturnerStates>,
+    /// A change was seen that needs a cause.
+    pub(super) is_change: bool,
+    /// The motor that led here, if it was seen running: an entry says how that ended.
+    pub(super) ran: Option<Run>,
     /// The motor went on at once, so the action's entry is still to come.
     pub(super) goes_on: bool,
+}
+
+impl<'a> Sight<'a> {
+    /// The bolt where it was, without a change.
+    pub(super) const fn still(state: LockState, time: Option<i64>, states: Option<&'a KeyturnerStates>) -> Self {
+        Self { state, time, states, is_change: false, ran: None, goes_on: false }
+    }
+
+    /// Whether the step was written when the motor that led here had ended.
+    fn is_ended_by(&self, step: &Step) -> bool {
+        let Some(run) = self.ran else { return true };
+        step.serial > run.behind && !step.time.zip(run.until).is_some_and(|(logged, ran)| is_after(ran, logged))
+    }
 }
 
 /// What made a change.
@@ -170,10 +186,9 @@ impl Replay<'_> {
         Some(ways)
     }
 
-    /// Without a way that fits: everything lies behind, nothing is known.
+    /// Without a way that fits nothing is known.
     fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
-        let cut = self.steps.len();
-        let mark = Mark { cut, least: cut, cause: Cause::Lost, leaving: None };
+        let mark = Mark { cut: self.steps.len(), least: 0, cause: Cause::Lost, leaving: None };
         Reading { marks: vec![mark; sights.len()], ends: ANYWHERE.map(|state| (state, None)).into() }
     }
 
@@ -250,9 +265,12 @@ impl Replay<'_> {
         }
         // ... and may as well be on the way to lock behind a lock 'n' go.
         let state = if sight.state.is_transitional() { way.state } else { sight.state };
-        let Some(states) = sight.change else { return Some(way.at(cut, state, Cause::Nothing)) };
         let act = self.act(way.cause);
         let last_act = self.last_act(cut);
+        let agrees = |states| last_act.is_none_or(|act| act.action_agrees(states));
+        let Some(states) = sight.states.filter(|_| sight.is_change) else {
+            return sight.states.is_none_or(agrees).then(|| way.at(cut, state, Cause::Nothing));
+        };
         // A lock that says "locked" as its last action did not lock by itself: its entry is missing.
         let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
             || states.last_action.map_or(act.is_none(), |last| is_leaving(last.action));
@@ -260,13 +278,13 @@ impl Replay<'_> {
             && (way.by_itself || self.is_behind(way.cause, sight))
             && (!way.by_itself || has_locked_itself)
             && act.is_none_or(|act| act.trigger_agrees(states))
-            && (act.is_none() || last_act.is_none_or(|act| act.action_agrees(states)));
+            && (act.is_none() || agrees(states));
         is_possible.then(|| way.at(cut, way.state, way.cause))
     }
 
     /// The state is one that the next act shows before it ends and is logged.
     fn meets_on_the_way(&self, way: &Way, cut: usize, sight: &Sight<'_>) -> Option<Way> {
-        let states = sight.change?;
+        let states = sight.states.filter(|_| sight.is_change)?;
         let step = self.steps.get(cut)?;
         let act = step.act?;
         let is_near =
@@ -281,7 +299,7 @@ impl Replay<'_> {
         };
         let is_it = shows
             && is_near
-            && step.serial > sight.behind
+            && sight.is_ended_by(step)
             && act.succeeded
             && way.state != sight.state
             && act.trigger_agrees(states);
@@ -290,7 +308,7 @@ impl Replay<'_> {
 
     fn is_behind(&self, cause: Cause, sight: &Sight<'_>) -> bool {
         let Cause::Step(at) = cause else { return true };
-        self.steps.get(at).is_some_and(|step| step.serial > sight.behind)
+        self.steps.get(at).is_some_and(|step| sight.is_ended_by(step))
     }
 
     fn act(&self, cause: Cause) -> Option<Act> {

@@ -69,6 +69,8 @@ pub struct Journal {
     names_until: Option<Duration>,
     /// Since when entries wait for the state that they led to.
     state_owed: Option<Duration>,
+    /// The newest change waits to be seen once more, because the log goes on behind it.
+    rest_owed: bool,
     /// When to look once more for an entry that is late.
     look_again: Option<Duration>,
     log_blocked: LogBlocked,
@@ -98,7 +100,8 @@ impl Journal {
             questions: Questions::new(&config.pending, clock),
             base: Base {
                 state: oldest.unwrap_or(last),
-                time: clock.filter(|_| oldest.is_none()),
+                // How long ago a motor ran, a clock that was set since does not say.
+                time: clock.filter(|_| oldest.is_none() && !last.is_some_and(LockState::is_transitional)),
                 leaving: None,
                 under_way: false,
                 in_step: config.cursor != 0 && !oldest.unwrap_or(last).is_some_and(LockState::is_transitional),
@@ -114,6 +117,7 @@ impl Journal {
             busy_until: None,
             names_until: None,
             state_owed: None,
+            rest_owed: false,
             look_again: None,
             log_blocked: None,
             arrival: None,
@@ -161,7 +165,7 @@ impl Journal {
             self.base.time = None;
         }
         self.trail.clock_shows(seconds(states.current_time));
-        if self.names.shown(states.config_update_count, states.current_time) {
+        if self.names.shown(states.config_update_count, states.current_time, self.is_resting()) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
                 self.names_until.get_or_insert(now.saturating_add(self.config.patience));
@@ -195,13 +199,14 @@ impl Journal {
             if is_rest {
                 self.rest = Some(states.lock_state);
                 self.moving = None;
-                self.seen_again(states.current_time, now);
+                self.seen_again(states, now);
             } else {
                 // What is read before a motor is seen running is of something else; afterwards its entry can be there before its state.
                 let settled = self.trail.settled_serial(now);
                 let known = self.moving.filter(|_| !bolt_moved);
-                let begins = Run { behind: self.trail.serial(), since: seconds(states.current_time) };
-                self.moving = Some(known.map_or(begins, |run| Run { behind: run.behind.max(settled), ..run }));
+                let until = seconds(states.current_time);
+                let begins = Run { behind: self.trail.serial(), since: until, until };
+                self.moving = Some(known.map_or(begins, |run| Run { behind: run.behind.max(settled), until, ..run }));
                 self.questions.motor_runs(states.lock_state, now);
             }
         }
@@ -224,6 +229,7 @@ impl Journal {
         self.questions.push(Question::new(change, now, self.moving.take(), unstored));
         self.ended = None;
         self.state_owed = None;
+        self.rest_owed = false;
     }
 
     /// Something else changed: it is told behind what waits.
@@ -237,11 +243,11 @@ impl Journal {
     }
 
     /// The bolt is where it was.
-    fn seen_again(&mut self, time: Option<DeviceTime>, now: Duration) {
-        if self.questions.still(time) {
+    fn seen_again(&mut self, states: KeyturnerStates, now: Duration) {
+        if self.questions.still(states) {
             return;
         }
-        self.base.time = time;
+        self.base.time = states.current_time;
         if self.state_owed.is_some_and(|since| now.saturating_sub(since) < SETTLED) {
             // The entry can be there a moment before the state.
             self.outputs.push_back(Output::ReadState);
@@ -424,7 +430,7 @@ impl Journal {
         let leaving = self.base.leaving.as_ref().and_then(|known| Step::of(&known.entry, 0)).and_then(|step| step.act);
         let leaving = leaving.filter(|act| is_leaving(act.action));
         let start = Start { state: self.base.in_step.then_some(state), leaving, under_way: self.base.under_way };
-        let base = Sight { state, time: seconds(self.base.time), change: None, behind: 0, goes_on: false };
+        let base = Sight::still(state, seconds(self.base.time), None);
         let sights: Vec<Sight<'_>> = core::iter::once(base).chain(self.questions.sights()).collect();
         replay(start, steps, &sights)
     }
@@ -443,8 +449,14 @@ impl Journal {
                 pair.map(|(answer, last)| (*answer, *last))
             })
             .collect();
+        // What comes behind all that was seen has to show in the state.
+        let is_owed = answers.last().is_some_and(|(_, last)| last.cut < steps.len()) && self.is_resting();
+        if is_owed && !core::mem::replace(&mut self.rest_owed, true) {
+            self.outputs.push_back(Output::ReadState);
+        }
         let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
             Cause::Nothing | Cause::Lost => false,
+            _ if is_owed && at + 1 == answers.len() => false,
             Cause::Start => self.questions.is_settled(at, None, ended),
             Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
         };

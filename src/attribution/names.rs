@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::directory::Directory;
 use super::entry::event_of;
 use super::event::Event;
+use super::explain::is_after;
 use super::step::seconds;
 use super::tenure::Order;
 use crate::protocol::datetime::DeviceTime;
@@ -24,8 +25,7 @@ pub(super) struct Names {
     own_auth_id: AuthId,
     /// The count that the lock shows.
     count: Option<u8>,
-    /// The lock's clock when it showed that count first, and when last.
-    shown: Option<(i64, i64)>,
+    shown: Option<Shown>,
     reading: Reading,
     /// What was read of the log up to here may be older than the last reading; `None` while everything may.
     after: Option<u64>,
@@ -34,6 +34,14 @@ pub(super) struct Names {
     /// Numbers that were asked for in vain.
     asked_users: BTreeSet<AuthId>,
     asked_codes: BTreeSet<CodeId>,
+}
+
+/// When the lock showed its count, by its own clock in seconds.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    /// First with the bolt at rest: whatever ran before was begun by whoever was known then.
+    at_rest: Option<i64>,
+    last: i64,
 }
 
 /// How the last reading stands to the count that is shown.
@@ -82,25 +90,27 @@ impl Names {
     /// Whether an entry was written while the lock had the count that it shows now.
     fn is_of_this_count(&self, entry: &LogEntry) -> bool {
         let time = seconds(entry.timestamp);
-        time.zip(self.shown).is_some_and(|(time, (first, last))| first < time && time <= last + AHEAD)
+        let shown = self.shown.and_then(|shown| Some((shown.at_rest?, shown.last)));
+        time.zip(shown).is_some_and(|(time, (first, last))| is_after(time, first) && time <= last + AHEAD)
     }
 
     /// Whether an entry is newer than what was seen of the count.
     fn is_ahead(&self, entry: &LogEntry) -> bool {
         let time = seconds(entry.timestamp);
-        time.zip(self.shown).is_some_and(|(time, (_, last))| time > last + AHEAD)
+        time.zip(self.shown).is_some_and(|(time, shown)| time > shown.last + AHEAD)
     }
 
     /// The lock shows this count; `true` if people and codes must be read because of it.
-    pub(super) fn shown(&mut self, count: u8, clock: Option<DeviceTime>) -> bool {
+    pub(super) fn shown(&mut self, count: u8, clock: Option<DeviceTime>, is_resting: bool) -> bool {
         let clock = seconds(clock);
+        let begins = clock.map(|clock| Shown { at_rest: is_resting.then_some(clock), last: clock });
         if self.count.replace(count) != Some(count) {
-            self.shown = clock.map(|clock| (clock, clock));
+            self.shown = begins;
             return core::mem::replace(&mut self.reading, Reading::Outdated) != Reading::Outdated;
         }
         // A clock that was set back compares nothing any more.
-        self.shown =
-            self.shown.zip(clock).filter(|((_, last), clock)| clock >= last).map(|((first, _), clock)| (first, clock));
+        let goes_on = self.shown.zip(clock).filter(|(shown, clock)| *clock >= shown.last);
+        self.shown = goes_on.map(|(shown, last)| Shown { at_rest: shown.at_rest.or(is_resting.then_some(last)), last });
         if self.reading == Reading::Fresh {
             self.reading = Reading::Confirmed;
         }

@@ -7,9 +7,9 @@ use super::draft::{Observation, Pending};
 use super::event::StateChange;
 use super::explain::{Sight, is_after};
 use super::step::{Step, seconds};
-use crate::protocol::LockState;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{LockAction, LockState};
 
 /// An entry can follow its state by so much, over all a lock has to do.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) behind: u64,
     /// The lock's clock when it was seen first, in seconds.
     pub(super) since: Option<i64>,
+    /// The lock's clock when it was seen last, in seconds.
+    pub(super) until: Option<i64>,
 }
 
 /// A state change whose cause is not known yet.
@@ -36,8 +38,8 @@ pub(super) struct Question {
     pub(super) states: Option<KeyturnerStates>,
     /// When; `None` if that was before a restart.
     pub(super) asked: Option<Duration>,
-    /// The lock's clock when the state was last seen unchanged.
-    still: Option<DeviceTime>,
+    /// The state when it was last seen unchanged.
+    still: Option<KeyturnerStates>,
     /// The motor that led here, if it was seen running.
     ran: Option<Run>,
     /// The motor went on at once.
@@ -90,17 +92,17 @@ impl Question {
     /// The lock's clock when the state was seen last.
     pub(super) fn last_seen(&self) -> Option<DeviceTime> {
         let first = self.states.and_then(|states| states.current_time);
-        self.still.or(first).filter(|_| !self.doubtful)
+        self.still.map_or(first, |still| still.current_time).filter(|_| !self.doubtful)
     }
 
     fn sights(&self) -> impl Iterator<Item = Sight<'_>> {
         let state = self.change.after;
-        let change = self.states.as_ref().filter(|_| !self.doubtful);
-        let time = seconds(change.and_then(|states| states.current_time));
-        let behind = self.ran.map_or(0, |run| run.behind);
-        let seen = Sight { state, time, change, behind, goes_on: self.goes_on };
-        let still =
-            self.still.map(|time| Sight { state, time: seconds(Some(time)), change: None, behind: 0, goes_on: false });
+        let states = self.states.as_ref().filter(|_| !self.doubtful);
+        let time = |states: Option<&KeyturnerStates>| seconds(states.and_then(|states| states.current_time));
+        let is_change = states.is_some();
+        let seen =
+            Sight { is_change, ran: self.ran, goes_on: self.goes_on, ..Sight::still(state, time(states), states) };
+        let still = self.still.as_ref().map(|still| Sight::still(state, time(Some(still)), Some(still)));
         [Some(seen), still].into_iter().flatten()
     }
 
@@ -117,21 +119,27 @@ impl Question {
     /// Whether the log that was read at `ended` had time to tell of this change.
     ///
     /// Somebody may have acted unseen just before whoever was seen, and be in
-    /// the log already; an entry of this very second leaves no room for that.
+    /// the log already. An entry of this very second leaves no room for that,
+    /// if it was written behind the motor's beginning or says which way it went.
     fn is_settled(&self, cause: Option<&Step>, is_running: bool, ended: Duration) -> bool {
+        let act = cause.and_then(|step| step.act);
         let logged = cause.and_then(|step| step.time);
         let seen = seconds(self.states.and_then(|states| states.current_time));
         let is_fresh = logged.zip(seen).is_some_and(|(logged, seen)| !is_after(seen, logged));
         // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
         let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
         let since = self.ran.and_then(|run| run.since);
-        let is_of_this_run = logged.zip(since).is_some_and(|(logged, since)| logged > since);
+        let is_of_this_run = logged.zip(since).is_some_and(|(logged, since)| is_after(logged, since));
+        // Nobody can have moved it the same way just before; what ends where something else can have ended too says less.
+        let is_plain =
+            act.is_some_and(|act| act.succeeded && matches!(act.action, LockAction::Lock | LockAction::Unlock));
         // Where a motor came to rest that did not get there, its entry does not say; another one may be on its way through here.
-        let has_failed = cause.and_then(|step| step.act).is_some_and(|act| !act.succeeded);
-        let can_go_on = has_failed && self.goes_on && is_running;
+        let has_failed = act.is_some_and(|act| !act.succeeded);
+        // Before a restart nobody looked whether it did.
+        let can_go_on = has_failed && (self.goes_on || self.asked.is_none()) && is_running;
         let wait = if has_failed { ON_THE_WAY } else { SETTLED };
         let had_time = self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= wait);
-        (is_fresh && (is_of_this_run || !can_be_logged_later)) || (!can_be_logged_later && !can_go_on && had_time)
+        is_fresh && (is_of_this_run || is_plain) || (!can_be_logged_later && !can_go_on && had_time)
     }
 
     /// Whether an answer that is not in the log yet will not come any more.
@@ -210,9 +218,9 @@ impl Questions {
     }
 
     /// The state was seen again, unchanged since the newest question; `false` if there is none.
-    pub(super) fn still(&mut self, time: Option<DeviceTime>) -> bool {
+    pub(super) fn still(&mut self, states: KeyturnerStates) -> bool {
         let newest = self.open.back_mut();
-        newest.map(|question| question.still = time).is_some()
+        newest.map(|question| question.still = Some(states)).is_some()
     }
 
     /// The motor runs again.
