@@ -43,7 +43,7 @@ pub(super) struct Sight<'a> {
     pub(super) is_change: bool,
     /// The motor that led here, if it was seen running: an entry says how that ended.
     pub(super) ran: Option<Run>,
-    /// The motor went on at once, so the action's entry is still to come.
+    /// The motor went on at once, or may have, so the action's entry can be still to come.
     pub(super) goes_on: bool,
 }
 
@@ -122,6 +122,8 @@ struct Way {
     /// The next step's act has begun.
     under_way: bool,
     lost: usize,
+    /// Something that is not in the log came behind so many steps.
+    lost_at: Option<usize>,
     marks: Vec<Mark>,
 }
 
@@ -172,6 +174,7 @@ impl Replay<'_> {
             owes_entry: false,
             under_way: self.start.under_way,
             lost: 0,
+            lost_at: None,
             marks: Vec::new(),
         };
         let mut ways: BTreeSet<Way> = states.into_iter().map(at).collect();
@@ -242,6 +245,7 @@ impl Replay<'_> {
                     leaving: None,
                     under_way: false,
                     lost: way.lost + 1,
+                    lost_at: Some(cut),
                     ..way.at(cut, sight.state, Cause::Lost)
                 }));
             }
@@ -266,7 +270,7 @@ impl Replay<'_> {
         // ... and may as well be on the way to lock behind a lock 'n' go.
         let state = if sight.state.is_transitional() { way.state } else { sight.state };
         let act = self.act(way.cause);
-        let last_act = self.last_act(cut);
+        let last_act = self.last_act(way, cut);
         let agrees = |states| last_act.is_none_or(|act| act.action_agrees(states));
         let Some(states) = sight.states.filter(|_| sight.is_change) else {
             return sight.states.is_none_or(agrees).then(|| way.at(cut, state, Cause::Nothing));
@@ -319,8 +323,13 @@ impl Replay<'_> {
         }
     }
 
-    fn last_act(&self, cut: usize) -> Option<Act> {
-        self.steps.iter().take(cut).rev().find_map(|step| step.act).or(self.start.leaving)
+    /// What the lock did last, if that is in the log.
+    fn last_act(&self, way: &Way, cut: usize) -> Option<Act> {
+        match cut.checked_sub(1) {
+            _ if way.lost_at == Some(cut) || way.under_way => None,
+            Some(last) => self.steps.get(last).and_then(|step| step.act),
+            None => self.start.leaving,
+        }
     }
 
     /// Two causes that name the same person or thing are one answer.
@@ -378,7 +387,7 @@ impl Way {
     }
 
     fn without_past(&self) -> Self {
-        Self { marks: Vec::new(), lost: 0, ..*self }
+        Self { marks: Vec::new(), lost: 0, lost_at: None, ..*self }
     }
 
     /// Lock 'n' go locks; some locks log that, some do not.

@@ -42,7 +42,7 @@ pub(super) struct Question {
     still: Option<KeyturnerStates>,
     /// The motor that led here, if it was seen running.
     ran: Option<Run>,
-    /// The motor went on at once.
+    /// The motor went on at once, or may have.
     goes_on: bool,
     /// What is known does not suffice to tell entries before it from entries after it.
     doubtful: bool,
@@ -83,7 +83,8 @@ impl Question {
             asked: None,
             still: None,
             ran: None,
-            goes_on: false,
+            // Nobody looked whether it did.
+            goes_on: true,
             doubtful: pending.states.and_then(|states| states.current_time).is_none(),
             unstored: None,
         }
@@ -135,8 +136,7 @@ impl Question {
             act.is_some_and(|act| act.succeeded && matches!(act.action, LockAction::Lock | LockAction::Unlock));
         // Where a motor came to rest that did not get there, its entry does not say; another one may be on its way through here.
         let has_failed = act.is_some_and(|act| !act.succeeded);
-        // Before a restart nobody looked whether it did.
-        let can_go_on = has_failed && (self.goes_on || self.asked.is_none()) && is_running;
+        let can_go_on = has_failed && self.goes_on && is_running;
         let wait = if has_failed { ON_THE_WAY } else { SETTLED };
         let had_time = self.asked.is_none_or(|asked| ended.saturating_sub(asked) >= wait);
         is_fresh && (is_of_this_run || is_plain) || (!can_be_logged_later && !can_go_on && had_time)

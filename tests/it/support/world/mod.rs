@@ -280,8 +280,10 @@ impl World {
                 self.loses = false;
             }
             Op::Gone(who, action) => {
-                // In front of the first entry that is ever read nobody can miss one.
-                self.drops = self.cursor != 0;
+                // In front of the first entry that is ever read nobody can miss one, and what neither log nor state show
+                // leaves no trace.
+                let leaves_trace = self.firmware.has_last_action || action != LockAction::Unlatch;
+                self.drops = self.cursor != 0 && leaves_trace;
                 self.act(who, action, false)?;
             }
             Op::Key(who, change) => {
