@@ -2,7 +2,7 @@
 
 use keyturner::protocol::{CompletionStatus, LockAction};
 
-use crate::support::world::{Firmware, LockNGoLog, Op, Script, Who};
+use crate::support::world::{Change, Firmware, LockNGoLog, Op, Script, Who};
 
 const SMART_LOCK: Firmware = Firmware {
     lock_n_go: LockNGoLog::Twice,
@@ -15,9 +15,19 @@ const SMART_LOCK: Firmware = Firmware {
     page: 4,
 };
 
+/// Nobody is named wrongly, and everybody is named.
 fn plays(seed: u64, firmware: Firmware, ops: &[Op]) {
+    plays_somehow(seed, firmware, ops, true);
+}
+
+/// Nobody is named wrongly, in a history that hides somebody.
+fn names_nobody_else(seed: u64, firmware: Firmware, ops: &[Op]) {
+    plays_somehow(seed, firmware, ops, false);
+}
+
+fn plays_somehow(seed: u64, firmware: Firmware, ops: &[Op], must_be_known: bool) {
     let script = Script { seed, firmware, ops: ops.to_vec() };
-    let (result, trace) = script.play(true, true);
+    let (result, trace) = script.play(must_be_known, true);
     assert!(result.is_ok(), "{}\n{}", trace.join("\n"), result.err().unwrap_or_default());
 }
 
@@ -167,4 +177,116 @@ fn a_state_on_the_way_that_is_seen_twice_still_belongs_to_the_unlatching() {
         Op::Link(true),
     ];
     plays(2_205, Firmware { unlatches_over_unlocked: true, motor: 1_080, page: 1, ..SMART_LOCK }, &ops);
+}
+
+#[test]
+fn whoever_came_just_before_in_the_same_second_is_not_taken_for_whoever_is_late_in_the_log() {
+    let ops = [
+        Op::Blocked(Who::ArrowKey, LockAction::Lock),
+        Op::Link(false),
+        Op::Wait(1_378),
+        Op::Blocked(Who::Code, LockAction::Unlock),
+        Op::Link(true),
+    ];
+    plays(63_938, Firmware { has_last_action: false, lag: 700, motor: 300, page: 3, ..SMART_LOCK }, &ops);
+}
+
+#[test]
+fn a_number_given_to_somebody_else_while_the_motor_runs_names_nobody_wrongly() {
+    let ops = [
+        Op::Act(Who::OtherCode, LockAction::Unlatch),
+        Op::Key(Who::OtherCode, Change::Reuse),
+        Op::Clock(3_600),
+        Op::Link(true),
+    ];
+    let firmware = Firmware { entry_first: true, lag: 0, motor: 2_999, hand_is_action: true, page: 2, ..SMART_LOCK };
+    plays(84_864, firmware, &ops);
+}
+
+#[test]
+fn behind_a_restart_a_stuck_motor_does_not_stand_for_the_unlatching_that_runs() {
+    let ops = [
+        Op::Link(false),
+        Op::Blocked(Who::Phone, LockAction::Lock),
+        Op::Act(Who::Phone, LockAction::Lock),
+        Op::Wait(716),
+        Op::Wait(342),
+        Op::Link(true),
+        Op::Act(Who::Finger, LockAction::Unlatch),
+        Op::Wait(375),
+        Op::Wait(1_251),
+        Op::Kill,
+        Op::Link(true),
+    ];
+    let firmware = Firmware {
+        lock_n_go: LockNGoLog::AtEnd,
+        unlatches_over_unlocked: true,
+        lag: 700,
+        motor: 300,
+        hand_is_action: true,
+        page: 5,
+        ..SMART_LOCK
+    };
+    plays(102_741, firmware, &ops);
+}
+
+#[test]
+fn a_lock_n_go_whose_entry_was_read_at_once_is_known_when_it_locks() {
+    let ops = [
+        Op::Wait(239),
+        Op::Act(Who::TimeControl, LockAction::LockNGo),
+        Op::Act(Who::Finger, LockAction::Unlock),
+        Op::Link(true),
+    ];
+    plays(53_058, Firmware { lock_n_go: LockNGoLog::AtStart, lag: 150, page: 1, ..SMART_LOCK }, &ops);
+}
+
+#[test]
+fn what_the_log_has_behind_the_newest_state_shows_that_somebody_is_missing() {
+    let ops = [
+        Op::Wait(51_587),
+        Op::Act(Who::ArrowKey, LockAction::Lock),
+        Op::Lost(Who::Hand, LockAction::Unlock),
+        Op::Link(true),
+        Op::Act(Who::Code, LockAction::Lock),
+        Op::Link(false),
+        Op::Wait(58_836),
+        Op::Blocked(Who::Button, LockAction::Unlock),
+        Op::Wait(242),
+        Op::Wait(489),
+        Op::Wait(285),
+        Op::Gone(Who::Phone, LockAction::Lock),
+        Op::Wait(1_429),
+        Op::Link(true),
+    ];
+    let firmware = Firmware {
+        lock_n_go: LockNGoLog::AtEnd,
+        unlatches_over_unlocked: true,
+        lag: 0,
+        hand_is_action: true,
+        page: 3,
+        ..SMART_LOCK
+    };
+    names_nobody_else(51_380, firmware, &ops);
+}
+
+#[test]
+fn a_clock_that_fell_does_not_make_entries_behind_it_be_forgotten() {
+    let ops = [
+        Op::Act(Who::OtherCode, LockAction::Lock),
+        Op::Act(Who::OtherCode, LockAction::Unlatch),
+        Op::Wait(2_486),
+        Op::Clock(-40),
+        Op::Link(false),
+        Op::Wait(56_535),
+        Op::Blocked(Who::Finger, LockAction::Lock),
+        Op::Link(true),
+        Op::Wait(5_026),
+        Op::Act(Who::OtherCode, LockAction::Unlock),
+        Op::Key(Who::Code, Change::Delete),
+        Op::Act(Who::Gateway, LockAction::Unlatch),
+        Op::Link(true),
+    ];
+    let firmware = Firmware { has_last_action: false, lag: 150, hand_is_action: true, page: 3, ..SMART_LOCK };
+    names_nobody_else(124_590, firmware, &ops);
 }
