@@ -56,7 +56,8 @@ impl<'a> Sight<'a> {
     /// Whether the step was written when the motor that led here had ended.
     fn is_ended_by(&self, step: &Step) -> bool {
         let Some(run) = self.ran else { return true };
-        step.serial > run.behind && !step.time.zip(run.until).is_some_and(|(logged, ran)| is_after(ran, logged))
+        step.serial > run.behind
+            && !step.time.zip(run.clock).is_some_and(|(logged, (_, until))| is_after(until, logged))
     }
 }
 

@@ -25,10 +25,20 @@ const MAX_OPEN: usize = 64;
 pub(super) struct Run {
     /// What was certainly written before it was last seen running.
     pub(super) behind: u64,
-    /// The lock's clock when it was seen first, in seconds.
-    pub(super) since: Option<i64>,
-    /// The lock's clock when it was seen last, in seconds.
-    pub(super) until: Option<i64>,
+    /// The lock's clock when it was seen first and last, in seconds; `None` if that clock may have been set meanwhile.
+    pub(super) clock: Option<(i64, i64)>,
+}
+
+impl Run {
+    /// Begins with a motor seen at this time of a clock that has gone on.
+    pub(super) fn begin(behind: u64, clock: Option<i64>) -> Self {
+        Self { behind, clock: clock.map(|clock| (clock, clock)) }
+    }
+
+    /// The motor is seen again.
+    pub(super) fn go_on(self, behind: u64, clock: Option<i64>) -> Self {
+        Self { behind: self.behind.max(behind), clock: self.clock.zip(clock).map(|((since, _), until)| (since, until)) }
+    }
 }
 
 /// A state change whose cause is not known yet.
@@ -129,8 +139,8 @@ impl Question {
         let is_fresh = logged.zip(seen).is_some_and(|(logged, seen)| !is_after(seen, logged));
         // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
         let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
-        let since = self.ran.and_then(|run| run.since);
-        let is_of_this_run = logged.zip(since).is_some_and(|(logged, since)| is_after(logged, since));
+        let clock = self.ran.and_then(|run| run.clock);
+        let is_of_this_run = logged.zip(clock).is_some_and(|(logged, (since, _))| is_after(logged, since));
         // Nobody can have moved it the same way just before; what ends where something else can have ended too says less.
         let is_plain =
             act.is_some_and(|act| act.succeeded && matches!(act.action, LockAction::Lock | LockAction::Unlock));
