@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::directory::Directory;
 use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
-use super::explain::{Cause, Mark, Reading, Sight, Start, replay};
 use super::names::{Names, needs_names};
 use super::question::{GRACE, ON_THE_WAY, Question, Questions, Run, SETTLED, Unstored};
-use super::step::{Step, is_leaving, seconds};
+use super::step::seconds;
 use super::trail::{Known, Trail};
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::log::{LogEntry, LogIndex};
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{LockAction, LockState};
 
+mod answer;
 mod record;
 
 use record::{observed, show};
@@ -285,7 +285,11 @@ impl Journal {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
             self.trail.add(entry, backfilled);
         }
-        let misses = self.trail.held().fold(false, |misses, entry| self.names.misses(entry) || misses);
+        let mut misses = false;
+        // All of them: whoever is asked for is remembered.
+        for entry in self.trail.held() {
+            misses |= self.names.misses(entry);
+        }
         let is_outdated = self.names.are_outdated() && self.trail.held().any(needs_names);
         if misses || (is_outdated && self.names_until.is_none()) {
             self.outputs.push_back(Output::ReadDirectory);
@@ -405,122 +409,6 @@ impl Journal {
             self.store_idle(&mut draft);
         }
         self.commit(draft);
-    }
-
-    /// Nothing is open, the log is read to its end.
-    fn rest_at_end(&mut self, draft: &mut Draft, now: Duration) {
-        let steps = self.trail.steps();
-        let is_moving = self.config.states.is_some_and(|states| states.lock_state.is_transitional());
-        if steps.is_empty() {
-            self.base.in_step |= !is_moving;
-            return self.store_held(draft);
-        }
-        let is_seen = self.rest.is_none_or(|rest| self.read(&steps).can_end_in(rest));
-        if is_seen && !is_moving {
-            self.store_held(draft);
-            return self.forget();
-        }
-        // The bolt has moved or moves, and where it came to rest was not seen; the entry is stored with what it led to.
-        self.store_idle(draft);
-        if self.state_owed.is_none() {
-            self.state_owed = Some(now);
-            if !is_moving {
-                self.outputs.push_back(Output::ReadState);
-            }
-        }
-    }
-
-    /// What was read explains nothing any more.
-    fn forget(&mut self) {
-        let reading = self.read(&self.trail.steps());
-        let leaving = match self.rest.and_then(|rest| reading.leaving_in(rest)) {
-            Some(Cause::Step(step)) => self.trail.known(step).cloned(),
-            Some(Cause::Start) => self.base.leaving.take(),
-            _ => None,
-        };
-        self.base = Base { state: self.rest, time: self.base.time, leaving, under_way: false, in_step: true };
-        self.state_owed = None;
-        self.trail.forget_all();
-        if self.log_blocked == Some(UnknownReason::LoggingOff) {
-            self.trail.hole();
-        }
-    }
-
-    fn read(&self, steps: &[Step]) -> Reading {
-        let Some(state) = self.base.state else { return Reading::default() };
-        let leaving = self.base.leaving.as_ref().and_then(|known| Step::of(&known.entry, 0)).and_then(|step| step.act);
-        let leaving = leaving.filter(|act| is_leaving(act.action));
-        let start = Start { state: self.base.in_step.then_some(state), leaving, under_way: self.base.under_way };
-        let base = Sight::still(state, seconds(self.base.time), None);
-        let sights: Vec<Sight<'_>> = core::iter::once(base).chain(self.questions.sights()).collect();
-        replay(start, steps, &sights)
-    }
-
-    /// Answers open changes, oldest first, as far as that is possible.
-    fn answer(&mut self, draft: &mut Draft, ended: Duration) {
-        let steps = self.trail.steps();
-        let marks = self.read(&steps).marks;
-        let mut at = 1;
-        let answers: Vec<(Mark, Mark)> = self
-            .questions
-            .sight_counts()
-            .filter_map(|count| {
-                let pair = marks.get(at).zip(marks.get(at + count - 1));
-                at += count;
-                pair.map(|(answer, last)| (*answer, *last))
-            })
-            .collect();
-        // What comes behind all that was seen has to show in the state.
-        let is_owed = answers.last().is_some_and(|(_, last)| last.cut < steps.len()) && self.is_resting();
-        if is_owed && !core::mem::replace(&mut self.rest_owed, true) {
-            self.outputs.push_back(Output::ReadState);
-        }
-        let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
-            Cause::Nothing | Cause::Lost => false,
-            _ if is_owed && at + 1 == answers.len() => false,
-            Cause::Start => self.questions.is_settled(at, None, ended),
-            Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
-        };
-        let last_answered = answers.iter().enumerate().rposition(|(at, answer)| is_answered(at, answer));
-        let is_resting = self.is_resting();
-        let is_off = self.log_blocked == Some(UnknownReason::LoggingOff);
-        let is_over = |at: usize| {
-            // The log's order is that of the changes: in front of an answer there is nothing more to come.
-            last_answered.is_some_and(|last| at <= last)
-                || self.questions.is_late(at, &steps, is_resting, ended)
-                || (is_off && self.questions.is_unstored(at))
-        };
-        let count = (0..answers.len()).take_while(|at| is_over(*at)).count();
-        let leaving = self.base.leaving.clone();
-        for (at, (mark, last)) in answers.iter().enumerate().take(count) {
-            let Some(question) = self.questions.pop() else { return };
-            // The entry itself goes to the last change that it explains.
-            let is_shared = answers.iter().take(count).skip(at + 1).any(|(later, _)| later.cause == mark.cause);
-            let known = |trail: &Trail, cause| match cause {
-                Cause::Nothing | Cause::Lost => None,
-                Cause::Start => leaving.clone(),
-                Cause::Step(step) => trail.known(step).cloned(),
-            };
-            let cause_entry = known(&self.trail, mark.cause);
-            let under_way = matches!(mark.cause, Cause::Step(step) if step >= last.cut);
-            // Without an answer nobody knows which steps are over.
-            let is_known = !matches!(mark.cause, Cause::Nothing | Cause::Lost);
-            let cut = if is_known { last.cut } else { last.least };
-            self.base = Base {
-                state: Some(question.change.after),
-                time: question.last_seen(),
-                leaving: None,
-                under_way,
-                in_step: cut == last.cut,
-            };
-            let cause = if is_shared { Cause::Start } else { mark.cause };
-            let is_left = !under_way && question.change.after == LockState::UnlockedLockNGo;
-            self.resolve(question, cause, cause_entry.as_ref(), draft);
-            self.base.leaving = last.leaving.filter(|_| is_left).and_then(|cause| known(&self.trail, cause));
-            if at + 1 == count {
-                self.trail.forget(cut);
-            }
-        }
     }
 
     /// Whether the log that was read now has everything that began before people and codes were read.
