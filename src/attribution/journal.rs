@@ -7,6 +7,7 @@ use super::directory::Directory;
 use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::names::{Names, needs_names};
+use super::pace::Pace;
 use super::question::{GRACE, ON_THE_WAY, Question, Questions, Run, SETTLED, Unstored};
 use super::step::seconds;
 use super::trail::{Known, Trail};
@@ -22,9 +23,6 @@ use record::{observed, show};
 
 /// Catching up after an absence may take this long before a change is stored without its log entry.
 const CATCH_UP: Duration = Duration::from_secs(30);
-
-/// A lock's clock goes wrong by one second in so many at most.
-const CLOCK_DRIFT: u32 = 10_000;
 
 /// Where the bolt was when everything seen before was explained or given up.
 #[derive(Debug)]
@@ -62,8 +60,8 @@ pub struct Journal {
     base: Base,
     /// The bolt when it was last seen at rest.
     rest: Option<LockState>,
-    /// The lock's clock in seconds when it was seen last, and our time then.
-    clock: Option<(Duration, i64)>,
+    /// The lock's clock when it was seen last.
+    pace: Option<Pace>,
     /// The motor, if it was seen running since the bolt was at rest.
     moving: Option<Run>,
     /// When the log was read to its end, if that was after the last change was seen.
@@ -117,7 +115,7 @@ impl Journal {
             },
             config,
             names,
-            clock: None,
+            pace: None,
             moving: None,
             ended: None,
             busy_until: None,
@@ -164,7 +162,7 @@ impl Journal {
     pub fn handle_states(&mut self, states: KeyturnerStates, now: Duration) {
         let before = self.config.states.replace(states);
         let is_rest = !states.lock_state.is_transitional();
-        let clock = self.steady_clock(states.current_time, now);
+        self.pace = seconds(states.current_time).map(|shown| Pace::seen(self.pace, shown, now));
         // The first state shows what happened while we were away.
         let live = self.arrival.is_some();
         self.arrival.get_or_insert(states.current_time);
@@ -172,7 +170,8 @@ impl Journal {
             self.base.time = None;
         }
         self.trail.clock_shows(seconds(states.current_time));
-        if self.names.shown(states.config_update_count, states.current_time, self.is_resting()) {
+        let is_still = before.is_none_or(|before| before.lock_state == states.lock_state) && self.is_still(now);
+        if self.names.shown(states.config_update_count, states.current_time, is_still) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
                 self.names_until.get_or_insert(now.saturating_add(self.config.patience));
@@ -197,9 +196,6 @@ impl Journal {
         if bolt_moved {
             self.busy_until = Some(now.saturating_add(ON_THE_WAY));
         }
-        if clock.is_none() {
-            self.moving = self.moving.map(|run| Run { clock: None, ..run });
-        }
         if bolt_moved && is_rest {
             self.ask(observation, live, now);
         } else {
@@ -213,25 +209,13 @@ impl Journal {
             } else {
                 // What is read before a motor is seen running is of something else; afterwards its entry can be there before its state.
                 let settled = self.trail.settled_serial(now);
-                let begins = Run::begin(self.trail.serial(), clock);
+                let begins = Run::begin(self.trail.serial(), self.pace, now);
                 let known = self.moving.filter(|_| !bolt_moved);
-                self.moving = Some(known.map_or(begins, |run| run.go_on(settled, clock)));
+                self.moving = Some(known.map_or(begins, |run| run.go_on(settled, self.pace, now)));
                 self.questions.motor_runs(states.lock_state, now);
             }
         }
         self.settle(now);
-    }
-
-    /// The lock's clock in seconds, if it has gone on like ours since it was seen last.
-    fn steady_clock(&mut self, time: Option<DeviceTime>, now: Duration) -> Option<i64> {
-        let clock = seconds(time);
-        let before = core::mem::replace(&mut self.clock, clock.map(|clock| (now, clock)));
-        clock.zip(before).and_then(|(clock, (then, before))| {
-            let elapsed = now.saturating_sub(then);
-            let apart = (clock - before).checked_mul(1_000)?.abs_diff(i64::try_from(elapsed.as_millis()).ok()?);
-            let allowed = Duration::from_secs(1).saturating_add(elapsed / CLOCK_DRIFT);
-            (u128::from(apart) <= allowed.as_millis()).then_some(clock)
-        })
     }
 
     /// The bolt came to rest: what did it?
@@ -247,7 +231,8 @@ impl Journal {
             self.drop_oldest();
         }
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
-        self.questions.push(Question::new(change, now, self.moving.take(), unstored));
+        let ran = self.moving.take().map(|run| run.end(self.pace));
+        self.questions.push(Question::new(change, now, ran, unstored));
         self.ended = None;
         self.state_owed = None;
         self.rest_owed = false;

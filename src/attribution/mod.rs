@@ -7,6 +7,7 @@ mod event;
 mod explain;
 mod journal;
 mod names;
+mod pace;
 mod question;
 mod step;
 mod tenure;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::draft::{Observation, Pending};
 use super::event::StateChange;
 use super::explain::{Sight, is_after};
+use super::pace::Pace;
 use super::step::{Step, seconds};
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
@@ -25,19 +26,29 @@ const MAX_OPEN: usize = 64;
 pub(super) struct Run {
     /// What was certainly written before it was last seen running.
     pub(super) behind: u64,
-    /// The lock's clock when it was seen first and last, in seconds; `None` if that clock may have been set meanwhile.
+    /// When it was last seen.
+    at: Duration,
+    /// The lock's clock in seconds when it was seen first, at the latest, and when it was seen last, at the earliest.
     pub(super) clock: Option<(i64, i64)>,
 }
 
 impl Run {
-    /// Begins with a motor seen at this time of a clock that has gone on.
-    pub(super) fn begin(behind: u64, clock: Option<i64>) -> Self {
-        Self { behind, clock: clock.map(|clock| (clock, clock)) }
+    pub(super) fn begin(behind: u64, pace: Option<Pace>, now: Duration) -> Self {
+        Self { behind, at: now, clock: pace.map(|pace| (pace.latest, pace.earliest)) }
     }
 
-    /// The motor is seen again.
-    pub(super) fn go_on(self, behind: u64, clock: Option<i64>) -> Self {
-        Self { behind: self.behind.max(behind), clock: self.clock.zip(clock).map(|((since, _), until)| (since, until)) }
+    /// A motor that looks the same is seen again; after a while it can be another one.
+    pub(super) fn go_on(self, behind: u64, pace: Option<Pace>, now: Duration) -> Self {
+        let again = Self::begin(self.behind.max(behind), pace, now);
+        let is_same = now.saturating_sub(self.at) <= ON_THE_WAY;
+        let clock = self.clock.zip(again.clock).map(|((since, _), (_, until))| (since, until));
+        Self { clock: if is_same { clock } else { again.clock }, ..again }
+    }
+
+    /// It has ended.
+    pub(super) fn end(self, pace: Option<Pace>) -> Self {
+        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.min(pace.earliest)));
+        Self { clock, ..self }
     }
 }
 

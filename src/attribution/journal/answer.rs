@@ -65,7 +65,7 @@ impl Journal {
         let steps = self.trail.steps();
         let marks = self.read(&steps).marks;
         let mut at = 1;
-        let answers: Vec<(Mark, Mark)> = self
+        let mut answers: Vec<(Mark, Mark)> = self
             .questions
             .sight_counts()
             .filter_map(|count| {
@@ -74,14 +74,16 @@ impl Journal {
                 pair.map(|(answer, last)| (*answer, *last))
             })
             .collect();
-        // What comes behind all that was seen has to show in the state.
-        let is_owed = answers.last().is_some_and(|(_, last)| last.cut < steps.len()) && self.is_resting();
-        if is_owed && !core::mem::replace(&mut self.rest_owed, true) {
+        // What comes behind all that was seen has to show in the state, or it is not as it seems.
+        let is_owed = answers.last().is_some_and(|(_, last)| last.cut < steps.len());
+        if is_owed && self.is_resting() && !core::mem::replace(&mut self.rest_owed, true) {
             self.outputs.push_back(Output::ReadState);
+        }
+        if let Some((mark, _)) = answers.last_mut().filter(|_| is_owed) {
+            mark.cause = Cause::Lost;
         }
         let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
             Cause::Nothing | Cause::Lost => false,
-            _ if is_owed && at + 1 == answers.len() => false,
             Cause::Start => self.questions.is_settled(at, None, ended),
             Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
         };
