@@ -43,14 +43,14 @@ pub(super) struct Sight<'a> {
     pub(super) is_change: bool,
     /// The motor that led here, if it was seen running: an entry says how that ended.
     pub(super) ran: Option<Run>,
-    /// The motor went on at once, or may have, so the action's entry can be still to come.
-    pub(super) goes_on: bool,
+    /// The motor went on to pull the latch, or may have, so the action's entry can be still to come.
+    pub(super) unlatches: bool,
 }
 
 impl<'a> Sight<'a> {
     /// The bolt where it was, without a change.
     pub(super) const fn still(state: LockState, time: Option<i64>, states: Option<&'a KeyturnerStates>) -> Self {
-        Self { state, time, states, is_change: false, ran: None, goes_on: false }
+        Self { state, time, states, is_change: false, ran: None, unlatches: false }
     }
 
     /// Whether the step was written when the motor that led here had ended.
@@ -298,7 +298,7 @@ impl Replay<'_> {
             LockState::UnlockedLockNGo => is_leaving(act.action),
             // Only a latch is pulled behind it.
             LockState::Unlocked => {
-                sight.goes_on && matches!(act.action, LockAction::Unlatch | LockAction::LockNGoUnlatch)
+                sight.unlatches && matches!(act.action, LockAction::Unlatch | LockAction::LockNGoUnlatch)
             }
             _ => false,
         };

@@ -187,6 +187,7 @@ impl Journal {
                 time: states.current_time,
                 leaving: None,
                 under_way: false,
+
                 in_step: self.base.in_step,
             };
             self.rest = Some(states.lock_state);

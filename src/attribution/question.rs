@@ -65,6 +65,8 @@ pub(super) struct Question {
     ran: Option<Run>,
     /// The motor went on at once, or may have.
     goes_on: bool,
+    /// It went on to pull the latch, or may have.
+    unlatches: bool,
     /// What is known does not suffice to tell entries before it from entries after it.
     doubtful: bool,
     /// Why it waits unstored; `None` once it is stored as pending.
@@ -91,6 +93,7 @@ impl Question {
             still: None,
             ran,
             goes_on: false,
+            unlatches: false,
             doubtful: false,
             unstored: Some(unstored),
         }
@@ -106,6 +109,7 @@ impl Question {
             ran: None,
             // Nobody looked whether it did.
             goes_on: true,
+            unlatches: true,
             doubtful: pending.states.and_then(|states| states.current_time).is_none(),
             unstored: None,
         }
@@ -123,7 +127,7 @@ impl Question {
         let time = |states: Option<&KeyturnerStates>| seconds(states.and_then(|states| states.current_time));
         let is_change = states.is_some();
         let seen =
-            Sight { is_change, ran: self.ran, goes_on: self.goes_on, ..Sight::still(state, time(states), states) };
+            Sight { is_change, ran: self.ran, unlatches: self.unlatches, ..Sight::still(state, time(states), states) };
         let still = self.still.as_ref().map(|still| Sight::still(state, time(Some(still)), Some(still)));
         [Some(seen), still].into_iter().flatten()
     }
@@ -246,11 +250,12 @@ impl Questions {
 
     /// The motor runs again.
     pub(super) fn motor_runs(&mut self, state: LockState, now: Duration) {
-        let is_on_the_way = matches!(state, LockState::Unlatching | LockState::Unlatched | LockState::Locking);
+        let unlatches = matches!(state, LockState::Unlatching | LockState::Unlatched);
         if let Some(question) = self.open.back_mut()
             && question.asked.is_some_and(|asked| now.saturating_sub(asked) <= ON_THE_WAY)
         {
-            question.goes_on |= is_on_the_way;
+            question.unlatches |= unlatches;
+            question.goes_on |= unlatches || state == LockState::Locking;
         }
     }
 

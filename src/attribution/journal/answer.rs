@@ -84,6 +84,7 @@ impl Journal {
         }
         let is_answered = |at: usize, (mark, _): &(Mark, Mark)| match mark.cause {
             Cause::Nothing | Cause::Lost => false,
+            _ if is_owed => false,
             Cause::Start => self.questions.is_settled(at, None, ended),
             Cause::Step(step) => self.questions.is_settled(at, steps.get(step), ended),
         };
@@ -96,7 +97,16 @@ impl Journal {
                 || self.questions.is_late(at, &steps, is_resting, ended)
                 || (is_off && self.questions.is_unstored(at))
         };
-        let count = (0..answers.len()).take_while(|at| is_over(*at)).count();
+        let mut count = (0..answers.len()).take_while(|at| is_over(*at)).count();
+        // One entry is stored with everything it explains: after a restart nobody would know it for the cause of the rest.
+        let goes_on = |count: usize| {
+            let (done, open) = answers.split_at(count);
+            let last = done.last().map(|(mark, _)| mark.cause);
+            matches!(last, Some(Cause::Step(_))) && open.iter().any(|(mark, _)| Some(mark.cause) == last)
+        };
+        while goes_on(count) {
+            count -= 1;
+        }
         let leaving = self.base.leaving.clone();
         for (at, (mark, last)) in answers.iter().enumerate().take(count) {
             let Some(question) = self.questions.pop() else { return };
@@ -117,6 +127,7 @@ impl Journal {
                 time: question.last_seen(),
                 leaving: None,
                 under_way,
+
                 in_step: cut == last.cut,
             };
             let cause = if is_shared { Cause::Start } else { mark.cause };
