@@ -137,10 +137,12 @@ impl Directory {
         self.codes.get(&code_id)?.agreed(time, order, |code| code.name.as_str())
     }
 
-    /// Takes a newer reading; whoever held a number in this one and does not in `newer` is remembered.
-    pub(super) fn take_reading(&mut self, newer: Self) {
-        renew(&mut self.users, newer.users);
-        renew(&mut self.codes, newer.codes);
+    /// Takes a newer reading; whoever held a number in this one and does not in `newer` is remembered. `true` if there is
+    /// somebody.
+    pub(super) fn take_reading(&mut self, newer: Self) -> bool {
+        let users = renew(&mut self.users, newer.users);
+        let codes = renew(&mut self.codes, newer.codes);
+        users || codes
     }
 
     /// Whether somebody held a number who does not any more.
@@ -156,11 +158,13 @@ impl Directory {
     }
 }
 
-fn renew<K: Ord, T: Holder + PartialEq>(known: &mut BTreeMap<K, Tenure<T>>, mut newer: BTreeMap<K, Tenure<T>>) {
+fn renew<K: Ord, T: Holder + PartialEq>(known: &mut BTreeMap<K, Tenure<T>>, mut newer: BTreeMap<K, Tenure<T>>) -> bool {
+    let mut has_gone = false;
     for (number, tenure) in known.iter_mut() {
-        tenure.renew(newer.remove(number).and_then(|tenure| tenure.now));
+        has_gone |= tenure.renew(newer.remove(number).and_then(|tenure| tenure.now));
     }
     known.extend(newer.into_iter().map(|(number, tenure)| (number, Tenure { former: Vec::new(), ..tenure })));
+    has_gone
 }
 
 fn forget<K: Ord, T>(known: &mut BTreeMap<K, Tenure<T>>) {

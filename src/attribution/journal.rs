@@ -166,7 +166,10 @@ impl Journal {
         // The first state shows what happened while we were away.
         let live = self.arrival.is_some();
         self.arrival.get_or_insert(states.current_time);
-        if self.questions.clock_fell(states.current_time) {
+        let was_set_back =
+            self.questions.clock_fell(states.current_time) || self.pace.as_ref().is_some_and(Pace::was_set_back);
+        if was_set_back {
+            self.questions.doubt();
             self.base.time = None;
         }
         self.trail.clock_shows(seconds(states.current_time));
@@ -198,7 +201,7 @@ impl Journal {
             self.busy_until = Some(now.saturating_add(ON_THE_WAY));
         }
         if bolt_moved && is_rest {
-            self.ask(observation, live, now);
+            self.ask(observation, live, was_set_back, now);
         } else {
             if bolt_moved || (known.nuki_state, known.door_sensor) != (states.nuki_state, states.door_sensor) {
                 self.note(observation, live);
@@ -220,7 +223,7 @@ impl Journal {
     }
 
     /// The bolt came to rest: what did it?
-    fn ask(&mut self, observation: Observation, live: bool, now: Duration) {
+    fn ask(&mut self, observation: Observation, live: bool, is_doubtful: bool, now: Duration) {
         let after = observation.states.lock_state;
         let change = StateChange { before: self.rest.replace(after), after };
         // Nobody waits for a telling of what happened while we were away.
@@ -234,6 +237,9 @@ impl Journal {
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
         let ran = self.moving.take().map(|run| run.end(self.pace));
         self.questions.push(Question::new(change, now, ran, unstored));
+        if is_doubtful {
+            self.questions.doubt();
+        }
         self.ended = None;
         self.state_owed = None;
         self.rest_owed = false;
@@ -269,7 +275,7 @@ impl Journal {
         self.trail.reads(now);
         for entry in entries {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
-            self.trail.add(entry, backfilled);
+            self.trail.add(entry, backfilled, self.names.changes());
         }
         let mut misses = false;
         // All of them: whoever is asked for is remembered.

@@ -29,6 +29,8 @@ pub(super) struct Names {
     reading: Reading,
     /// What was read of the log up to here may be older than the last reading; `None` while everything may.
     after: Option<u64>,
+    /// So many readings no longer had somebody whom the one before had.
+    changes: u32,
     /// A log that begins anew can hide entries from before any reading, up to here.
     hidden: u64,
     /// Numbers that were asked for in vain.
@@ -65,6 +67,7 @@ impl Names {
             shown: None,
             reading: Reading::Outdated,
             after: None,
+            changes: 0,
             hidden: 0,
             asked_users: BTreeSet::new(),
             asked_codes: BTreeSet::new(),
@@ -119,9 +122,15 @@ impl Names {
 
     /// People and codes were read.
     pub(super) fn read(&mut self, directory: Directory) {
-        self.directory.take_reading(directory);
+        let has_gone = self.directory.take_reading(directory);
+        self.changes = self.changes.saturating_add(u32::from(has_gone));
         self.reading = Reading::Fresh;
         self.after = None;
+    }
+
+    /// How many readings no longer had somebody whom the one before had.
+    pub(super) const fn changes(&self) -> u32 {
+        self.changes
     }
 
     /// The log was read to its end, up to the `serial`-th entry, and nothing that began before the last reading can be missing in it.

@@ -6,41 +6,61 @@ use super::question::ON_THE_WAY;
 
 /// A lock's clock goes wrong by one second in so many at most.
 const DRIFT: u32 = 10_000;
+/// It shows whole seconds.
+const SECOND: i64 = 1_000;
 
-/// The lock's clock at one moment, in seconds.
+/// The lock's clock at one moment. The distance between it and ours goes on while nobody sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
+    /// Our clock.
     at: Duration,
-    shown: i64,
-    /// What it showed then, or would have if it had not been set lately.
-    pub(super) earliest: i64,
-    /// The same, if it was set back.
-    pub(super) latest: i64,
+    /// The lock's clock minus ours, milliseconds: now, and the least and the most of late.
+    ahead: i64,
+    least: i64,
+    most: i64,
 }
 
 impl Pace {
-    /// It shows this now; before it showed something else.
+    /// It shows so many seconds now; before it showed something else.
     pub(super) fn seen(before: Option<Self>, shown: i64, now: Duration) -> Self {
-        let fresh = Self { at: now, shown, earliest: shown, latest: shown };
-        let Some(before) = before else { return fresh };
-        let elapsed = now.saturating_sub(before.at);
-        if elapsed >= ON_THE_WAY && before.goes_on_to(shown, elapsed) {
-            return fresh;
-        }
-        let seconds = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
-        Self {
-            earliest: shown.min(before.earliest.saturating_add(seconds)),
-            latest: shown.max(before.latest.saturating_add(seconds).saturating_add(1)),
-            ..fresh
+        let ahead = shown.saturating_mul(SECOND).saturating_sub(millis(now));
+        let fresh = Self { at: now, ahead, least: ahead, most: ahead };
+        match before {
+            Some(before) if now.saturating_sub(before.at) < ON_THE_WAY || !before.goes_on_to(&fresh) => {
+                Self { least: before.least.min(ahead), most: before.most.max(ahead), ..fresh }
+            }
+            _ => fresh,
         }
     }
 
-    /// Whether nobody set it since.
-    fn goes_on_to(self, shown: i64, elapsed: Duration) -> bool {
-        let passed = u128::from(shown.abs_diff(self.shown)) * 1_000;
-        let allowed = (Duration::from_secs(1) + elapsed / DRIFT).as_millis();
-        shown >= self.shown && passed.abs_diff(elapsed.as_millis()) <= allowed
+    /// What it shows, or would show if it had not been set forward lately.
+    pub(super) fn earliest(&self) -> i64 {
+        self.shown_if(self.least)
     }
+
+    /// What it shows, or would show if it had not been set back lately.
+    pub(super) fn latest(&self) -> i64 {
+        self.shown_if(self.most)
+    }
+
+    /// Whether it was set back lately.
+    pub(super) const fn was_set_back(&self) -> bool {
+        self.most.saturating_sub(self.ahead) > SECOND
+    }
+
+    fn shown_if(&self, ahead: i64) -> i64 {
+        millis(self.at).saturating_add(ahead).div_euclid(SECOND)
+    }
+
+    /// Whether nobody set it in between.
+    fn goes_on_to(&self, next: &Self) -> bool {
+        let drift = millis(next.at.saturating_sub(self.at) / DRIFT);
+        i64::try_from(self.ahead.abs_diff(next.ahead)).is_ok_and(|apart| apart <= SECOND.saturating_add(drift))
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -53,21 +73,24 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_on_shows_what_it_shows() {
-        let first = Pace::seen(None, 100, at(0));
-        let next = Pace::seen(Some(first), 110, at(10));
-        assert_eq!((next.earliest, next.latest), (110, 110));
+        let mut pace = Pace::seen(None, 100, at(0));
+        for second in (1..3).chain([40, 41, 90_000]) {
+            pace = Pace::seen(Some(pace), 100 + second, at(second.unsigned_abs()));
+            assert_eq!((pace.earliest(), pace.latest(), pace.was_set_back()), (100 + second, 100 + second, false));
+        }
     }
 
     #[test]
     fn a_clock_that_was_set_may_have_been_right_until_just_now() {
         let first = Pace::seen(None, 100, at(0));
         let forward = Pace::seen(Some(first), 3_702, at(2));
-        assert_eq!((forward.earliest, forward.latest), (102, 3_702));
+        assert_eq!((forward.earliest(), forward.latest()), (102, 3_702));
         let soon = Pace::seen(Some(forward), 3_703, at(3));
-        assert_eq!((soon.earliest, soon.latest), (103, 3_704), "it was set a second ago");
+        assert_eq!((soon.earliest(), soon.latest()), (103, 3_703), "it was set a second ago");
         let later = Pace::seen(Some(soon), 3_713, at(13));
-        assert_eq!((later.earliest, later.latest), (3_713, 3_713));
+        assert_eq!((later.earliest(), later.latest()), (3_713, 3_713));
         let back = Pace::seen(Some(later), 200, at(23));
-        assert_eq!((back.earliest, back.latest), (200, 3_724));
+        assert_eq!((back.earliest(), back.latest()), (200, 3_723));
+        assert!(back.was_set_back() && !forward.was_set_back() && !later.was_set_back());
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn begin(behind: u64, pace: Option<Pace>, now: Duration) -> Self {
-        Self { behind, at: now, clock: pace.map(|pace| (pace.latest, pace.earliest)) }
+        Self { behind, at: now, clock: pace.map(|pace| (pace.latest(), pace.earliest())) }
     }
 
     /// A motor that looks the same is seen again; after a while it can be another one.
@@ -47,7 +47,7 @@ impl Run {
 
     /// It has ended.
     pub(super) fn end(self, pace: Option<Pace>) -> Self {
-        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.min(pace.earliest)));
+        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.min(pace.earliest())));
         Self { clock, ..self }
     }
 }
@@ -94,7 +94,7 @@ impl Question {
             ran,
             goes_on: false,
             unlatches: false,
-            doubtful: false,
+            doubtful: unstored.observation.states.current_time.is_none(),
             unstored: Some(unstored),
         }
     }
@@ -235,11 +235,13 @@ impl Questions {
     pub(super) fn clock_fell(&mut self, time: Option<DeviceTime>) -> bool {
         let fell = matches!((time, self.clock), (Some(now), Some(before)) if now < before)
             || (time.is_none() && self.clock.is_some());
-        if fell {
-            self.open.iter_mut().for_each(Question::doubt);
-        }
         self.clock = time;
         fell
+    }
+
+    /// The clock was set back: what is open cannot be compared with the log any more.
+    pub(super) fn doubt(&mut self) {
+        self.open.iter_mut().for_each(Question::doubt);
     }
 
     /// The state was seen again, unchanged since the newest question; `false` if there is none.

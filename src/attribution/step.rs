@@ -23,13 +23,18 @@ pub(super) struct Act {
     pub(super) action: LockAction,
     pub(super) trigger: Trigger,
     pub(super) succeeded: bool,
+    /// So many times somebody had gone when people and codes were read before the entry.
+    changes: u32,
     auth_id: AuthId,
     key: Option<(KeypadSource, CodeId)>,
 }
 
 impl Step {
     /// `None` for entries that neither move the bolt nor hide who does.
-    pub(super) fn of(entry: &LogEntry, serial: u64) -> Option<Self> {
+    ///
+    /// An entry without a time can be about anything that was seen.
+    pub(super) fn of(entry: &LogEntry, serial: u64, changes: u32) -> Option<Self> {
+        let time = seconds(entry.timestamp);
         let (action, trigger, status, key) = match &entry.kind {
             LogEntryKind::LockAction(logged) => (logged.action, logged.trigger, logged.completion_status, None),
             LogEntryKind::Keypad(keypad) => {
@@ -44,14 +49,14 @@ impl Step {
             LogEntryKind::Logging(_)
             | LogEntryKind::Calibration(_)
             | LogEntryKind::Initialisation(_)
-            | LogEntryKind::Unknown { .. } => return Some(Self { serial, time: seconds(entry.timestamp), act: None }),
+            | LogEntryKind::Unknown { .. } => return Some(Self { serial, time, act: None }),
         };
         if is_refusal(status) || matches!(action, LockAction::FobNoAction | LockAction::ButtonNoAction) {
             return None;
         }
         let succeeded = status == CompletionStatus::Success;
-        let act = Act { action, trigger, succeeded, auth_id: entry.auth_id, key };
-        Some(Self { serial, time: seconds(entry.timestamp), act: Some(act) })
+        let act = Act { action, trigger, succeeded, changes, auth_id: entry.auth_id, key };
+        Some(Self { serial, time, act: time.map(|_| act) })
     }
 }
 
@@ -60,9 +65,11 @@ impl Act {
         is_open_ended(self.action)
     }
 
-    /// Whether both name the same person, or the same thing that is no person.
+    /// Whether both name the same person, or the same thing that is no person. A number can have been given to somebody
+    /// else between two readings.
     pub(super) fn is_by_same(&self, other: &Self) -> bool {
-        (self.auth_id, self.key, self.trigger) == (other.auth_id, other.key, other.trigger)
+        let has_one_holder = self.auth_id == 0 || self.changes == other.changes;
+        has_one_holder && (self.auth_id, self.key, self.trigger) == (other.auth_id, other.key, other.trigger)
     }
 }
 

@@ -50,17 +50,20 @@ impl<T: Holder> Tenure<T> {
         }
     }
 
-    /// Takes what a newer reading says.
-    pub(super) fn renew(&mut self, now: Option<T>)
+    /// Takes what a newer reading says; `true` if whoever held it does not any more.
+    pub(super) fn renew(&mut self, now: Option<T>) -> bool
     where
         T: PartialEq,
     {
         if self.now == now {
-            return;
+            return false;
         }
-        if let Some(before) = core::mem::replace(&mut self.now, now) {
+        let before = core::mem::replace(&mut self.now, now);
+        let has_gone = before.is_some();
+        if let Some(before) = before {
             self.add_former(before);
         }
+        has_gone
     }
 
     /// What everybody has in common who can have held the number when an entry of this `time` was written.
