@@ -295,6 +295,29 @@ async fn a_row_that_is_slipped_in_is_found_wherever_it_stands() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_hidden_from_an_index_is_found() {
+    let f = written().await;
+    let path = unguarded(&f, "hidden").await;
+    let mut attacker = attack(&path).await;
+    // The index is built anew without one user, and says that it is complete.
+    for statement in [
+        "pragma writable_schema = on",
+        "update sqlite_schema set sql = replace(sql, 'auth_id is not null', 'auth_id <> 7') where name = 'events_by_user'",
+        "pragma writable_schema = reset",
+        "reindex events_by_user",
+        "pragma writable_schema = on",
+        "update sqlite_schema set sql = replace(sql, 'auth_id <> 7', 'auth_id is not null') where name = 'events_by_user'",
+        "pragma writable_schema = reset",
+    ] {
+        execute(&mut attacker, statement.to_owned()).await;
+    }
+    attacker.close().await.unwrap();
+    let found = report(&path).await;
+    let [Fault::File(reason)] = found.faults.as_slice() else { panic!("{found:?}") };
+    assert!(reason.contains("missing from index events_by_user"), "{reason}");
+}
+
+#[tokio::test]
 async fn two_rows_that_change_places_are_found() {
     let f = written().await;
     let swap = |table: &str| {
