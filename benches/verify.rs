@@ -1,8 +1,10 @@
 //! How long `keyturner verify` takes: `cargo bench --bench verify -- 1000000`.
 //!
 //! Writes so many events through the store, as a gateway would, into a temporary folder, then walks the chain.
+//! With a path behind the number the database stays there, and the next call walks along it at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use keyturner::attribution::{Attribution, Event, EventKind, Method, StateChange, Who};
@@ -44,12 +46,8 @@ fn event(log_index: u32) -> Event {
     }
 }
 
-#[tokio::main]
-async fn main() {
-    let count: u32 = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(100_000);
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("keyturner.db");
-    let store = Store::open(&path).await.unwrap();
+async fn write(path: &Path, count: u32) {
+    let store = Store::open(path).await.unwrap();
     let lock = LockRow {
         nuki_id: LOCK,
         name: "Front door".to_owned(),
@@ -75,6 +73,18 @@ async fn main() {
     }
     println!("{count} events written in {:.1} s", started.elapsed().as_secs_f64());
     store.close().await;
+}
+
+#[tokio::main]
+async fn main() {
+    // Cargo adds an option of its own.
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let count: u32 = args.next().map_or(100_000, |count| count.parse().expect("a number of events"));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = args.next().map_or_else(|| dir.path().join("keyturner.db"), PathBuf::from);
+    if !path.exists() {
+        write(&path, count).await;
+    }
     let size = std::fs::metadata(&path).unwrap().len();
     for round in 1..=3 {
         let started = Instant::now();

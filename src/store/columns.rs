@@ -9,11 +9,15 @@ use super::chain::{CONTENT_COLUMNS, PERSON_COLUMNS, Value};
 /// `start`, then every column that is hashed, content first.
 pub(super) fn event_columns(start: &str, table: &str) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(start);
-    let mut columns = query.separated(", ");
-    for name in CONTENT_COLUMNS.iter().chain(&PERSON_COLUMNS) {
-        columns.push(format_args!("{table}.{name}"));
-    }
+    query.push(event_column_list(table));
     query
+}
+
+/// Every column that is hashed, content first.
+pub(super) fn event_column_list(table: &str) -> String {
+    let columns: Vec<String> =
+        CONTENT_COLUMNS.iter().chain(&PERSON_COLUMNS).map(|name| format!("{table}.{name}")).collect();
+    columns.join(", ")
 }
 
 /// The first `count` values from column `start` on.

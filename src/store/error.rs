@@ -133,6 +133,12 @@ pub enum StoreError {
     /// Anything else.
     #[error("the database refused: {0}")]
     Sql(sqlx::Error),
+    /// Anything else, while the log was verified.
+    #[error("the database cannot be verified: {0}")]
+    Verify(rusqlite::Error),
+    /// A thread that read the database ended before its work.
+    #[error("the look at the database was broken off: {0}; please report this with the output of `keyturner verify`")]
+    BrokenOff(tokio::task::JoinError),
 }
 
 /// What SQLite's result code means for us.
@@ -144,18 +150,29 @@ pub(super) enum Class {
     Other,
 }
 
-/// SQLite's primary result codes are the lowest byte of the extended ones.
+impl Class {
+    /// SQLite's primary result codes are the lowest byte of the extended ones.
+    const fn of(code: i32) -> Self {
+        match code & 0xFF {
+            5 | 6 => Self::Busy,
+            13 => Self::Full,
+            11 | 26 => Self::Damaged,
+            _ => Self::Other,
+        }
+    }
+}
+
 pub(super) fn classify(error: &sqlx::Error) -> Class {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return Class::Busy;
     }
-    let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<u32>().ok());
-    match code.map(|code| code & 0xFF) {
-        Some(5 | 6) => Class::Busy,
-        Some(13) => Class::Full,
-        Some(11 | 26) => Class::Damaged,
-        _ => Class::Other,
-    }
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse().ok());
+    code.map_or(Class::Other, Class::of)
+}
+
+/// The same of the errors that `verify` meets.
+pub(super) fn classify_verify(error: &rusqlite::Error) -> Class {
+    error.sqlite_error().map_or(Class::Other, |reason| Class::of(reason.extended_code))
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -164,6 +181,16 @@ impl From<sqlx::Error> for StoreError {
             Class::Busy => Self::Busy,
             Class::Full => Self::Full,
             Class::Damaged | Class::Other => Self::Sql(error),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match classify_verify(&error) {
+            Class::Busy => Self::Busy,
+            Class::Full => Self::Full,
+            Class::Damaged | Class::Other => Self::Verify(error),
         }
     }
 }

@@ -90,6 +90,14 @@ async fn an_untouched_log_is_intact_also_while_it_is_open_and_after_a_restart() 
 }
 
 #[tokio::test]
+async fn who_waits_is_told_at_last_that_all_was_walked() {
+    let f = written().await;
+    let mut told = Vec::new();
+    verify(&f.path, &[], |walked, total| told.push((walked, total))).await.unwrap();
+    assert_eq!(told, [(6, 6)]);
+}
+
+#[tokio::test]
 async fn an_empty_log_is_intact() {
     let f = Fixture::new().await;
     assert!(report(&f.path).await.is_intact());
@@ -132,6 +140,46 @@ async fn a_value_that_turns_to_null_or_from_null_is_found() {
     assert_eq!(by_app_only.faults, [Fault::Content(1)]);
     let nameless = tampered(&f, "copy", &["update events set user_name = null where id = 6"]).await;
     assert_eq!(nameless.faults, [Fault::Person(6)]);
+}
+
+#[tokio::test]
+async fn a_value_of_another_type_with_the_same_bytes_is_found() {
+    let f = written().await;
+    let path = unguarded(&f, "loose").await;
+    let mut attacker = attack(&path).await;
+    // A table that is not strict takes any type.
+    for statement in [
+        "pragma writable_schema = on",
+        "update sqlite_schema set sql = replace(sql, ') strict', ')') where name = 'events'",
+        "pragma writable_schema = reset",
+    ] {
+        execute(&mut attacker, statement.to_owned()).await;
+    }
+    let mut tried = 0;
+    for (column, kind) in columns(&f, "events").await.into_iter().skip(1) {
+        let change = match kind.to_lowercase().as_str() {
+            "integer" | "text" => format!("cast({column} as blob)"),
+            "blob" => format!("cast({column} as text)"),
+            other => panic!("a column of a type that no test knows: {other:?}"),
+        };
+        for id in 1..=6 {
+            let statement = format!("update events set {column} = {change} where id = {id} and {column} is not null");
+            let changed = sqlx::query(AssertSqlSafe(statement)).execute(&mut attacker).await.unwrap().rows_affected();
+            if changed == 0 {
+                continue;
+            }
+            tried += 1;
+            let found = report(&path).await;
+            assert!(
+                found.faults.contains(&Fault::Content(id)) || found.faults.contains(&Fault::Person(id)),
+                "{column} of {id}: {found:?}"
+            );
+            execute(&mut attacker, format!("update events set {column} = cast({column} as {kind}) where id = {id}"))
+                .await;
+            assert!(report(&path).await.is_intact(), "{column} of {id}");
+        }
+    }
+    assert!(tried > 100, "{tried}");
 }
 
 #[tokio::test]
@@ -185,8 +233,12 @@ async fn an_end_that_is_cut_off_with_its_counter_is_missed_by_its_head() {
     assert!(tampered(&f, "quiet", &[cut[0], cut[1], quiet]).await.is_intact(), "this is what heads are for");
     let path = f.dir.path().join("quiet");
     assert_eq!(verify(&path, &[head], |_, _| ()).await.unwrap().faults, [Fault::Head(head)]);
-    let gone = tampered(&f, "copy", &["delete from sqlite_sequence where name = 'events'"]).await;
-    assert_eq!(gone.faults, [Fault::Tail { given: None, last: 6 }]);
+    for no_number in [
+        "delete from sqlite_sequence where name = 'events'",
+        "update sqlite_sequence set seq = 'six' where name = 'events'",
+    ] {
+        assert_eq!(tampered(&f, "copy", &[no_number]).await.faults, [Fault::Tail { given: None, last: 6 }]);
+    }
 }
 
 #[tokio::test]
@@ -240,6 +292,29 @@ async fn a_row_that_is_slipped_in_is_found_wherever_it_stands() {
     let middle_link = link(4);
     let statements: Vec<&str> = moved.into_iter().chain([middle.as_str(), middle_link.as_str()]).collect();
     assert!(!tampered(&f, "copy", &statements).await.is_intact());
+}
+
+#[tokio::test]
+async fn an_event_that_is_hidden_from_an_index_is_found() {
+    let f = written().await;
+    let path = unguarded(&f, "hidden").await;
+    let mut attacker = attack(&path).await;
+    // The index is built anew without one user, and says that it is complete.
+    for statement in [
+        "pragma writable_schema = on",
+        "update sqlite_schema set sql = replace(sql, 'auth_id is not null', 'auth_id <> 7') where name = 'events_by_user'",
+        "pragma writable_schema = reset",
+        "reindex events_by_user",
+        "pragma writable_schema = on",
+        "update sqlite_schema set sql = replace(sql, 'auth_id <> 7', 'auth_id is not null') where name = 'events_by_user'",
+        "pragma writable_schema = reset",
+    ] {
+        execute(&mut attacker, statement.to_owned()).await;
+    }
+    attacker.close().await.unwrap();
+    let found = report(&path).await;
+    let [Fault::File(reason)] = found.faults.as_slice() else { panic!("{found:?}") };
+    assert!(reason.contains("missing from index events_by_user"), "{reason}");
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! `/v1`: entries of the history, its filters and its pages.
 
+use std::collections::BTreeMap;
+
 use keyturner::attribution::{Attribution, Event, EventKind, Method, UnknownReason, Who};
-use keyturner::protocol::{CompletionStatus, DoorEvent, IdType};
-use keyturner::store::{Batch, LockClock};
+use keyturner::clock::UnixMillis;
+use keyturner::protocol::{CompletionStatus, DoorEvent, IdType, LockState};
+use keyturner::store::{Batch, Keep, LockClock, Observation, RetentionRules};
 use serde_json::{Value, json};
 
 use crate::http_support::{Reply, Server};
-use crate::store::{LOCK, by_app, by_code, events, lock_row, pending, without_entry};
+use crate::store::{LOCK, NOW, batch, by_app, by_code, events, lock_row, pending, states, without_entry};
 
 fn wrong_code(log_index: u32) -> Event {
     Event {
@@ -104,6 +107,34 @@ async fn a_late_answer_changes_the_entry_and_not_its_number() {
     assert_eq!(server.get("/v1/events/1").await.json(), entry);
     assert_eq!(server.get("/v1/events/2").await.json(), entry, "the answer's number leads to its question");
     assert_eq!(server.get("/v1/events/3").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_the_store_itself_recorded_can_be_asked_for_by_its_kind() {
+    const DAY: i64 = 24 * 60 * 60;
+    let server = Server::start().await;
+    server.commit(&events(0, vec![by_app(1), by_code(2)])).await;
+    server.commit(&events(20 * DAY, vec![by_app(3)])).await;
+    // Else a clock that jumped is suspected.
+    for day in 17..=31 {
+        let observations = vec![Observation { states: states(LockState::Locked), before: None }];
+        server.commit(&Batch { observations, ..batch(day * DAY) }).await;
+    }
+    let now = UnixMillis(NOW.0 + 31 * DAY * 1000);
+    let rules = RetentionRules { events: Keep::Days(30), kinds: BTreeMap::new(), observations: Keep::Forever };
+    assert_eq!(server.store.remove_old(&rules, now).await.unwrap().events, 2);
+    server.store.erase(&server.database(), &"auth:7".parse().unwrap(), None, now).await.unwrap();
+    for (filters, expected) in [
+        ("", vec![5, 4, 3]),
+        ("kind=retention", vec![4]),
+        ("kind=erasure", vec![5]),
+        ("kind=erasure&kind=retention", vec![5, 4]),
+        ("kind=erasure&authId=7", vec![]),
+    ] {
+        let reply = server.get(&format!("/v1/history?{filters}")).await;
+        assert_eq!(reply.status, 200, "{filters}: {}", reply.body);
+        assert_eq!(ids(&reply), expected, "{filters}");
+    }
 }
 
 #[tokio::test]

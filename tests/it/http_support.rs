@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
@@ -160,13 +161,17 @@ impl Doors for FakeDoors {
     }
 }
 
+fn database(dir: &TempDir) -> PathBuf {
+    dir.path().join("keyturner.db")
+}
+
 /// The real server on loopback, in front of a script.
 pub(crate) struct Server {
     pub doors: FakeDoors,
     pub store: Store,
     pub news: News,
     pub address: SocketAddr,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Server {
@@ -175,8 +180,7 @@ impl Server {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
-        let path = dir.path().join("keyturner.db");
-        let store = Store::open(&path).await.unwrap().with_virtual_time();
+        let store = Store::open(&database(&dir)).await.unwrap().with_virtual_time();
         store.register_lock(&lock_row(LOCK, "Front door")).await.unwrap();
         let token = Token::new("hallway", TOKEN).unwrap();
         let app = AppState {
@@ -191,7 +195,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, store, news, address, _dir: dir }
+        Self { doors, store, news, address, dir }
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        database(&self.dir)
     }
 
     /// Stores a batch and says so, as the gateway does.

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use keyturner::attribution::EventKind;
 use keyturner::secrets::{FILE_NAME, Secrets};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::Value;
@@ -162,6 +163,17 @@ async fn what_cannot_be_is_refused_without_repeating_it_and_leaves_nothing_behin
     for command in ["remove", "test", "dead"] {
         assert!(owner.fails(&[command, "b"]).contains("there is no webhook \"b\""), "{command}");
     }
+}
+
+#[tokio::test]
+async fn every_kind_of_event_can_be_asked_for() {
+    let owner = Owner::new().await;
+    owner.file("url", "https://receiver.example/t0ken");
+    let kinds: Vec<&str> = EventKind::NAMES.into_iter().flat_map(|kind| ["--kind", kind]).collect();
+    owner.run(&[&["add", "--name", "a", "--url-file", "url"], kinds.as_slice()].concat());
+    assert_eq!(owner.list()[0]["filter"]["kinds"], serde_json::json!(EventKind::NAMES));
+    owner.run(&["add", "--name", "b", "--url-file", "url", "--kind", "retention", "--kind", "erasure"]);
+    assert_eq!(owner.list()[1]["filter"]["kinds"], serde_json::json!(["retention", "erasure"]));
 }
 
 #[tokio::test]

@@ -57,6 +57,19 @@ async fn each_receiver_gets_what_its_filter_lets_through() {
 }
 
 #[tokio::test]
+async fn the_record_of_an_erasure_goes_to_whoever_asked_for_erasures() {
+    let f = Fixture::new().await;
+    let only = |kind: &str| WebhookFilter { kinds: vec![kind.to_owned()], ..WebhookFilter::default() };
+    let erasures = add(&f.store, "erasures", only("erasure")).await;
+    let removals = add(&f.store, "removals", only("retention")).await;
+    f.store.commit(&events(1, vec![by_app(1), by_code(2)])).await.unwrap();
+    f.store.erase(&f.path, &"auth:7".parse().unwrap(), None, NOW).await.unwrap();
+    assert_eq!(f.store.live_row(3).await.unwrap().unwrap().entry.kind, "erasure");
+    assert_eq!(waiting(&f.store, erasures).await, [3]);
+    assert_eq!(waiting(&f.store, removals).await, Vec::<i64>::new());
+}
+
+#[tokio::test]
 async fn a_late_user_goes_to_whoever_asked_for_that_user() {
     let f = Fixture::new().await;
     let all = add(&f.store, "all", WebhookFilter::default()).await;

@@ -20,10 +20,10 @@ pub(super) struct Row<'a> {
     pub(super) event: Option<EventValues<'a>>,
 }
 
-/// The columns of an event.
+/// The columns of an event, in the order in which they are hashed.
 pub(super) struct EventValues<'a> {
-    pub(super) content: Vec<Value<'a>>,
-    pub(super) person: Vec<Value<'a>>,
+    pub(super) content: [Value<'a>; CONTENT_COLUMNS.len()],
+    pub(super) person: [Value<'a>; PERSON_COLUMNS.len()],
 }
 
 impl EventValues<'_> {
@@ -155,7 +155,7 @@ impl Checker {
     fn content(&mut self, row: &Row<'_>) -> Option<Digest> {
         match (&row.event, row.removed_by) {
             (Some(event), Value::Null) if row.content == Value::Null => {
-                Some(self.hasher.content(CONTENT_COLUMNS.into_iter().zip(event.content.iter().copied())))
+                Some(self.hasher.content(CONTENT_COLUMNS.into_iter().zip(event.content)))
             }
             (Some(_), Value::Integer(_)) => {
                 self.report.add(Fault::StillThere(row.id));
@@ -186,7 +186,7 @@ impl Checker {
             (Value::Null, Some(event)) if is_gone && !event.is_erased() => self.report.add(Fault::NotErased(row.id)),
             (Value::Null, _) if is_gone => {}
             (Value::Blob(salt), Some(event)) if !is_gone && salt.len() == SALT_LEN => {
-                let columns = PERSON_COLUMNS.into_iter().zip(event.person.iter().copied());
+                let columns = PERSON_COLUMNS.into_iter().zip(event.person);
                 let computed = self.hasher.person(salt, columns);
                 if computed != *stored {
                     self.report.add(Fault::Person(row.id));
