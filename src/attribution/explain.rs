@@ -147,7 +147,9 @@ pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Read
     let Some(chosen) = ways.last() else { return replay.nothing(sights) };
     let marks = chosen.marks.iter().enumerate().map(|(at, mark)| {
         let others = || ways.iter().filter_map(|way| way.marks.get(at));
-        let is_certain = others().all(|other| replay.is_same(mark.cause, other.cause));
+        let is_certain = others().all(|other| replay.is_same(mark.cause, other.cause))
+            && (fewest == 0
+                || replay.is_behind_what_was_seen(mark.cause, at.checked_sub(1).and_then(|at| sights.get(at))));
         Mark {
             cause: if is_certain { mark.cause } else { Cause::Lost },
             cut: mark.cut,
@@ -284,12 +286,23 @@ impl Replay<'_> {
             && (!way.by_itself || has_locked_itself)
             && act.is_none_or(|act| act.trigger_agrees(states))
             && (act.is_none() || agrees(states));
-        is_possible.then(|| way.at(cut, way.state, way.cause))
+        is_possible.then(|| {
+            way.at(cut, way.state, if self.may_be_another(way.cause, sight) { Cause::Lost } else { way.cause })
+        })
+    }
+
+    /// An act that failed ends anywhere, so where it is not known for its own motor run another may have led there.
+    fn may_be_another(&self, cause: Cause, sight: &Sight<'_>) -> bool {
+        let Cause::Step(at) = cause else { return false };
+        let Some((step, act)) = self.steps.get(at).and_then(|step| Some((step, step.act?))) else { return false };
+        let has_failed = !act.succeeded && !matches!(sight.state, LockState::MotorBlocked | LockState::Undefined);
+        has_failed
+            && !sight.ran.and_then(|run| run.clock).zip(step.time).is_some_and(|((since, _), logged)| logged >= since)
     }
 
     /// The state is one that the next act shows before it ends and is logged.
     fn meets_on_the_way(&self, way: &Way, cut: usize, sight: &Sight<'_>) -> Option<Way> {
-        let states = sight.states.filter(|_| sight.is_change)?;
+        let states = sight.states?;
         let step = self.steps.get(cut)?;
         let act = step.act?;
         let is_near =
@@ -314,6 +327,13 @@ impl Replay<'_> {
     fn is_behind(&self, cause: Cause, sight: &Sight<'_>) -> bool {
         let Cause::Step(at) = cause else { return true };
         self.steps.get(at).is_some_and(|step| sight.is_ended_by(step))
+    }
+
+    /// Whether it was certainly written behind a state that was seen: where something is missing, order proves less.
+    fn is_behind_what_was_seen(&self, cause: Cause, sight: Option<&Sight<'_>>) -> bool {
+        let Cause::Step(at) = cause else { return true };
+        let logged = self.steps.get(at).and_then(|step| step.time);
+        logged.zip(sight.and_then(|sight| sight.time)).is_some_and(|(logged, seen)| is_after(logged, seen))
     }
 
     fn act(&self, cause: Cause) -> Option<Act> {

@@ -168,11 +168,10 @@ impl Journal {
         self.arrival.get_or_insert(states.current_time);
         let was_set_back =
             self.questions.clock_fell(states.current_time) || self.pace.as_ref().is_some_and(Pace::was_set_back);
+        let was_set_back = self.trail.clock_shows(seconds(states.current_time)) || was_set_back;
         if was_set_back {
-            self.questions.doubt();
-            self.base.time = None;
+            self.doubt();
         }
-        self.trail.clock_shows(seconds(states.current_time));
         let is_still = before.is_none_or(|before| before.lock_state == states.lock_state) && self.is_still(now);
         if self.names.shown(states.config_update_count, states.current_time, is_still) {
             self.outputs.push_back(Output::ReadDirectory);
@@ -220,6 +219,12 @@ impl Journal {
             }
         }
         self.settle(now);
+    }
+
+    /// The lock's clock was set back: what was seen cannot be compared with the log any more.
+    fn doubt(&mut self) {
+        self.questions.doubt();
+        self.base.time = None;
     }
 
     /// The bolt came to rest: what did it?
@@ -276,6 +281,9 @@ impl Journal {
         for entry in entries {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
             self.trail.add(entry, backfilled, self.names.changes());
+        }
+        if self.trail.clock_shows(self.pace.map(|pace| pace.at(now))) {
+            self.doubt();
         }
         let mut misses = false;
         // All of them: whoever is asked for is remembered.

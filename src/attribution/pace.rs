@@ -43,6 +43,11 @@ impl Pace {
         self.shown_if(self.most)
     }
 
+    /// What it shows a little later, if nobody sets it.
+    pub(super) fn at(&self, now: Duration) -> i64 {
+        millis(now).saturating_add(self.ahead).div_euclid(SECOND)
+    }
+
     /// Whether it was set back lately.
     pub(super) const fn was_set_back(&self) -> bool {
         self.most.saturating_sub(self.ahead) > SECOND

@@ -85,14 +85,16 @@ impl Trail {
     }
 
     /// The lock's clock shows this, behind everything that was read: what is later than that was written before the clock
-    /// was set back, and nothing tells any more what it led to.
-    pub(super) fn clock_shows(&mut self, clock: Option<i64>) {
+    /// was set back, and nothing tells any more what it led to. `true` if there is any.
+    pub(super) fn clock_shows(&mut self, clock: Option<i64>) -> bool {
         let newest = self.passed.iter().rev().find_map(|passed| passed.step.time);
-        if newest.zip(clock).is_some_and(|(logged, clock)| is_after(logged, clock)) {
+        let was_set_back = newest.zip(clock).is_some_and(|(logged, clock)| is_after(logged, clock));
+        if was_set_back {
             for passed in &mut self.passed {
                 passed.step = Step { time: None, act: None, ..passed.step };
             }
         }
+        was_set_back
     }
 
     /// Something is going to be read now.

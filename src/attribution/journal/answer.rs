@@ -19,7 +19,9 @@ impl Journal {
             self.base.in_step |= !is_moving;
             return self.store_held(draft);
         }
-        let is_seen = self.rest.is_none_or(|rest| self.read(&steps).can_end_in(rest));
+        // Nor was what may be missing at the end of the log, unless nothing is written at all.
+        let is_open = steps.last().is_some_and(|step| step.act.is_none()) && !self.is_log_off();
+        let is_seen = !is_open && self.rest.is_none_or(|rest| self.read(&steps).can_end_in(rest));
         if is_seen && !is_moving {
             self.store_held(draft);
             return self.forget();
@@ -45,9 +47,13 @@ impl Journal {
         self.base = Base { state: self.rest, time: self.base.time, leaving, under_way: false, in_step: true };
         self.state_owed = None;
         self.trail.forget_all();
-        if self.log_blocked == Some(UnknownReason::LoggingOff) {
+        if self.is_log_off() {
             self.trail.hole();
         }
+    }
+
+    fn is_log_off(&self) -> bool {
+        self.log_blocked == Some(UnknownReason::LoggingOff)
     }
 
     pub(super) fn read(&self, steps: &[Step]) -> Reading {
@@ -90,7 +96,7 @@ impl Journal {
         };
         let last_answered = answers.iter().enumerate().rposition(|(at, answer)| is_answered(at, answer));
         let is_resting = self.is_resting();
-        let is_off = self.log_blocked == Some(UnknownReason::LoggingOff);
+        let is_off = self.is_log_off();
         let is_over = |at: usize| {
             // The log's order is that of the changes: in front of an answer there is nothing more to come.
             last_answered.is_some_and(|last| at <= last)

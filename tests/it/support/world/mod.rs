@@ -327,8 +327,9 @@ impl World {
                 self.is_logging = on;
             }
             Op::Log(_) => {}
-            // Before the first entry is stored a cleared log looks like a young one.
-            Op::Clear if self.cursor == 0 => {}
+            // Before the first entry is stored a cleared log looks like a young one, and one that is cleared while it is
+            // read like one that ends there.
+            Op::Clear if self.cursor == 0 || self.read_up_to > self.cursor => {}
             Op::Clear => {
                 for written in &mut self.written {
                     written.is_lost = true;
