@@ -148,8 +148,8 @@ pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Read
     let marks = chosen.marks.iter().enumerate().map(|(at, mark)| {
         let others = || ways.iter().filter_map(|way| way.marks.get(at));
         let is_certain = others().all(|other| replay.is_same(mark.cause, other.cause))
-            && (fewest == 0
-                || replay.is_behind_what_was_seen(mark.cause, at.checked_sub(1).and_then(|at| sights.get(at))));
+            && !replay.is_one_of_several_leaving(mark.cause)
+            && (fewest == 0 || replay.is_behind(mark.cause, at.checked_sub(1).and_then(|at| sights.get(at))));
         Mark {
             cause: if is_certain { mark.cause } else { Cause::Lost },
             cut: mark.cut,
@@ -282,7 +282,7 @@ impl Replay<'_> {
         let has_locked_itself = last_act.is_some_and(|act| !is_leaving(act.action))
             || states.last_action.map_or(act.is_none(), |last| is_leaving(last.action));
         let is_possible = way.cause != Cause::Nothing
-            && (way.by_itself || self.is_behind(way.cause, sight))
+            && (way.by_itself || self.has_ended(way.cause, sight))
             && (!way.by_itself || has_locked_itself)
             && act.is_none_or(|act| act.trigger_agrees(states))
             && (act.is_none() || agrees(states));
@@ -324,13 +324,29 @@ impl Replay<'_> {
         is_it.then(|| Way { under_way: true, ..way.clone() }.at(cut, sight.state, Cause::Step(cut)))
     }
 
-    fn is_behind(&self, cause: Cause, sight: &Sight<'_>) -> bool {
+    fn has_ended(&self, cause: Cause, sight: &Sight<'_>) -> bool {
         let Cause::Step(at) = cause else { return true };
         self.steps.get(at).is_some_and(|step| sight.is_ended_by(step))
     }
 
+    /// Whether somebody else left with lock 'n' go just before or after: when a lock writes that is not certain, nor whose
+    /// runs then.
+    fn is_one_of_several_leaving(&self, cause: Cause) -> bool {
+        let Some(act) = self.act(cause).filter(|act| is_leaving(act.action)) else { return false };
+        let (before, after) = match cause {
+            Cause::Step(at) => self.steps.split_at_checked(at).unwrap_or_default(),
+            _ => (&[][..], self.steps),
+        };
+        let leaving = |step: &Step| step.act.filter(|act| is_leaving(act.action));
+        let since = before.iter().rev().map_while(leaving);
+        // The one that ran at the start, if nothing else came in between.
+        let start = self.start.leaving.filter(|_| before.iter().all(|step| leaving(step).is_some()));
+        let until = after.iter().map_while(leaving);
+        since.chain(start).chain(until).any(|other| !other.is_by_same(&act))
+    }
+
     /// Whether it was certainly written behind a state that was seen: where something is missing, order proves less.
-    fn is_behind_what_was_seen(&self, cause: Cause, sight: Option<&Sight<'_>>) -> bool {
+    fn is_behind(&self, cause: Cause, sight: Option<&Sight<'_>>) -> bool {
         let Cause::Step(at) = cause else { return true };
         let logged = self.steps.get(at).and_then(|step| step.time);
         logged.zip(sight.and_then(|sight| sight.time)).is_some_and(|(logged, seen)| is_after(logged, seen))

@@ -125,9 +125,8 @@ impl Journal {
             };
             let cause_entry = known(&self.trail, mark.cause);
             let under_way = matches!(mark.cause, Cause::Step(step) if step >= last.cut);
-            // Without an answer nobody knows which steps are over.
-            let is_known = !matches!(mark.cause, Cause::Nothing | Cause::Lost);
-            let cut = if is_known { last.cut } else { last.least };
+            // What may be over or not is kept.
+            let cut = last.least;
             self.base = Base {
                 state: Some(question.change.after),
                 time: question.last_seen(),
