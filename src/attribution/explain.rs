@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use super::pace::Span;
 use super::question::Run;
 use super::step::{Act, Step, is_leaving};
 use crate::protocol::state::KeyturnerStates;
@@ -35,8 +36,8 @@ pub(super) struct Start {
 pub(super) struct Sight<'a> {
     /// The bolt's state.
     pub(super) state: LockState,
-    /// The lock's clock then, in seconds.
-    pub(super) time: Option<i64>,
+    /// When, by the lock's clock.
+    pub(super) time: Option<Span>,
     /// All the lock said, if that is known and can be compared.
     pub(super) states: Option<&'a KeyturnerStates>,
     /// A change was seen that needs a cause.
@@ -49,7 +50,7 @@ pub(super) struct Sight<'a> {
 
 impl<'a> Sight<'a> {
     /// The bolt where it was, without a change.
-    pub(super) const fn still(state: LockState, time: Option<i64>, states: Option<&'a KeyturnerStates>) -> Self {
+    pub(super) const fn still(state: LockState, time: Option<Span>, states: Option<&'a KeyturnerStates>) -> Self {
         Self { state, time, states, is_change: false, ran: None, unlatches: false }
     }
 
@@ -206,10 +207,10 @@ impl Replay<'_> {
     }
 
     /// First and last number of steps that can lie before a sight.
-    fn window(&self, seen: Option<i64>) -> (usize, usize) {
+    fn window(&self, seen: Option<Span>) -> (usize, usize) {
         let Some(seen) = seen else { return (0, self.steps.len()) };
-        let is_before = |step: &Step| step.time.is_some_and(|logged| is_after(seen, logged));
-        let is_after = |step: &Step| step.time.is_some_and(|logged| is_after(logged, seen));
+        let is_before = |step: &Step| step.time.is_some_and(|logged| is_after(seen.earliest, logged));
+        let is_after = |step: &Step| step.time.is_some_and(|logged| is_after(logged, seen.latest));
         let first = self.steps.iter().rposition(is_before).map_or(0, |at| at + 1);
         (first, self.steps.iter().position(is_after).unwrap_or(self.steps.len()))
     }
@@ -305,8 +306,10 @@ impl Replay<'_> {
         let states = sight.states?;
         let step = self.steps.get(cut)?;
         let act = step.act?;
-        let is_near =
-            step.time.zip(sight.time).is_some_and(|(logged, seen)| (0..=ON_THE_WAY).contains(&(logged - seen)));
+        let is_near = step
+            .time
+            .zip(sight.time)
+            .is_some_and(|(logged, seen)| logged >= seen.earliest && logged - seen.latest <= ON_THE_WAY);
         let shows = match sight.state {
             LockState::UnlockedLockNGo => is_leaving(act.action),
             // Only a latch is pulled behind it.
@@ -349,7 +352,7 @@ impl Replay<'_> {
     fn is_behind(&self, cause: Cause, sight: Option<&Sight<'_>>) -> bool {
         let Cause::Step(at) = cause else { return true };
         let logged = self.steps.get(at).and_then(|step| step.time);
-        logged.zip(sight.and_then(|sight| sight.time)).is_some_and(|(logged, seen)| is_after(logged, seen))
+        logged.zip(sight.and_then(|sight| sight.time)).is_some_and(|(logged, seen)| is_after(logged, seen.latest))
     }
 
     fn act(&self, cause: Cause) -> Option<Act> {

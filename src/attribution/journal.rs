@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::draft::{Draft, JournalConfig, LogBlocked, Observation, Output};
 use super::event::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
 use super::names::{Names, needs_names};
-use super::pace::Pace;
+use super::pace::{Pace, Span};
 use super::question::{GRACE, ON_THE_WAY, Question, Questions, Run, SETTLED, Unstored};
 use super::step::seconds;
 use super::trail::{Known, Trail};
@@ -28,8 +28,8 @@ const CATCH_UP: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 struct Base {
     state: Option<LockState>,
-    /// The lock's clock when it was last seen there.
-    time: Option<DeviceTime>,
+    /// When it was last seen there.
+    time: Option<Span>,
     /// The lock 'n' go that runs.
     leaving: Option<Known>,
     /// The act that comes next in the log had begun there.
@@ -104,7 +104,9 @@ impl Journal {
             base: Base {
                 state: oldest.unwrap_or(last),
                 // How long ago a motor ran, a clock that was set since does not say.
-                time: clock.filter(|_| oldest.is_none() && !last.is_some_and(LockState::is_transitional)),
+                time: seconds(clock)
+                    .filter(|_| oldest.is_none() && !last.is_some_and(LockState::is_transitional))
+                    .map(Span::at),
                 leaving: None,
                 under_way: false,
                 in_step: config.cursor != 0 && !oldest.unwrap_or(last).is_some_and(LockState::is_transitional),
@@ -168,6 +170,9 @@ impl Journal {
         self.arrival.get_or_insert(states.current_time);
         let was_set_back =
             self.questions.clock_fell(states.current_time) || self.pace.as_ref().is_some_and(Pace::was_set_back);
+        if self.pace.as_ref().is_some_and(Pace::was_set) {
+            self.questions.doubt_late(now);
+        }
         let was_set_back = self.trail.clock_shows(seconds(states.current_time)) || was_set_back;
         if was_set_back {
             self.doubt();
@@ -186,7 +191,7 @@ impl Journal {
             // The very first state is no change.
             self.base = Base {
                 state: Some(states.lock_state),
-                time: states.current_time,
+                time: self.seen(),
                 leaving: None,
                 under_way: false,
 
@@ -221,6 +226,11 @@ impl Journal {
         self.settle(now);
     }
 
+    /// When the state was seen last, by the lock's clock.
+    fn seen(&self) -> Option<Span> {
+        self.pace.as_ref().map(Pace::span)
+    }
+
     /// The lock's clock was set back: what was seen cannot be compared with the log any more.
     fn doubt(&mut self) {
         self.questions.doubt();
@@ -241,7 +251,7 @@ impl Journal {
         }
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
         let ran = self.moving.take().map(|run| run.end(self.pace));
-        self.questions.push(Question::new(change, now, ran, unstored));
+        self.questions.push(Question::new(change, now, self.seen(), ran, unstored));
         if is_doubtful {
             self.questions.doubt();
         }
@@ -262,10 +272,10 @@ impl Journal {
 
     /// The bolt is where it was.
     fn seen_again(&mut self, states: KeyturnerStates, now: Duration) {
-        if self.questions.still(states) {
+        if self.questions.still(states, self.seen()) {
             return;
         }
-        self.base.time = states.current_time;
+        self.base.time = self.seen();
         if self.state_owed.is_some_and(|since| now.saturating_sub(since) < SETTLED) {
             // The entry can be there a moment before the state.
             self.outputs.push_back(Output::ReadState);

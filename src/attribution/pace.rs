@@ -20,6 +20,21 @@ pub(super) struct Pace {
     most: i64,
 }
 
+/// When something was seen, by the lock's clock in seconds: one moment, or two if that clock was set lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// What the clock showed then, or would have shown if it had not been set forward lately.
+    pub(super) earliest: i64,
+    /// What it showed, or would have shown if it had not been set back lately.
+    pub(super) latest: i64,
+}
+
+impl Span {
+    pub(super) const fn at(seconds: i64) -> Self {
+        Self { earliest: seconds, latest: seconds }
+    }
+}
+
 impl Pace {
     /// It shows so many seconds now; before it showed something else.
     pub(super) fn seen(before: Option<Self>, shown: i64, now: Duration) -> Self {
@@ -33,19 +48,19 @@ impl Pace {
         }
     }
 
-    /// What it shows, or would show if it had not been set forward lately.
-    pub(super) fn earliest(&self) -> i64 {
-        self.shown_if(self.least)
-    }
-
-    /// What it shows, or would show if it had not been set back lately.
-    pub(super) fn latest(&self) -> i64 {
-        self.shown_if(self.most)
+    /// What it shows, and what it may have shown a moment ago.
+    pub(super) fn span(&self) -> Span {
+        Span { earliest: self.shown_if(self.least), latest: self.shown_if(self.most) }
     }
 
     /// What it shows a little later, if nobody sets it.
     pub(super) fn at(&self, now: Duration) -> i64 {
         millis(now).saturating_add(self.ahead).div_euclid(SECOND)
+    }
+
+    /// Whether it was set lately, forward or back.
+    pub(super) const fn was_set(&self) -> bool {
+        self.most.saturating_sub(self.least) > SECOND
     }
 
     /// Whether it was set back lately.
@@ -81,21 +96,23 @@ mod tests {
         let mut pace = Pace::seen(None, 100, at(0));
         for second in (1..3).chain([40, 41, 90_000]) {
             pace = Pace::seen(Some(pace), 100 + second, at(second.unsigned_abs()));
-            assert_eq!((pace.earliest(), pace.latest(), pace.was_set_back()), (100 + second, 100 + second, false));
+            assert_eq!((pace.span(), pace.was_set()), (Span::at(100 + second), false));
         }
     }
 
     #[test]
     fn a_clock_that_was_set_may_have_been_right_until_just_now() {
+        let span = |earliest, latest| Span { earliest, latest };
         let first = Pace::seen(None, 100, at(0));
         let forward = Pace::seen(Some(first), 3_702, at(2));
-        assert_eq!((forward.earliest(), forward.latest()), (102, 3_702));
+        assert_eq!(forward.span(), span(102, 3_702));
         let soon = Pace::seen(Some(forward), 3_703, at(3));
-        assert_eq!((soon.earliest(), soon.latest()), (103, 3_703), "it was set a second ago");
+        assert_eq!(soon.span(), span(103, 3_703), "it was set a second ago");
         let later = Pace::seen(Some(soon), 3_713, at(13));
-        assert_eq!((later.earliest(), later.latest()), (3_713, 3_713));
+        assert_eq!(later.span(), Span::at(3_713));
         let back = Pace::seen(Some(later), 200, at(23));
-        assert_eq!((back.earliest(), back.latest()), (200, 3_723));
+        assert_eq!(back.span(), span(200, 3_723));
         assert!(back.was_set_back() && !forward.was_set_back() && !later.was_set_back());
+        assert!(back.was_set() && forward.was_set() && !later.was_set());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::draft::{Observation, Pending};
 use super::event::StateChange;
 use super::explain::{Sight, is_after};
-use super::pace::Pace;
+use super::pace::{Pace, Span};
 use super::step::{Step, seconds};
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::state::KeyturnerStates;
@@ -34,7 +34,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn begin(behind: u64, pace: Option<Pace>, now: Duration) -> Self {
-        Self { behind, at: now, clock: pace.map(|pace| (pace.latest(), pace.earliest())) }
+        Self { behind, at: now, clock: pace.map(|pace| (pace.span().latest, pace.span().earliest)) }
     }
 
     /// A motor that looks the same is seen again; after a while it can be another one.
@@ -47,7 +47,7 @@ impl Run {
 
     /// It has ended.
     pub(super) fn end(self, pace: Option<Pace>) -> Self {
-        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.min(pace.earliest())));
+        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.min(pace.span().earliest)));
         Self { clock, ..self }
     }
 }
@@ -59,8 +59,10 @@ pub(super) struct Question {
     pub(super) states: Option<KeyturnerStates>,
     /// When; `None` if that was before a restart.
     pub(super) asked: Option<Duration>,
-    /// The state when it was last seen unchanged.
-    still: Option<KeyturnerStates>,
+    /// When the change was seen.
+    seen: Option<Span>,
+    /// The state when it was last seen unchanged, and when.
+    still: Option<(KeyturnerStates, Option<Span>)>,
     /// The motor that led here, if it was seen running.
     ran: Option<Run>,
     /// The motor went on at once, or may have.
@@ -85,50 +87,57 @@ pub(super) struct Unstored {
 }
 
 impl Question {
-    pub(super) fn new(change: StateChange, now: Duration, ran: Option<Run>, unstored: Unstored) -> Self {
+    pub(super) fn new(
+        change: StateChange,
+        now: Duration,
+        seen: Option<Span>,
+        ran: Option<Run>,
+        unstored: Unstored,
+    ) -> Self {
         Self {
             change,
             states: Some(unstored.observation.states),
             asked: Some(now),
+            seen,
             still: None,
             ran,
             goes_on: false,
             unlatches: false,
-            doubtful: unstored.observation.states.current_time.is_none(),
+            doubtful: seen.is_none(),
             unstored: Some(unstored),
         }
     }
 
     /// A stored one. Entries that were read before the restart are not here to be told from later ones but by their time.
     fn stored(pending: &Pending) -> Self {
+        let seen = seconds(pending.states.and_then(|states| states.current_time)).map(Span::at);
         Self {
             change: pending.change,
             states: pending.states,
             asked: None,
+            seen,
             still: None,
             ran: None,
             // Nobody looked whether it did.
             goes_on: true,
             unlatches: true,
-            doubtful: pending.states.and_then(|states| states.current_time).is_none(),
+            doubtful: seen.is_none(),
             unstored: None,
         }
     }
 
     /// The lock's clock when the state was seen last.
-    pub(super) fn last_seen(&self) -> Option<DeviceTime> {
-        let first = self.states.and_then(|states| states.current_time);
-        self.still.map_or(first, |still| still.current_time).filter(|_| !self.doubtful)
+    pub(super) fn last_seen(&self) -> Option<Span> {
+        self.still.map_or(self.seen, |(_, seen)| seen).filter(|_| !self.doubtful)
     }
 
     fn sights(&self) -> impl Iterator<Item = Sight<'_>> {
         let state = self.change.after;
         let states = self.states.as_ref().filter(|_| !self.doubtful);
-        let time = |states: Option<&KeyturnerStates>| seconds(states.and_then(|states| states.current_time));
         let is_change = states.is_some();
-        let seen =
-            Sight { is_change, ran: self.ran, unlatches: self.unlatches, ..Sight::still(state, time(states), states) };
-        let still = self.still.as_ref().map(|still| Sight::still(state, time(Some(still)), Some(still)));
+        let time = self.seen.filter(|_| is_change);
+        let seen = Sight { is_change, ran: self.ran, unlatches: self.unlatches, ..Sight::still(state, time, states) };
+        let still = self.still.as_ref().map(|(states, seen)| Sight::still(state, *seen, Some(states)));
         [Some(seen), still].into_iter().flatten()
     }
 
@@ -150,8 +159,7 @@ impl Question {
     fn is_settled(&self, cause: Option<&Step>, is_running: bool, ended: Duration) -> bool {
         let act = cause.and_then(|step| step.act);
         let logged = cause.and_then(|step| step.time);
-        let seen = seconds(self.states.and_then(|states| states.current_time));
-        let is_fresh = logged.zip(seen).is_some_and(|(logged, seen)| !is_after(seen, logged));
+        let is_fresh = logged.zip(self.seen).is_some_and(|(logged, seen)| !is_after(seen.latest, logged));
         // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
         let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
         let clock = self.ran.and_then(|run| run.clock);
@@ -169,10 +177,10 @@ impl Question {
 
     /// Whether an answer that is not in the log yet will not come any more.
     fn is_late(&self, steps: &[Step], is_resting: bool, had_time: bool) -> bool {
-        let seen = seconds(self.states.and_then(|states| states.current_time));
+        let seen = self.seen;
         // The log's order is that of the changes, so it has gone past this one.
         let is_overtaken =
-            steps.iter().any(|step| step.time.zip(seen).is_some_and(|(logged, seen)| is_after(logged, seen)));
+            steps.iter().any(|step| step.time.zip(seen).is_some_and(|(logged, seen)| is_after(logged, seen.latest)));
         // One action can make several changes and be logged behind the last of them.
         let is_logged_later = self.goes_on || self.change.after == LockState::UnlockedLockNGo;
         self.doubtful || is_resting && (is_overtaken && !is_logged_later || had_time)
@@ -244,10 +252,19 @@ impl Questions {
         self.open.iter_mut().for_each(Question::doubt);
     }
 
+    /// The clock was set, no matter where to: whose entry may still be to come cannot be compared with it.
+    pub(super) fn doubt_late(&mut self, now: Duration) {
+        let is_late = |question: &&mut Question| {
+            let is_fresh = question.asked.is_some_and(|asked| now.saturating_sub(asked) <= ON_THE_WAY);
+            is_fresh || question.change.after == LockState::UnlockedLockNGo
+        };
+        self.open.iter_mut().filter(is_late).for_each(Question::doubt);
+    }
+
     /// The state was seen again, unchanged since the newest question; `false` if there is none.
-    pub(super) fn still(&mut self, states: KeyturnerStates) -> bool {
+    pub(super) fn still(&mut self, states: KeyturnerStates, seen: Option<Span>) -> bool {
         let newest = self.open.back_mut();
-        newest.map(|question| question.still = Some(states)).is_some()
+        newest.map(|question| question.still = Some((states, seen))).is_some()
     }
 
     /// The motor runs again.

@@ -148,20 +148,15 @@ fn leavings(dice: &mut Dice) -> Vec<Op> {
     ]
 }
 
-/// Plays a history; what came out of it, or what went wrong.
-fn play(script: &Script, trouble: Trouble, is_traced: bool) -> (Result<Tally, String>, Vec<String>) {
-    script.play(!trouble.losses && !trouble.clock, is_traced)
-}
-
 /// Leaves out whatever the failure does not need.
-fn shrunk(mut script: Script, trouble: Trouble) -> Script {
+fn shrunk(mut script: Script) -> Script {
     let mut size = script.ops.len().div_ceil(2);
     while size > 0 {
         let mut at = 0;
         while at < script.ops.len() {
             let mut smaller = script.clone();
             smaller.ops.drain(at..(at + size).min(script.ops.len()));
-            if play(&smaller, trouble, false).0.is_err() {
+            if smaller.play(false).0.is_err() {
                 script = smaller;
             } else {
                 at += size;
@@ -181,29 +176,33 @@ fn over_random_histories_nobody_is_named_wrongly_and_nothing_is_lost_or_doubled(
     let first = number("KEYTURNER_SEED");
     let cases = number("KEYTURNER_CASES").unwrap_or(if first.is_some() { 1 } else { CASES });
     let first = first.unwrap_or(0);
-    let seeds = first..first + cases;
     let mut sum = Tally::default();
     let (mut clean, mut plain, mut unknown) = (0, 0, 0);
-    for seed in seeds {
+    let mut silent = Vec::new();
+    for seed in first..first + cases {
         let (script, trouble) = script(seed);
-        match play(&script, trouble, false).0 {
+        match script.play(false).0 {
             Ok(tally) => {
                 sum += tally;
                 if !trouble.losses && !trouble.clock {
                     clean += 1;
                     plain += u64::from(tally.moot == 0);
                     unknown += tally.unknown;
+                    silent.extend((tally.silent() > 0).then_some(seed));
                 }
             }
             Err(_) => {
-                let script = shrunk(script, trouble);
-                let (result, trace) = play(&script, trouble, true);
+                let script = shrunk(script);
+                let (result, trace) = script.play(true);
                 let why = result.err().unwrap_or_default();
                 panic!("KEYTURNER_SEED={seed} {trouble:?}\n{:#?}\n{}\n{why}", script.firmware, trace.join("\n"));
             }
         }
     }
     println!("{cases} histories; {clean} of them without losses, with {unknown} unknown; {plain} plain: {sum:#?}");
+    println!("somebody is unknown who could be known: seeds {silent:?}");
+    // Silence is the safe side, and seconds are all that a lock's clock tells; yet it has to be rare.
+    assert!(silent.len() as u64 <= cases / 2_000, "somebody is unknown who could be known: seeds {silent:?}");
     // The proof is worth as much as it has seen.
     // One in twelve is so plain that nothing in it may be unknown.
     assert!(cases < 1_000 || sum.named > 2 * cases && sum.told_named > cases && plain > cases / 15, "{sum:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::draft::{Draft, Output};
 use super::super::event::UnknownReason;
 use super::super::explain::{Cause, Mark, Reading, Sight, Start, replay};
-use super::super::step::{Step, is_leaving, seconds};
+use super::super::step::{Step, is_leaving};
 use super::super::trail::Trail;
 use super::{Base, Journal};
 use crate::protocol::LockState;
@@ -61,7 +61,7 @@ impl Journal {
         let leaving = self.base.leaving.as_ref().and_then(|known| Step::of(&known.entry, 0, known.changes)?.act);
         let leaving = leaving.filter(|act| is_leaving(act.action));
         let start = Start { state: self.base.in_step.then_some(state), leaving, under_way: self.base.under_way };
-        let base = Sight::still(state, seconds(self.base.time), None);
+        let base = Sight::still(state, self.base.time, None);
         let sights: Vec<Sight<'_>> = core::iter::once(base).chain(self.questions.sights()).collect();
         replay(start, steps, &sights)
     }

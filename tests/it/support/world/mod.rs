@@ -313,6 +313,8 @@ impl World {
                 self.write_kind(None, LogEntryKind::Ring(ring))?;
             }
             Op::Days(days) => return self.pass(u64::from(days) * 86_400_000),
+            // Between a state and its entry a second more or less looks like a second that has just passed.
+            Op::Clock(by) if by.abs() <= 2 && !self.todo.is_empty() => {}
             Op::Clock(by) => self.set_clock(Some(self.clock.unwrap_or(START) + by)),
             Op::ClockRight if self.is_up => self.set_clock(Some(START)),
             Op::ClockRight => {}
@@ -345,8 +347,10 @@ impl World {
     }
 
     fn set_clock(&mut self, clock: Option<i64>) {
-        // Between a state and its entry: the entry seems to be about something later.
-        self.tally.moot += if self.todo.is_empty() { 0 } else { 2 };
+        // Between a state and its entry the entry seems to be about something else, and a change that waits for its answer
+        // cannot be compared with it any more.
+        let waits = !self.todo.is_empty() || !self.expected.is_empty() || !self.unanswered.is_empty();
+        self.tally.moot += 2 * u64::from(waits);
         self.has_fallen |= clock < self.clock;
         self.clock = clock;
     }
