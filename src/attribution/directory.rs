@@ -121,6 +121,12 @@ impl Directory {
         self.codes.contains_key(&code_id)
     }
 
+    /// Whether one of the numbers was somebody else's before.
+    pub(super) fn had_other_holders(&self, auth_id: AuthId, code_id: CodeId) -> bool {
+        let user = self.users.get(&auth_id).is_some_and(|tenure| !tenure.former.is_empty());
+        user || self.codes.get(&code_id).is_some_and(|tenure| !tenure.former.is_empty())
+    }
+
     /// What an authorization's number meant in an entry of this `time`.
     #[must_use]
     pub fn user_then(&self, auth_id: AuthId, time: Option<DeviceTime>, order: Order) -> UserThen<'_> {

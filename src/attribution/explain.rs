@@ -298,7 +298,7 @@ impl Replay<'_> {
         let Some((step, act)) = self.steps.get(at).and_then(|step| Some((step, step.act?))) else { return false };
         let has_failed = !act.succeeded && !matches!(sight.state, LockState::MotorBlocked | LockState::Undefined);
         has_failed
-            && !sight.ran.and_then(|run| run.clock).zip(step.time).is_some_and(|((since, _), logged)| logged >= since)
+            && sight.ran.and_then(|run| run.clock).zip(step.time).is_none_or(|((since, _), logged)| logged < since)
     }
 
     /// The state is one that the next act shows before it ends and is logged.
@@ -374,10 +374,7 @@ impl Replay<'_> {
 
     /// Two causes that name the same person or thing are one answer.
     fn is_same(&self, a: Cause, b: Cause) -> bool {
-        match (self.act(a), self.act(b)) {
-            (Some(a), Some(b)) => a.is_by_same(&b),
-            _ => a == b,
-        }
+        a == b || self.act(a).zip(self.act(b)).is_some_and(|(a, b)| a.is_by_same(&b))
     }
 
     fn is_same_leaving(&self, a: Option<Cause>, b: Option<Cause>) -> bool {

@@ -290,7 +290,8 @@ impl Journal {
         self.trail.reads(now);
         for entry in entries {
             let backfilled = !self.caught_up && self.is_from_before(&entry);
-            self.trail.add(entry, backfilled, self.names.changes());
+            let era = self.names.era(&entry);
+            self.trail.add(entry, backfilled, era);
         }
         if self.trail.clock_shows(self.pace.map(|pace| pace.at(now))) {
             self.doubt();

@@ -128,9 +128,11 @@ impl Names {
         self.after = None;
     }
 
-    /// How many readings no longer had somebody whom the one before had.
-    pub(super) const fn changes(&self) -> u32 {
-        self.changes
+    /// Entries of one number and one era are of one holder; `None` if the number has lately had two.
+    pub(super) fn era(&self, entry: &LogEntry) -> Option<u32> {
+        let code_id = if let LogEntryKind::Keypad(keypad) = &entry.kind { keypad.code_id } else { 0 };
+        let has_one_holder = !self.directory.had_other_holders(entry.auth_id, code_id);
+        has_one_holder.then_some(self.changes)
     }
 
     /// The log was read to its end, up to the `serial`-th entry, and nothing that began before the last reading can be missing in it.

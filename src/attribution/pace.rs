@@ -18,6 +18,8 @@ pub(super) struct Pace {
     ahead: i64,
     least: i64,
     most: i64,
+    /// When it was seen to have been set last, by our clock.
+    set_at: Duration,
 }
 
 /// When something was seen, by the lock's clock in seconds: one moment, or two if that clock was set lately.
@@ -39,13 +41,14 @@ impl Pace {
     /// It shows so many seconds now; before it showed something else.
     pub(super) fn seen(before: Option<Self>, shown: i64, now: Duration) -> Self {
         let ahead = shown.saturating_mul(SECOND).saturating_sub(millis(now));
-        let fresh = Self { at: now, ahead, least: ahead, most: ahead };
-        match before {
-            Some(before) if now.saturating_sub(before.at) < ON_THE_WAY || !before.goes_on_to(&fresh) => {
-                Self { least: before.least.min(ahead), most: before.most.max(ahead), ..fresh }
-            }
-            _ => fresh,
+        let fresh = Self { at: now, ahead, least: ahead, most: ahead, set_at: now };
+        let Some(before) = before else { return fresh };
+        let goes_on = before.goes_on_to(&fresh);
+        let set_at = if goes_on { before.set_at } else { now };
+        if goes_on && (before.least == before.most || now.saturating_sub(set_at) >= ON_THE_WAY) {
+            return fresh;
         }
+        Self { least: before.least.min(ahead), most: before.most.max(ahead), set_at, ..fresh }
     }
 
     /// What it shows, and what it may have shown a moment ago.
@@ -58,9 +61,9 @@ impl Pace {
         millis(now).saturating_add(self.ahead).div_euclid(SECOND)
     }
 
-    /// Whether it was set lately, forward or back.
-    pub(super) const fn was_set(&self) -> bool {
-        self.most.saturating_sub(self.least) > SECOND
+    /// Whether it was set since it was seen before, forward or back.
+    pub(super) fn was_set(&self) -> bool {
+        self.least != self.most && self.set_at == self.at
     }
 
     /// Whether it was set back lately.
@@ -108,11 +111,14 @@ mod tests {
         assert_eq!(forward.span(), span(102, 3_702));
         let soon = Pace::seen(Some(forward), 3_703, at(3));
         assert_eq!(soon.span(), span(103, 3_703), "it was set a second ago");
-        let later = Pace::seen(Some(soon), 3_713, at(13));
-        assert_eq!(later.span(), Span::at(3_713));
+        let mut later = soon;
+        for second in 4..14 {
+            later = Pace::seen(Some(later), 3_700 + second, at(second.unsigned_abs()));
+        }
+        assert_eq!(later.span(), Span::at(3_713), "however often it is seen");
         let back = Pace::seen(Some(later), 200, at(23));
         assert_eq!(back.span(), span(200, 3_723));
         assert!(back.was_set_back() && !forward.was_set_back() && !later.was_set_back());
-        assert!(back.was_set() && forward.was_set() && !later.was_set());
+        assert!(back.was_set() && forward.was_set() && !soon.was_set() && !later.was_set());
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Act {
     pub(super) action: LockAction,
     pub(super) trigger: Trigger,
     pub(super) succeeded: bool,
-    /// So many times somebody had gone when people and codes were read before the entry.
-    changes: u32,
+    /// See [`Names::era`](super::names::Names::era).
+    era: Option<u32>,
     auth_id: AuthId,
     key: Option<(KeypadSource, CodeId)>,
 }
@@ -33,7 +33,7 @@ impl Step {
     /// `None` for entries that neither move the bolt nor hide who does.
     ///
     /// An entry without a time can be about anything that was seen.
-    pub(super) fn of(entry: &LogEntry, serial: u64, changes: u32) -> Option<Self> {
+    pub(super) fn of(entry: &LogEntry, serial: u64, era: Option<u32>) -> Option<Self> {
         let time = seconds(entry.timestamp);
         let (action, trigger, status, key) = match &entry.kind {
             LogEntryKind::LockAction(logged) => (logged.action, logged.trigger, logged.completion_status, None),
@@ -55,7 +55,7 @@ impl Step {
             return None;
         }
         let succeeded = status == CompletionStatus::Success;
-        let act = Act { action, trigger, succeeded, changes, auth_id: entry.auth_id, key };
+        let act = Act { action, trigger, succeeded, era, auth_id: entry.auth_id, key };
         Some(Self { serial, time, act: time.map(|_| act) })
     }
 }
@@ -68,7 +68,7 @@ impl Act {
     /// Whether both name the same person, or the same thing that is no person. A number can have been given to somebody
     /// else between two readings.
     pub(super) fn is_by_same(&self, other: &Self) -> bool {
-        let has_one_holder = self.auth_id == 0 || self.changes == other.changes;
+        let has_one_holder = self.auth_id == 0 || self.era.is_some() && self.era == other.era;
         has_one_holder && (self.auth_id, self.key, self.trigger) == (other.auth_id, other.key, other.trigger)
     }
 }

@@ -26,8 +26,8 @@ pub(super) struct Held {
 pub(super) struct Known {
     pub(super) serial: u64,
     pub(super) entry: LogEntry,
-    /// So many times somebody had gone when people and codes were read before.
-    pub(super) changes: u32,
+    /// See [`Names::era`](super::names::Names::era).
+    pub(super) era: Option<u32>,
     pub(super) event: Option<Event>,
 }
 
@@ -54,14 +54,14 @@ impl Trail {
         Self { held: VecDeque::new(), passed: Vec::new(), serial: 0, lately: VecDeque::new(), newest: cursor }
     }
 
-    pub(super) fn add(&mut self, entry: LogEntry, backfilled: bool, changes: u32) {
+    pub(super) fn add(&mut self, entry: LogEntry, backfilled: bool, era: Option<u32>) {
         if self.newest != 0 && entry.index > self.newest.saturating_add(1) {
             self.hole();
         }
         self.newest = entry.index;
         self.serial += 1;
-        if let Some(step) = Step::of(&entry, self.serial, changes) {
-            let known = Known { serial: self.serial, entry: entry.clone(), changes, event: None };
+        if let Some(step) = Step::of(&entry, self.serial, era) {
+            let known = Known { serial: self.serial, entry: entry.clone(), era, event: None };
             self.passed.push(Passed { step, known: Some(known) });
         }
         self.held.push_back(Held { serial: self.serial, entry, backfilled });
