@@ -57,8 +57,7 @@ impl<'a> Sight<'a> {
     /// Whether the step was written when the motor that led here had ended.
     fn is_ended_by(&self, step: &Step) -> bool {
         let Some(run) = self.ran else { return true };
-        step.serial > run.behind
-            && !step.time.zip(run.clock).is_some_and(|(logged, (_, until))| is_after(until, logged))
+        step.serial > run.behind && !step.time.zip(run.clock).is_some_and(|(logged, (_, until))| until.is_after(logged))
     }
 }
 
@@ -209,8 +208,8 @@ impl Replay<'_> {
     /// First and last number of steps that can lie before a sight.
     fn window(&self, seen: Option<Span>) -> (usize, usize) {
         let Some(seen) = seen else { return (0, self.steps.len()) };
-        let is_before = |step: &Step| step.time.is_some_and(|logged| is_after(seen.earliest, logged));
-        let is_after = |step: &Step| step.time.is_some_and(|logged| is_after(logged, seen.latest));
+        let is_before = |step: &Step| step.time.is_some_and(|logged| seen.is_after(logged));
+        let is_after = |step: &Step| step.time.is_some_and(|logged| seen.is_before(logged));
         let first = self.steps.iter().rposition(is_before).map_or(0, |at| at + 1);
         (first, self.steps.iter().position(is_after).unwrap_or(self.steps.len()))
     }
@@ -298,7 +297,11 @@ impl Replay<'_> {
         let Some((step, act)) = self.steps.get(at).and_then(|step| Some((step, step.act?))) else { return false };
         let has_failed = !act.succeeded && !matches!(sight.state, LockState::MotorBlocked | LockState::Undefined);
         has_failed
-            && sight.ran.and_then(|run| run.clock).zip(step.time).is_none_or(|((since, _), logged)| logged < since)
+            && sight
+                .ran
+                .and_then(|run| run.clock)
+                .zip(step.time)
+                .is_none_or(|((since, _), logged)| logged < since.latest)
     }
 
     /// The state is one that the next act shows before it ends and is logged.
@@ -352,7 +355,7 @@ impl Replay<'_> {
     fn is_behind(&self, cause: Cause, sight: Option<&Sight<'_>>) -> bool {
         let Cause::Step(at) = cause else { return true };
         let logged = self.steps.get(at).and_then(|step| step.time);
-        logged.zip(sight.and_then(|sight| sight.time)).is_some_and(|(logged, seen)| is_after(logged, seen.latest))
+        logged.zip(sight.and_then(|sight| sight.time)).is_some_and(|(logged, seen)| seen.is_before(logged))
     }
 
     fn act(&self, cause: Cause) -> Option<Act> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::explain::is_after;
 use super::question::ON_THE_WAY;
 
 /// A lock's clock goes wrong by one second in so many at most.
@@ -34,6 +35,23 @@ pub(super) struct Span {
 impl Span {
     pub(super) const fn at(seconds: i64) -> Self {
         Self { earliest: seconds, latest: seconds }
+    }
+
+    /// Whether this is certainly later than an entry of that time.
+    pub(super) const fn is_after(&self, logged: i64) -> bool {
+        // The clock of before never showed what is later than it would show now.
+        let is_of_now = is_after(logged, self.earliest);
+        is_after(if is_of_now { self.latest } else { self.earliest }, logged)
+    }
+
+    /// Whether this is certainly earlier than an entry of that time.
+    pub(super) const fn is_before(&self, logged: i64) -> bool {
+        is_after(logged, self.latest)
+    }
+
+    /// Earlier than both.
+    pub(super) const fn or_earlier(self, other: Self) -> Self {
+        if other.earliest < self.earliest { Self { earliest: other.earliest, ..self } } else { self }
     }
 }
 
@@ -119,6 +137,8 @@ mod tests {
         let back = Pace::seen(Some(later), 200, at(23));
         assert_eq!(back.span(), span(200, 3_723));
         assert!(back.was_set_back() && !forward.was_set_back() && !later.was_set_back());
+        assert!(forward.span().is_after(99) && forward.span().is_after(3_600), "long ago by either clock");
+        assert!(!forward.span().is_after(101) && !forward.span().is_after(3_701) && !forward.span().is_before(103));
         assert!(back.was_set() && forward.was_set() && !soon.was_set() && !later.was_set());
     }
 }

@@ -28,13 +28,13 @@ pub(super) struct Run {
     pub(super) behind: u64,
     /// When it was last seen.
     at: Duration,
-    /// The lock's clock in seconds when it was seen first, at the latest, and when it was seen last, at the earliest.
-    pub(super) clock: Option<(i64, i64)>,
+    /// When it was seen first and last, by the lock's clock.
+    pub(super) clock: Option<(Span, Span)>,
 }
 
 impl Run {
     pub(super) fn begin(behind: u64, pace: Option<Pace>, now: Duration) -> Self {
-        Self { behind, at: now, clock: pace.map(|pace| (pace.span().latest, pace.span().earliest)) }
+        Self { behind, at: now, clock: pace.map(|pace| (pace.span(), pace.span())) }
     }
 
     /// A motor that looks the same is seen again; after a while it can be another one.
@@ -47,7 +47,7 @@ impl Run {
 
     /// It has ended.
     pub(super) fn end(self, pace: Option<Pace>) -> Self {
-        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.min(pace.span().earliest)));
+        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.or_earlier(pace.span())));
         Self { clock, ..self }
     }
 }
@@ -163,7 +163,7 @@ impl Question {
         // A lock can log a lock 'n' go when it ends, so while one runs an older entry may be that of an earlier one.
         let can_be_logged_later = self.change.after == LockState::UnlockedLockNGo && is_running;
         let clock = self.ran.and_then(|run| run.clock);
-        let is_of_this_run = logged.zip(clock).is_some_and(|(logged, (since, _))| is_after(logged, since));
+        let is_of_this_run = logged.zip(clock).is_some_and(|(logged, (since, _))| since.is_before(logged));
         // Nobody can have moved it the same way just before; what ends where something else can have ended too says less.
         let is_plain =
             act.is_some_and(|act| act.succeeded && matches!(act.action, LockAction::Lock | LockAction::Unlock));
@@ -180,7 +180,7 @@ impl Question {
         let seen = self.seen;
         // The log's order is that of the changes, so it has gone past this one.
         let is_overtaken =
-            steps.iter().any(|step| step.time.zip(seen).is_some_and(|(logged, seen)| is_after(logged, seen.latest)));
+            steps.iter().any(|step| step.time.zip(seen).is_some_and(|(logged, seen)| seen.is_before(logged)));
         // One action can make several changes and be logged behind the last of them.
         let is_logged_later = self.goes_on || self.change.after == LockState::UnlockedLockNGo;
         self.doubtful || is_resting && (is_overtaken && !is_logged_later || had_time)
