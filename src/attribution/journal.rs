@@ -164,14 +164,15 @@ impl Journal {
     pub fn handle_states(&mut self, states: KeyturnerStates, now: Duration) {
         let before = self.config.states.replace(states);
         let is_rest = !states.lock_state.is_transitional();
-        self.pace = seconds(states.current_time).map(|shown| Pace::seen(self.pace, shown, now));
+        let pace = seconds(states.current_time).map(|shown| Pace::seen(self.pace, shown, now));
+        let pace = core::mem::replace(&mut self.pace, pace);
         // The first state shows what happened while we were away.
         let live = self.arrival.is_some();
         self.arrival.get_or_insert(states.current_time);
         let was_set_back =
             self.questions.clock_fell(states.current_time) || self.pace.as_ref().is_some_and(Pace::was_set_back);
-        if self.pace.as_ref().is_some_and(Pace::was_set) {
-            self.questions.doubt_late(now);
+        if let Some(before) = pace.filter(|_| self.pace.as_ref().is_some_and(Pace::was_set)) {
+            self.questions.doubt_late(before.at);
         }
         let was_set_back = self.trail.clock_shows(seconds(states.current_time)) || was_set_back;
         if was_set_back {

@@ -14,7 +14,7 @@ const SECOND: i64 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
     /// Our clock.
-    at: Duration,
+    pub(super) at: Duration,
     /// The lock's clock minus ours, milliseconds: now, and the least and the most of late.
     ahead: i64,
     least: i64,

@@ -252,10 +252,11 @@ impl Questions {
         self.open.iter_mut().for_each(Question::doubt);
     }
 
-    /// The clock was set, no matter where to: whose entry may still be to come cannot be compared with it.
-    pub(super) fn doubt_late(&mut self, now: Duration) {
+    /// The clock was set since it was seen at `before`, no matter where to: whose entry was still to come then, cannot be
+    /// compared with it.
+    pub(super) fn doubt_late(&mut self, before: Duration) {
         let is_late = |question: &&mut Question| {
-            let is_fresh = question.asked.is_some_and(|asked| now.saturating_sub(asked) <= ON_THE_WAY);
+            let is_fresh = question.asked.is_some_and(|asked| before.saturating_sub(asked) <= ON_THE_WAY);
             is_fresh || question.change.after == LockState::UnlockedLockNGo
         };
         self.open.iter_mut().filter(is_late).for_each(Question::doubt);
