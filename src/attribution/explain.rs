@@ -13,7 +13,7 @@ use super::pace::Span;
 use super::question::Run;
 use super::step::{Act, Step, is_leaving};
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{LockAction, LockState, Trigger};
+use crate::protocol::{LockAction, LockState};
 
 /// More ways than this through log and states: nobody can be named.
 const MAX_WAYS: usize = 2_000;
@@ -487,55 +487,5 @@ impl Way {
             ways.push(Self { cause, owes_entry: false, ..self.clone() });
         }
         ways
-    }
-}
-
-impl Act {
-    /// States it can end in from `state`, and whether it moved there.
-    fn outcomes(self, state: LockState) -> Vec<(LockState, bool)> {
-        use LockAction as A;
-        use LockState as S;
-        let stays = (state, false);
-        match self.action {
-            _ if !self.succeeded => {
-                // The motor ran and did not get there.
-                let mut ends = vec![stays, (state, true), (S::MotorBlocked, true), (S::Undefined, true)];
-                if !matches!(self.action, A::Lock | A::FullLock | A::Unlock) {
-                    ends.extend([(S::Unlocked, true), (S::UnlockedLockNGo, true)]);
-                }
-                ends
-            }
-            A::Unlock if state == S::Unlocked => vec![stays],
-            A::Unlock => vec![(S::Unlocked, true)],
-            A::Lock if state == S::Locked => vec![stays],
-            // Turns once more on some locks.
-            A::FullLock if state == S::Locked => vec![stays, (state, true)],
-            A::Lock | A::FullLock => vec![(S::Locked, true)],
-            A::Unlatch => vec![(S::Unlocked, true)],
-            A::LockNGo if state == S::UnlockedLockNGo => vec![stays],
-            A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true)],
-            _ => vec![stays, (S::Locked, true), (S::Unlocked, true), (S::UnlockedLockNGo, true)],
-        }
-    }
-
-    /// Whether the lock says that this kind of trigger made its last change.
-    fn trigger_agrees(self, states: &KeyturnerStates) -> bool {
-        if self.trigger == Trigger::Manual || states.trigger == Trigger::Manual {
-            return self.trigger == states.trigger;
-        }
-        // The last action can still be the one before, as long as the motor is on its way.
-        let is_named = states.last_action.is_some_and(|last| last.trigger == self.trigger);
-        states.trigger == self.trigger || (states.trigger == Trigger::System && is_named)
-    }
-
-    /// Whether this can be what the lock calls its last action.
-    fn action_agrees(self, states: &KeyturnerStates) -> bool {
-        let Some(last) = states.last_action else { return true };
-        // A hand is no action; it leaves the last one standing.
-        self.trigger == Trigger::Manual
-            || self.is_open_ended()
-            || super::step::is_open_ended(last.action)
-            || super::is_refusal(last.completion_status)
-            || last.action == self.action
     }
 }

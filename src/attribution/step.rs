@@ -4,7 +4,8 @@ use super::entry::is_refusal;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::{CodeId, LogEntry, LogEntryKind};
-use crate::protocol::{CompletionStatus, KeypadSource, LockAction, Trigger};
+use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{CompletionStatus, KeypadSource, LockAction, LockState, Trigger};
 
 /// An entry that matters for the bolt.
 #[derive(Debug, Clone, Copy)]
@@ -93,4 +94,54 @@ pub(super) const fn is_open_ended(action: LockAction) -> bool {
 /// Lock 'n' go: unlocks now, locks by itself later.
 pub(super) const fn is_leaving(action: LockAction) -> bool {
     matches!(action, LockAction::LockNGo | LockAction::LockNGoUnlatch)
+}
+
+impl Act {
+    /// States it can end in from `state`, and whether it moved there.
+    pub(super) fn outcomes(self, state: LockState) -> Vec<(LockState, bool)> {
+        use LockAction as A;
+        use LockState as S;
+        let stays = (state, false);
+        match self.action {
+            _ if !self.succeeded => {
+                // The motor ran and did not get there.
+                let mut ends = vec![stays, (state, true), (S::MotorBlocked, true), (S::Undefined, true)];
+                if !matches!(self.action, A::Lock | A::FullLock | A::Unlock) {
+                    ends.extend([(S::Unlocked, true), (S::UnlockedLockNGo, true)]);
+                }
+                ends
+            }
+            A::Unlock if state == S::Unlocked => vec![stays],
+            A::Unlock => vec![(S::Unlocked, true)],
+            A::Lock if state == S::Locked => vec![stays],
+            // Turns once more on some locks.
+            A::FullLock if state == S::Locked => vec![stays, (state, true)],
+            A::Lock | A::FullLock => vec![(S::Locked, true)],
+            A::Unlatch => vec![(S::Unlocked, true)],
+            A::LockNGo if state == S::UnlockedLockNGo => vec![stays],
+            A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true)],
+            _ => vec![stays, (S::Locked, true), (S::Unlocked, true), (S::UnlockedLockNGo, true)],
+        }
+    }
+
+    /// Whether the lock says that this kind of trigger made its last change.
+    pub(super) fn trigger_agrees(self, states: &KeyturnerStates) -> bool {
+        if self.trigger == Trigger::Manual || states.trigger == Trigger::Manual {
+            return self.trigger == states.trigger;
+        }
+        // The last action can still be the one before, as long as the motor is on its way.
+        let is_named = states.last_action.is_some_and(|last| last.trigger == self.trigger);
+        states.trigger == self.trigger || (states.trigger == Trigger::System && is_named)
+    }
+
+    /// Whether this can be what the lock calls its last action.
+    pub(super) fn action_agrees(self, states: &KeyturnerStates) -> bool {
+        let Some(last) = states.last_action else { return true };
+        // A hand is no action; it leaves the last one standing.
+        self.trigger == Trigger::Manual
+            || self.is_open_ended()
+            || is_open_ended(last.action)
+            || is_refusal(last.completion_status)
+            || last.action == self.action
+    }
 }
