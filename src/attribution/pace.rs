@@ -26,6 +26,8 @@ pub(super) struct Pace {
 /// When something was seen, by the lock's clock in seconds: one moment, or two if that clock was set lately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
+    /// What the clock shows.
+    shown: i64,
     /// What the clock showed then, or would have shown if it had not been set forward lately.
     pub(super) earliest: i64,
     /// What it showed, or would have shown if it had not been set back lately.
@@ -34,14 +36,14 @@ pub(super) struct Span {
 
 impl Span {
     pub(super) const fn at(seconds: i64) -> Self {
-        Self { earliest: seconds, latest: seconds }
+        Self { shown: seconds, earliest: seconds, latest: seconds }
     }
 
     /// Whether this is certainly later than an entry of that time.
     pub(super) const fn is_after(&self, logged: i64) -> bool {
-        // The clock of before never showed what is later than it would show now.
+        // A clock of before that was set forward never showed what is later than it would show now.
         let is_of_now = is_after(logged, self.earliest);
-        is_after(if is_of_now { self.latest } else { self.earliest }, logged)
+        is_after(if is_of_now { self.shown } else { self.earliest }, logged)
     }
 
     /// Whether this is certainly earlier than an entry of that time.
@@ -71,7 +73,7 @@ impl Pace {
 
     /// What it shows, and what it may have shown a moment ago.
     pub(super) fn span(&self) -> Span {
-        Span { earliest: self.shown_if(self.least), latest: self.shown_if(self.most) }
+        Span { shown: self.shown_if(self.ahead), earliest: self.shown_if(self.least), latest: self.shown_if(self.most) }
     }
 
     /// What it shows a little later, if nobody sets it.
@@ -123,19 +125,20 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_may_have_been_right_until_just_now() {
-        let span = |earliest, latest| Span { earliest, latest };
+        let span = |earliest, latest, shown| Span { shown, earliest, latest };
         let first = Pace::seen(None, 100, at(0));
         let forward = Pace::seen(Some(first), 3_702, at(2));
-        assert_eq!(forward.span(), span(102, 3_702));
+        assert_eq!(forward.span(), span(102, 3_702, 3_702));
         let soon = Pace::seen(Some(forward), 3_703, at(3));
-        assert_eq!(soon.span(), span(103, 3_703), "it was set a second ago");
+        assert_eq!(soon.span(), span(103, 3_703, 3_703), "it was set a second ago");
         let mut later = soon;
         for second in 4..14 {
             later = Pace::seen(Some(later), 3_700 + second, at(second.unsigned_abs()));
         }
         assert_eq!(later.span(), Span::at(3_713), "however often it is seen");
         let back = Pace::seen(Some(later), 200, at(23));
-        assert_eq!(back.span(), span(200, 3_723));
+        assert_eq!(back.span(), span(200, 3_723, 200));
+        assert!(back.span().is_after(198) && !back.span().is_after(203), "written since it was set back");
         assert!(back.was_set_back() && !forward.was_set_back() && !later.was_set_back());
         assert!(forward.span().is_after(99) && forward.span().is_after(3_600), "long ago by either clock");
         assert!(!forward.span().is_after(101) && !forward.span().is_after(3_701) && !forward.span().is_before(103));
