@@ -70,6 +70,8 @@ pub struct JournalConfig {
     pub own_auth_id: AuthId,
     /// Index of the last stored log entry; 0 for none.
     pub cursor: LogIndex,
+    /// The log was found to begin anew, so what is known of the bolt can be older than all of it.
+    pub has_begun_anew: bool,
     /// The last stored state.
     pub states: Option<KeyturnerStates>,
     /// The stored events that are still without an answer, oldest first.

@@ -94,8 +94,7 @@ impl Journal {
         let oldest = config.pending.first().map(|pending| pending.change.before);
         let newest = config.pending.last().map(|pending| pending.change.after);
         let mut trail = Trail::new(config.cursor);
-        if config.cursor == 0 && config.states.is_some() {
-            // The log was cleared, or never read: what is known of the bolt can be older than all of it.
+        if config.cursor == 0 && config.has_begun_anew {
             trail.hole();
         }
         Self {

@@ -136,4 +136,17 @@ impl Store {
             .await?;
         Ok(cursor.unwrap_or(0))
     }
+
+    /// Whether a lock's log was found to begin anew, once at least.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn log_has_begun_anew(&self, nuki_id: NukiId) -> Result<bool, StoreError> {
+        let _held = self.hold_time();
+        let epoch: Option<i64> = sqlx::query_scalar("select log_epoch from locks where nuki_id = ?")
+            .bind(nuki_id)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(epoch.is_some_and(|epoch| epoch > 0))
+    }
 }
