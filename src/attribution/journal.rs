@@ -161,6 +161,7 @@ impl Journal {
 
     /// The lock reported a state.
     pub fn handle_states(&mut self, states: KeyturnerStates, now: Duration) {
+        let was_still = self.config.states.is_some() && self.is_still(now);
         let before = self.config.states.replace(states);
         let is_rest = !states.lock_state.is_transitional();
         let pace = seconds(states.current_time).map(|shown| Pace::seen(self.pace, shown, now));
@@ -177,7 +178,9 @@ impl Journal {
         if was_set_back {
             self.doubt();
         }
-        let is_still = before.is_none_or(|before| before.lock_state == states.lock_state) && self.is_still(now);
+        // A motor that is seen running at once was begun by whoever was known at rest.
+        let has_moved = before.is_some_and(|before| before.lock_state != states.lock_state);
+        let is_still = if has_moved { was_still } else { self.is_still(now) };
         if self.names.shown(states.config_update_count, states.current_time, is_still) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {

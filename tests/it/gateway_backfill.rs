@@ -84,6 +84,8 @@ async fn a_process_that_is_killed_at_every_page_stores_each_entry_once() {
         house.kill().await;
         let before = house.store.cursor(NUKI_ID).await.unwrap();
         turns(&house, missed as usize);
+        // What was written in the second of the first look waits for the state it led to.
+        tokio::time::sleep(s(10)).await;
         let mut kills = 0;
         loop {
             let cursor = house.store.cursor(NUKI_ID).await.unwrap();
