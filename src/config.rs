@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::http::PlainTokens;
 use crate::store::RetentionRules;
 
 /// What the owner may set. Unknown keys are refused, so that a typo is noticed.
@@ -13,6 +14,8 @@ use crate::store::RetentionRules;
 pub struct Config {
     /// Where the HTTP API listens. Loopback unless the owner says otherwise.
     pub listen: SocketAddr,
+    /// Where clients may send their tokens as they are.
+    pub plain_tokens: PlainTokens,
     /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
     pub adapter: Option<String>,
     /// How long events and observations are kept.
@@ -21,7 +24,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), adapter: None, retention: RetentionRules::default() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            plain_tokens: PlainTokens::default(),
+            adapter: None,
+            retention: RetentionRules::default(),
+        }
     }
 }
 

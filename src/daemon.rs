@@ -3,7 +3,7 @@
 mod house;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
-use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, News, Token};
+use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Gate, News, PlainTokens, Token};
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 
@@ -39,6 +39,8 @@ pub struct Parts {
     pub retention: RetentionRules,
     /// Who may use the HTTP API.
     pub tokens: Vec<Token>,
+    /// Where a client may send its token as it is.
+    pub plain_tokens: PlainTokens,
     /// By which numbers clients recognise this bridge.
     pub identity: BridgeIdentity,
     /// Time.
@@ -63,7 +65,7 @@ pub enum DaemonError {
     },
     /// The HTTP server ended by itself.
     #[error("the HTTP server failed: {0}")]
-    Http(std::io::Error),
+    Http(tokio::task::JoinError),
 }
 
 /// A running daemon.
@@ -73,7 +75,7 @@ pub struct Daemon {
     webhooks: Webhooks,
     housekeeping: JoinSet<()>,
     store: Store,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
     news: News,
     address: SocketAddr,
@@ -117,10 +119,12 @@ impl Daemon {
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
         let store = parts.store.clone();
+        let auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
+        let gate = Arc::new(Gate::new(auth, parts.plain_tokens));
         let router = http::router(AppState {
             gateway: Arc::new(gateway.handle.clone()),
             store: parts.store,
-            auth: Arc::new(Mutex::new(Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall()))),
+            gate: Arc::clone(&gate),
             clock: parts.clock,
             identity: parts.identity,
             delivery: waker,
@@ -166,7 +170,7 @@ impl Daemon {
                     Err(_) => {
                         warn!("a client does not take its answer; it is left alone");
                         self.server.abort();
-                        Ok(Ok(()))
+                        Ok(())
                     }
                 }
             }
@@ -176,9 +180,6 @@ impl Daemon {
         self.webhooks.stop().await;
         self.housekeeping.shutdown().await;
         house::note_head(&self.store).await;
-        match server_result {
-            Ok(result) => result.map_err(DaemonError::Http),
-            Err(panic) => Err(DaemonError::Http(std::io::Error::other(panic))),
-        }
+        server_result.map_err(DaemonError::Http)
     }
 }

@@ -20,6 +20,8 @@ pub mod session;
 pub mod simlock;
 
 #[cfg(feature = "daemon")]
+pub mod access;
+#[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod clock;

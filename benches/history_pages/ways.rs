@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
 use keyturner::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
-use keyturner::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token};
+use keyturner::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token};
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::state::KeyturnerStates;
@@ -65,7 +65,7 @@ pub(crate) async fn serve(store: Store) -> SocketAddr {
     let app = AppState {
         gateway: Arc::new(NoDoors),
         store,
-        auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()))),
+        gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Local)),
         clock,
         identity: BridgeIdentity::new(1, 2),
         delivery: Waker::new(),

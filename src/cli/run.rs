@@ -65,6 +65,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         webhook_secrets: webhook_secrets(&args.data.data),
         retention: config.retention,
         tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
+        plain_tokens: config.plain_tokens,
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
         clock: Clock::system(),
         seed,

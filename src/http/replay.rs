@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 /// A credential that was accepted once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Used {
-    /// A hashed one: which token, and its random number.
+    /// A hashed one: whose token, and its random number.
     Hashed {
-        /// Index of the token.
-        token: usize,
+        /// Name of the token.
+        token: String,
         /// `rnr`.
         rnr: u16,
     },
@@ -68,8 +68,8 @@ impl ReplayMemory {
 mod tests {
     use super::*;
 
-    const fn used(rnr: u16) -> Used {
-        Used::Hashed { token: 0, rnr }
+    fn used(rnr: u16) -> Used {
+        Used::Hashed { token: "hallway".to_owned(), rnr }
     }
 
     #[test]

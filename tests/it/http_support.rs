@@ -10,7 +10,7 @@ use keyturner::delivery::Waker;
 use keyturner::gateway::{
     ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
 };
-use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token, router, serve};
+use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token, router, serve};
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
@@ -182,7 +182,7 @@ impl Server {
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
-            auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, NOW))),
+            gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, NOW), PlainTokens::Local)),
             clock: Clock::virtual_from(NOW),
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
             delivery: Waker::new(),

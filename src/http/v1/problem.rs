@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::error::{Refusal, json};
+use crate::access::Scope;
 use crate::gateway::GatewayError;
 use crate::store::StoreError;
 
@@ -61,6 +62,16 @@ impl Problem {
             "no valid credential",
             "add token=..., or ts, rnr and hash, or ctoken and nonce, or a header Authorization: Bearer ...; \
              compare the clocks",
+        )
+    }
+
+    /// The token is right and may not do this.
+    pub(super) fn forbidden(scope: Scope) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            format!("this token does not have the scope {scope}"),
+            "`keyturner token list` says what each token may do; `keyturner token add` makes another one",
         )
     }
 
@@ -119,6 +130,8 @@ impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownLock(_) => Self::not_found("no lock with this number is paired", "take it from /list"),
+            // The routes ask before, so this is the second bolt on the same door.
+            GatewayError::NotAllowed => Self::forbidden(Scope::Admin),
             error => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
