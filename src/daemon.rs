@@ -77,8 +77,25 @@ pub struct Daemon {
     store: Store,
     server: JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
+    gate: Arc<Gate>,
     news: News,
     address: SocketAddr,
+}
+
+/// To change who may ask while the daemon runs. To be cloned freely.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    gate: Arc<Gate>,
+    news: News,
+}
+
+impl Keys {
+    /// From now on these tokens count and no other; live streams of a token that is gone end.
+    pub fn set_tokens(&self, tokens: Vec<Token>) {
+        if self.gate.set_tokens(tokens) {
+            self.news.ask_again();
+        }
+    }
 }
 
 impl Daemon {
@@ -119,7 +136,9 @@ impl Daemon {
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
         let store = parts.store.clone();
-        let auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
+        let mut auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
+        let kept = parts.store.take_used_credentials().await?;
+        auth.resume(kept.as_ref(), parts.store.token_uses().await?.into_values().max());
         let gate = Arc::new(Gate::new(auth, parts.plain_tokens));
         let router = http::router(AppState {
             gateway: Arc::new(gateway.handle.clone()),
@@ -130,12 +149,13 @@ impl Daemon {
             delivery: waker,
             news: news.clone(),
         });
+        housekeeping.spawn(house::note_uses(store.clone(), Arc::clone(&gate)));
         let (stop_server, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(http::serve(listener, router, async {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, news, address })
+        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, gate, news, address })
     }
 
     /// Where the API listens.
@@ -148,6 +168,12 @@ impl Daemon {
     #[must_use]
     pub fn gateway(&self) -> GatewayHandle {
         self.gateway.handle.clone()
+    }
+
+    /// To change who may ask.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys { gate: Arc::clone(&self.gate), news: self.news.clone() }
     }
 
     /// Waits until `until` is done or the HTTP server fails, then stops everything: no new requests, running ones are answered, links are ended.
@@ -175,10 +201,13 @@ impl Daemon {
                 }
             }
         };
+        // A client that was left alone may still send something; nothing that is used once is taken from here on.
+        let used = self.gate.close();
         self.gateway.stop().await;
         self.workers.stop().await;
         self.webhooks.stop().await;
         self.housekeeping.shutdown().await;
+        house::keep_credentials(&self.store, &self.gate, &used).await;
         house::note_head(&self.store).await;
         server_result.map_err(DaemonError::Http)
     }

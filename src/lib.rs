@@ -44,4 +44,6 @@ pub mod store;
 #[cfg(feature = "daemon")]
 mod table;
 #[cfg(feature = "daemon")]
+pub mod tokens;
+#[cfg(feature = "daemon")]
 pub mod transport;

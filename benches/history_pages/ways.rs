@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
 use keyturner::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
-use keyturner::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token};
+use keyturner::http::{
+    self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token,
+};
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::state::KeyturnerStates;

@@ -22,9 +22,13 @@ use crate::access::Access;
 use crate::clock::UnixMillis;
 use crate::protocol::crypto::{NONCE_LEN, TAG_LEN};
 use crate::protocol::datetime::DeviceTime;
+use crate::store::UsedCredentials;
 
 /// How far a timestamp may be from our clock, either way.
 pub const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
+
+/// How often it is noted which token was used when.
+pub const USES_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Accepted single-use credentials that are remembered: about 70 a second over two windows, in under 1 MiB.
 const REPLAY_CAPACITY: usize = 8_192;
@@ -186,9 +190,7 @@ pub enum Denied {
     #[error("a token that has expired; `keyturner token add` makes another one")]
     Expired,
     /// The token itself, where everybody on the way could read it. Whether it is right was not looked at.
-    #[error(
-        "a token sent in clear over the network; use the hashed form or TLS, or set plain_tokens = \"always\""
-    )]
+    #[error("a token sent in clear over the network; use the hashed form or TLS, or set plain_tokens = \"always\"")]
     Plain,
 }
 
@@ -214,6 +216,29 @@ impl Authenticator {
         Self { tokens, window, replay: ReplayMemory::new(floor, REPLAY_CAPACITY), uses: BTreeMap::new() }
     }
 
+    /// Goes on where an earlier process has stopped in good order.
+    ///
+    /// Without such a memory the start closes everything before it. If a token
+    /// was used after what is now, the clock has gone back since: then what may
+    /// have been accepted until then is refused too.
+    pub fn resume(&mut self, kept: Option<&UsedCredentials>, last_use: Option<UnixMillis>) {
+        if let Some(memory) = kept.and_then(|kept| ReplayMemory::resume(kept, REPLAY_CAPACITY)) {
+            self.replay = memory;
+            return;
+        }
+        let floor = self.replay.floor();
+        if let Some(last_use) = last_use.map(UnixMillis::seconds).filter(|last| *last > floor) {
+            // Uses are noted once a minute, and a credential may be dated ahead.
+            let until = last_use.saturating_add(USES_NOTED_EVERY.as_secs().cast_signed()).saturating_add(self.window);
+            self.replay = ReplayMemory::new(until, REPLAY_CAPACITY);
+        }
+    }
+
+    /// Hands over what a later process has to know, and accepts no single-use credential any more.
+    pub fn close(&mut self) -> UsedCredentials {
+        self.replay.close()
+    }
+
     /// From now on these tokens count and no other. Says whether one has lost its rights.
     pub fn set_tokens(&mut self, mut tokens: Vec<Token>) -> bool {
         let mut any_lost = false;
@@ -227,6 +252,7 @@ impl Authenticator {
                 }
             }
         }
+        self.uses.retain(|name, _| tokens.iter().any(|token| token.grant.name == *name));
         self.tokens = tokens;
         any_lost
     }
@@ -282,7 +308,9 @@ impl Authenticator {
         }
         // Digests are compared, so that neither length nor content shows in the time taken.
         let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(token).into());
-        self.find(|token| token.digest.ct_eq(&*digest) & Choice::from(u8::from(presented.is_v1 || token.secret.is_some())))
+        self.find(|token| {
+            token.digest.ct_eq(&*digest) & Choice::from(u8::from(presented.is_v1 || token.secret.is_some()))
+        })
     }
 
     fn check_hashed(&self, params: &Params) -> Result<(usize, i64, Used), Denied> {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::auth::{Authenticated, Authenticator, Denied, NotLetIn, Presented, Token};
 use super::query::Params;
 use crate::clock::UnixMillis;
+use crate::store::UsedCredentials;
 
 /// Where a client may send its token as it is, instead of a hash made with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -91,6 +92,11 @@ impl Gate {
     /// When which token was used last, by name, as far as it was since the last call.
     pub fn take_uses(&self) -> BTreeMap<String, UnixMillis> {
         self.lock().take_uses()
+    }
+
+    /// Hands over what a later process has to know, and accepts no single-use credential any more.
+    pub fn close(&self) -> UsedCredentials {
+        self.lock().close()
     }
 
     fn lock(&self) -> MutexGuard<'_, Authenticator> {

@@ -28,7 +28,9 @@ use axum::http::{Extensions, Method};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 
-pub use auth::{Authenticated, Authenticator, DEFAULT_WINDOW, Denied, EmptyToken, NotLetIn, Presented, Token};
+pub use auth::{
+    Authenticated, Authenticator, DEFAULT_WINDOW, Denied, EmptyToken, NotLetIn, Presented, Token, USES_NOTED_EVERY,
+};
 pub use doors::Doors;
 pub use gate::{Gate, Peer, PlainTokens};
 pub use query::Params;

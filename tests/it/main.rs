@@ -99,6 +99,12 @@ mod store_outbox;
 mod store_users;
 mod support;
 #[cfg(feature = "daemon")]
+mod token_cli;
+#[cfg(feature = "daemon")]
+mod token_restart;
+#[cfg(feature = "daemon")]
+mod token_scopes;
+#[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]
 mod v1_health;

@@ -27,6 +27,7 @@ const ALL_ROOMS: &[&str] = &[
     "simlock",
     "store",
     "telemetry",
+    "tokens",
     "transport",
 ];
 

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::AppState;
 use super::auth::Authenticated;
 use super::error::{Refusal, json};
 use super::query::Params;
 use super::scoped::ScopedDoors;
-use super::AppState;
 use crate::access::Scope;
 
 /// What may be asked for.

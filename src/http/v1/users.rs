@@ -195,7 +195,8 @@ async fn everybody<L: Serialize>(
         return Ok(known);
     }
     let users = app.store.users(nuki_id).await?;
-    let body = whole(users.into_iter().filter(|user| ask.reaches(user.nuki_id)).filter(wanted).map(User::from).collect());
+    let body =
+        whole(users.into_iter().filter(|user| ask.reaches(user.nuki_id)).filter(wanted).map(User::from).collect());
     Ok(edition.mark(list(media, &body, rows(&body))?))
 }
 
