@@ -16,7 +16,10 @@ use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
-use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Gate, News, PlainTokens, Token};
+use crate::http::{
+    self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
+    TlsError, TlsFiles, Token,
+};
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 
@@ -27,6 +30,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 pub struct Parts {
     /// Where the HTTP API listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where it listens with TLS, and with which files.
+    pub tls: Option<(SocketAddr, TlsFiles)>,
+    /// Names of this machine under which browsers may ask for it.
+    pub hosts: Vec<String>,
     /// Every paired lock.
     pub locks: Vec<PairedLock>,
     /// The radio.
@@ -63,6 +70,12 @@ pub enum DaemonError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no TLS with these files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no TLS at all.
+    #[error("TLS cannot be set up: {0}")]
+    TlsProvider(rustls::Error),
     /// The HTTP server ended by itself.
     #[error("the HTTP server failed: {0}")]
     Http(tokio::task::JoinError),
@@ -80,6 +93,14 @@ pub struct Daemon {
     gate: Arc<Gate>,
     news: News,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), DaemonError> {
+    let error = |source| DaemonError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let address = listener.local_addr().map_err(error)?;
+    Ok((listener, address))
 }
 
 /// To change who may ask while the daemon runs. To be cloned freely.
@@ -90,6 +111,12 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// To this gate, and to the streams that these news feed.
+    #[must_use]
+    pub const fn new(gate: Arc<Gate>, news: News) -> Self {
+        Self { gate, news }
+    }
+
     /// From now on these tokens count and no other; live streams of a token that is gone end.
     pub fn set_tokens(&self, tokens: Vec<Token>) {
         if self.gate.set_tokens(tokens) {
@@ -104,9 +131,15 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError`] when the database or the address cannot be used.
     pub async fn start(parts: Parts) -> Result<Self, DaemonError> {
-        let listen_error = |source| DaemonError::Listen { address: parts.listen, source };
-        let listener = TcpListener::bind(parts.listen).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let (listener, address) = listen(parts.listen).await?;
+        let mut entrances = vec![Entrance::plain(listener)];
+        let (mut tls_address, mut certificates) = (None, None);
+        if let Some((at, files)) = parts.tls {
+            let loaded = Certificates::load(files)?;
+            let (listener, address) = listen(at).await?;
+            entrances.push(Entrance::tls(listener, &loaded).map_err(DaemonError::TlsProvider)?);
+            (tls_address, certificates) = (Some(address), Some(loaded));
+        }
         let (waker, news) = (Waker::new(), News::new());
         let committed = (waker.clone(), news.clone());
         let tools = Tools {
@@ -139,7 +172,7 @@ impl Daemon {
         let mut auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
         let kept = parts.store.take_used_credentials().await?;
         auth.resume(kept.as_ref(), parts.store.token_uses().await?.into_values().max());
-        let gate = Arc::new(Gate::new(auth, parts.plain_tokens));
+        let gate = Arc::new(Gate::new(auth, parts.plain_tokens).with_hosts(parts.hosts));
         let router = http::router(AppState {
             gateway: Arc::new(gateway.handle.clone()),
             store: parts.store,
@@ -149,19 +182,40 @@ impl Daemon {
             delivery: waker,
             news: news.clone(),
         });
+        if let Some(certificates) = certificates {
+            housekeeping.spawn(certificates.watch());
+        }
         housekeeping.spawn(house::note_uses(store.clone(), Arc::clone(&gate)));
         let (stop_server, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(http::serve(listener, router, async {
+        let server = tokio::spawn(http::serve_all(entrances, router, async {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, gate, news, address })
+        Ok(Self {
+            gateway,
+            workers,
+            webhooks,
+            housekeeping,
+            store,
+            server,
+            stop_server,
+            gate,
+            news,
+            address,
+            tls_address,
+        })
     }
 
     /// Where the API listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the API listens with TLS.
+    #[must_use]
+    pub const fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// To ask the gateway without HTTP.
@@ -173,7 +227,7 @@ impl Daemon {
     /// To change who may ask.
     #[must_use]
     pub fn keys(&self) -> Keys {
-        Keys { gate: Arc::clone(&self.gate), news: self.news.clone() }
+        Keys::new(Arc::clone(&self.gate), self.news.clone())
     }
 
     /// Waits until `until` is done or the HTTP server fails, then stops everything: no new requests, running ones are answered, links are ended.

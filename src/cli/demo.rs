@@ -76,6 +76,8 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let daemon = Daemon::start(Parts {
         retention: RetentionRules::default(),
         listen: args.listen,
+        tls: None,
+        hosts: Vec::new(),
         locks: secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect(),
         transport: Arc::new(radio),
         store: store.clone(),

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::daemon::{Daemon, Parts};
 use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
-use crate::http::BridgeIdentity;
+use crate::http::{BridgeIdentity, TlsFiles};
 use crate::pins;
 use crate::secrets::{LockSecret, Secrets};
 use crate::store::Store;
@@ -57,8 +57,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         warn!("no lock is paired yet; run `keyturner pair`, then start again");
     }
     let seed = seed_source()?;
+    let tls = config.tls.map(|tls| (tls.listen, TlsFiles { certificate: tls.certificate, key: tls.key }));
     let daemon = Daemon::start(Parts {
         listen: config.listen,
+        tls,
+        hosts: config.hosts,
         transport: Arc::new(BluezTransport::new(BluezOptions {
             adapter: config.adapter,
             known: locks.iter().map(|lock| lock.address).collect(),
@@ -74,6 +77,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         seed,
     })
     .await?;
+    if let Some(address) = daemon.tls_address() {
+        info!(%address, "TLS is served");
+    }
     info!(address = %daemon.address(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
     let pins = tokio::spawn(pins::watch(data.clone(), store, daemon.gateway(), pins_set));

@@ -192,6 +192,15 @@ pub enum Denied {
     /// The token itself, where everybody on the way could read it. Whether it is right was not looked at.
     #[error("a token sent in clear over the network; use the hashed form or TLS, or set plain_tokens = \"always\"")]
     Plain,
+    /// Not looked at, because too many guesses came from there; or right, and repeated too often.
+    #[error("too many wrong tries; {} s to wait", .0.as_secs())]
+    TooMany(Duration),
+}
+
+/// A credential whose token is known, and which was not used yet.
+pub(super) struct Found {
+    pub(super) who: Authenticated,
+    once: Option<(i64, Used)>,
 }
 
 /// Checks credentials. It is asked under a mutex; a check takes microseconds.
@@ -276,8 +285,17 @@ impl Authenticator {
     /// # Errors
     /// [`NotLetIn`].
     pub fn authenticate(&mut self, presented: &Presented<'_>, now: UnixMillis) -> Result<Authenticated, NotLetIn> {
+        let found = self.identify(presented)?;
+        self.redeem(found, now)
+    }
+
+    /// Whose credential it is, without using it. Nothing may be done on the strength of this alone.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub(super) fn identify(&self, presented: &Presented<'_>) -> Result<Found, Denied> {
         let params = presented.params;
-        let (index, stamp) = if let Some(token) = presented.bearer {
+        let (index, once) = if let Some(token) = presented.bearer {
             (self.check_plain(token, presented)?, None)
         } else if params.get("ctoken").is_some() {
             let (index, seconds, used) = self.check_encrypted(params)?;
@@ -290,12 +308,17 @@ impl Authenticator {
             (self.check_plain(token, presented)?, None)
         };
         let token = self.tokens.get(index).ok_or(Denied::WrongToken)?;
-        let who = Authenticated(Arc::clone(&token.grant));
+        Ok(Found { who: Authenticated(Arc::clone(&token.grant)), once })
+    }
+
+    /// Uses a credential: if it may be used once, this was it.
+    pub(super) fn redeem(&mut self, found: Found, now: UnixMillis) -> Result<Authenticated, NotLetIn> {
+        let Found { who, once } = found;
         let refused = |why| NotLetIn { why, whose: Some(who.clone()) };
         if !who.is_valid(now) {
             return Err(refused(Denied::Expired));
         }
-        if let Some((seconds, used)) = stamp {
+        if let Some((seconds, used)) = once {
             self.use_once(seconds, used, now).map_err(refused)?;
         }
         self.uses.insert(who.name().to_owned(), now);

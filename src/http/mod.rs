@@ -12,29 +12,31 @@ mod error;
 mod gate;
 mod json;
 mod network;
+mod origin;
 mod query;
 mod replay;
 mod scoped;
 mod server;
+mod throttle;
 mod v1;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, Method};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
 pub use auth::{
     Authenticated, Authenticator, DEFAULT_WINDOW, Denied, EmptyToken, NotLetIn, Presented, Token, USES_NOTED_EVERY,
 };
 pub use doors::Doors;
-pub use gate::{Gate, Peer, PlainTokens};
+pub use gate::{Gate, Knock, Peer, PlainTokens};
 pub use query::Params;
-pub use server::{Entrance, serve, serve_all};
+pub use server::{Certificates, Entrance, TlsError, TlsFiles, serve, serve_all};
 pub use v1::News;
 pub use v1::entry_json;
 
@@ -42,7 +44,7 @@ use crate::clock::Clock;
 use crate::delivery::Waker;
 use crate::store::Store;
 use error::Refusal;
-use gate::Knock;
+use origin::Foreign;
 
 /// Longest path and query; the longest that a client needs is a callback URL, three times its length when encoded.
 const MAX_URL: usize = 2_048;
@@ -103,6 +105,7 @@ const fn fold(id: u32) -> u32 {
 
 /// Every endpoint.
 pub fn router(app: AppState) -> Router {
+    let gate = Arc::clone(&app.gate);
     let app = Arc::new(app);
     let v1 = v1::router(&app);
     Router::new()
@@ -113,16 +116,20 @@ pub fn router(app: AppState) -> Router {
             let (parts, _) = request.into_parts();
             async move { answer(&app, &parts).await }
         })
-        .layer(from_fn(short))
+        .layer(from_fn_with_state(gate, first_look))
 }
 
 /// Refuses what no client needs before anything looks at it.
-async fn short(request: Request, next: Next) -> Response {
+async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     if path.len() + query.len() > MAX_URL {
         return Refusal::UriTooLong.into_response();
     }
-    next.run(request).await
+    match origin::check(request.headers(), gate.hosts()) {
+        Ok(()) => next.run(request).await,
+        Err(Foreign::Site) => Refusal::ForeignSite.into_response(),
+        Err(Foreign::Host) => Refusal::ForeignHost.into_response(),
+    }
 }
 
 /// Where a request comes from. The server says so of every request; one that it says nothing of is a stranger's.
@@ -143,8 +150,8 @@ async fn answer(app: &AppState, request: &Parts) -> Response {
     }
     let params = Params::parse(request.uri.query().unwrap_or_default());
     let knock = Knock { params: &params, bearer: None, is_v1: false, from: peer(&request.extensions) };
-    match app.gate.admit(knock, app.clock.wall()) {
+    match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {
         Ok(who) => bridge::answer(app, endpoint, &params, &who).await,
-        Err(_) => Refusal::Unauthorized.into_response(),
+        Err(denied) => Refusal::from(denied).into_response(),
     }
 }

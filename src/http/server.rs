@@ -6,6 +6,7 @@
 
 mod patience;
 mod places;
+mod tls;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,14 +24,19 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::gate::Peer;
 use patience::Patient;
 use places::Places;
+pub use tls::{Certificates, TlsError, TlsFiles};
 
 /// The longest silence between two requests, and the longest time for the head of one. Clients that keep their
 /// connection ask every 30 s, so they never run into it.
 const HEAD_WITHIN: Duration = Duration::from_secs(60);
+/// The longest time for a TLS handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Whoever takes nothing of an answer for so long has gone.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 /// The head of a request: four times the longest URL, and more than any client sends.
@@ -46,16 +52,24 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
 }
 
 /// An address that is listened on.
-#[derive(Debug)]
 pub struct Entrance {
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Entrance {
     /// HTTP as it is.
     #[must_use]
     pub const fn plain(listener: TcpListener) -> Self {
-        Self { listener }
+        Self { listener, tls: None }
+    }
+
+    /// HTTP over TLS with these certificates.
+    ///
+    /// # Errors
+    /// rustls', if its provider cannot do what it has to; none is known.
+    pub fn tls(listener: TcpListener, certificates: &Certificates) -> Result<Self, rustls::Error> {
+        Ok(Self { listener, tls: Some(certificates.acceptor()?) })
     }
 }
 
@@ -109,16 +123,23 @@ impl Hall {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY could not be set");
             }
-            let hall = self.clone();
+            let (hall, tls) = (self.clone(), entrance.tls.clone());
             tokio::spawn(async move {
-                hall.talk(stream, address).await;
+                hall.talk(stream, address, tls).await;
                 drop(place);
             });
         }
     }
 
-    async fn talk(self, stream: TcpStream, address: SocketAddr) {
-        self.converse(stream, Peer { address, is_encrypted: false }).await;
+    async fn talk(self, stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>) {
+        let Some(tls) = tls else {
+            return self.converse(stream, Peer { address, is_encrypted: false }).await;
+        };
+        match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.converse(stream, Peer { address, is_encrypted: true }).await,
+            Ok(Err(error)) => tracing::debug!(%error, from = %address.ip(), "no TLS came about"),
+            Err(_) => tracing::debug!(from = %address.ip(), "no TLS came about in time"),
+        }
     }
 
     async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {

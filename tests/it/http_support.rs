@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use axum::Router;
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::Waker;
@@ -168,6 +169,8 @@ pub(crate) struct Server {
     pub store: Store,
     pub news: News,
     pub gate: Arc<Gate>,
+    /// To be served at another entrance too.
+    pub router: Router,
     pub address: SocketAddr,
     _dir: TempDir,
 }
@@ -180,13 +183,19 @@ impl Server {
 
     /// The same for other clients.
     pub(crate) async fn start_with(tokens: Vec<Token>) -> Self {
+        let gate = Gate::new(Authenticator::new(tokens, DEFAULT_WINDOW, NOW), PlainTokens::Local);
+        Self::start_behind(gate).await
+    }
+
+    /// The same behind another gate.
+    pub(crate) async fn start_behind(gate: Gate) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
         let path = dir.path().join("keyturner.db");
         let store = Store::open(&path).await.unwrap().with_virtual_time();
         store.register_lock(&lock_row(LOCK, "Front door")).await.unwrap();
-        let gate = Arc::new(Gate::new(Authenticator::new(tokens, DEFAULT_WINDOW, NOW), PlainTokens::Local));
+        let gate = Arc::new(gate);
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
@@ -198,8 +207,9 @@ impl Server {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, store, news, gate, address, _dir: dir }
+        let router = router(app);
+        tokio::spawn(serve(listener, router.clone(), std::future::pending()));
+        Self { doors, store, news, gate, router, address, _dir: dir }
     }
 
     /// Stores a batch and says so, as the gateway does.

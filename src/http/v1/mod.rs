@@ -101,12 +101,12 @@ async fn guard(State(app): State<Arc<AppState>>, mut request: Request, next: Nex
     let header = request.headers_mut().remove(AUTHORIZATION);
     let bearer = header.as_ref().and_then(|value| bearer(value.as_bytes()));
     let knock = Knock { params: &params, bearer, is_v1: true, from: super::peer(request.extensions()) };
-    match app.gate.admit(knock, app.clock.wall()) {
+    match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {
         Ok(who) => {
             request.extensions_mut().insert(who);
             reword(next.run(request).await)
         }
-        Err(_) => Problem::unauthorized().into_response(),
+        Err(denied) => Problem::from(denied).into_response(),
     }
 }
 

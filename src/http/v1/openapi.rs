@@ -67,11 +67,16 @@ pub(super) fn need(api: &mut OpenApi, scope: Scope) {
         for operation in operations.into_iter().flatten() {
             let schemes = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [scope.name()]));
             operation.security = Some(schemes.to_vec());
-            let text = format!("The token does not have the scope {scope}");
-            let problem = Ref::from_schema_name("Problem");
-            let content = ContentBuilder::new().schema(Some(problem)).build();
-            let forbidden = ResponseBuilder::new().description(text).content("application/json", content).build();
-            operation.responses.responses.insert("403".to_owned(), forbidden.into());
+            let answers = [
+                ("401", "No valid credential".to_owned()),
+                ("403", format!("The token does not have the scope {scope}")),
+                ("429", "Too many wrong credentials came from this address; Retry-After says how long".to_owned()),
+            ];
+            for (status, text) in answers {
+                let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+                let answer = ResponseBuilder::new().description(text).content("application/json", problem).build();
+                operation.responses.responses.insert(status.to_owned(), answer.into());
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Answers of `/v1` that are errors: what, where and what to do. Values are not repeated.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -8,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::error::{Refusal, json};
+use super::super::auth::Denied;
+use super::super::error::{Refusal, json, whole_seconds};
 use crate::access::Scope;
 use crate::gateway::GatewayError;
 use crate::store::StoreError;
@@ -19,6 +21,9 @@ pub(super) struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     status: StatusCode,
+    #[serde(skip)]
+    #[schema(ignore)]
+    retry_after: Option<u64>,
     /// A word for programs: `bad_parameter`, `unauthorized`, `not_found` and the like.
     #[schema(value_type = String)]
     error: &'static str,
@@ -41,7 +46,7 @@ impl Problem {
         message: impl Into<Cow<'static, str>>,
         hint: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, error, parameter: None, message: message.into(), hint: hint.into() }
+        Self { status, retry_after: None, error, parameter: None, message: message.into(), hint: hint.into() }
     }
 
     /// A parameter is bad: which one, how, and what it takes.
@@ -63,6 +68,17 @@ impl Problem {
             "add token=..., or ts, rnr and hash, or ctoken and nonce, or a header Authorization: Bearer ...; \
              compare the clocks",
         )
+    }
+
+    /// Too many wrong tries came from there.
+    pub(super) fn too_many_requests(wait: Duration) -> Self {
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "too many wrong credentials came from this address",
+            "wait as long as the header Retry-After says",
+        );
+        Self { retry_after: Some(whole_seconds(wait)), ..problem }
     }
 
     /// The token is right and may not do this.
@@ -118,6 +134,15 @@ impl Problem {
     }
 }
 
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::TooMany(wait) => Self::too_many_requests(wait),
+            _ => Self::unauthorized(),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // Logged there.
@@ -147,12 +172,14 @@ impl IntoResponse for Problem {
         let Ok(body) = serde_json::to_string(&self) else { return Refusal::Internal.into_response() };
         let mut response = json(self.status, body);
         let header = match self.status {
-            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer realm=\"keyturner\"")),
-            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "30")),
-            _ => None,
+            StatusCode::UNAUTHORIZED => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keyturner\"")))
+            }
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, HeaderValue::from_static("30"))),
+            _ => self.retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))),
         };
         if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response
     }
