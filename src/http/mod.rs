@@ -45,11 +45,13 @@ use crate::delivery::Waker;
 use crate::store::Store;
 use error::Refusal;
 use origin::Foreign;
+use scoped::ScopedDoors;
 
 /// Longest path and query; the longest that a client needs is a callback URL, three times its length when encoded.
 const MAX_URL: usize = 2_048;
 
-/// What the server works on.
+/// What the server works on. Cheap to clone.
+#[derive(Clone)]
 pub struct AppState {
     /// The locks.
     pub gateway: Arc<dyn Doors>,
@@ -65,6 +67,13 @@ pub struct AppState {
     pub delivery: Waker,
     /// Tells live streams that something was stored.
     pub news: News,
+}
+
+impl AppState {
+    /// The same with no other locks and no other actions than a client's token allows.
+    fn within_reach_of(&self, who: &Authenticated) -> Self {
+        Self { gateway: Arc::new(ScopedDoors::new(Arc::clone(&self.gateway), who.clone())), ..self.clone() }
+    }
 }
 
 /// The numbers by which clients recognise a bridge; they must stay the same for ever.

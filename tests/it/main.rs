@@ -106,6 +106,7 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+mod threat_model;
 #[cfg(feature = "daemon")]
 mod token_cli;
 #[cfg(feature = "daemon")]

@@ -1,13 +1,19 @@
 //! Single-use credentials over a restart: none is taken twice, and after an orderly stop none is refused for being older.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use keyturner::clock::UnixMillis;
-use keyturner::http::{Authenticator, DEFAULT_WINDOW, Denied, Params, Token};
-use keyturner::store::Store;
+use keyturner::clock::{Clock, UnixMillis};
+use keyturner::daemon::{Daemon, Parts};
+use keyturner::http::{Authenticator, BridgeIdentity, DEFAULT_WINDOW, Denied, Params, PlainTokens, Token};
+use keyturner::store::{RetentionRules, Store};
+use keyturner::transport::sim::{SimRadio, SimSettings};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// 2024-04-06T06:02:00Z.
 const START: UnixMillis = UnixMillis(1_712_383_320_000);
@@ -18,10 +24,14 @@ fn at(seconds: u64) -> UnixMillis {
 
 /// A hashed credential that carries the second `at(seconds)`.
 fn hashed(seconds: u64, rnr: u16) -> Params {
+    Params::parse(&query(seconds, rnr))
+}
+
+fn query(seconds: u64, rnr: u16) -> String {
     let rfc3339 = at(seconds).rfc3339();
     let ts = format!("{}Z", rfc3339.split('.').next().unwrap());
     let hex: String = Sha256::digest(format!("{ts},{rnr},s3cret")).iter().map(|byte| format!("{byte:02x}")).collect();
-    Params::parse(&format!("ts={ts}&rnr={rnr}&hash={hex}"))
+    format!("ts={ts}&rnr={rnr}&hash={hex}")
 }
 
 /// `123456`, 2024-04-06T06:02:15Z and 7, from the published vectors.
@@ -142,4 +152,57 @@ async fn the_memory_on_disk_holds_nothing_that_a_token_could_be_guessed_from() {
     assert_eq!(*second, at(10).seconds());
     assert_eq!(bytes.as_slice(), [&[0, 2, 3][..], b"hallway"].concat(), "the name and the number, no digest of either");
     assert_eq!(auth.take_uses(), BTreeMap::from([("hallway".to_owned(), at(10))]));
+}
+
+/// The whole daemon, with a radio on which nobody is.
+async fn daemon(store: &Store, now: UnixMillis) -> Daemon {
+    let clock = Clock::virtual_from(now);
+    Daemon::start(Parts {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
+        hosts: Vec::new(),
+        locks: Vec::new(),
+        transport: Arc::new(SimRadio::new(clock, SimSettings::default(), [7; 32])),
+        store: store.clone(),
+        webhook_secrets: Arc::new(|| Ok(Vec::new())),
+        retention: RetentionRules::default(),
+        tokens: vec![Token::new("hallway", "s3cret").unwrap()],
+        plain_tokens: PlainTokens::default(),
+        identity: BridgeIdentity::new(1, 2),
+        clock,
+        seed: Arc::new(|| [7; 32]),
+    })
+    .await
+    .unwrap()
+}
+
+async fn status(daemon: &Daemon, query: &str) -> String {
+    let mut stream = TcpStream::connect(daemon.address()).await.unwrap();
+    let request = format!("GET /list?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_daemon_keeps_what_was_used_when_it_stops_and_forgets_it_once_it_has_started() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap().with_virtual_time();
+    let first = daemon(&store, at(0)).await;
+    assert_eq!(status(&first, &query(10, 1)).await, "200");
+    first.run_until(std::future::ready(())).await.unwrap();
+    let uses = store.token_uses().await.unwrap();
+    assert_eq!(uses.into_keys().collect::<Vec<_>>(), ["hallway"]);
+
+    let second = daemon(&store, at(50)).await;
+    assert_eq!(store.take_used_credentials().await.unwrap(), None, "a crash from here on must not find it");
+    assert_eq!(status(&second, &query(10, 1)).await, "401");
+    assert_eq!(status(&second, &query(20, 1)).await, "200", "30 s behind, dated before the start");
+    second.run_until(std::future::ready(())).await.unwrap();
+    let third = daemon(&store, at(60)).await;
+    for used in [query(10, 1), query(20, 1)] {
+        assert_eq!(status(&third, &used).await, "401");
+    }
+    third.run_until(std::future::ready(())).await.unwrap();
 }

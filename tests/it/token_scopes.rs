@@ -17,9 +17,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::http_support::{FRONT, NOW, Server, front};
-use crate::store::{LOCK, by_app, by_code, events, lock_row};
+use crate::store::{LOCK, by_app, by_code, events};
 
 const BACK: NukiId = 0x2222_2222;
+// Some tests rely on it.
+const _: () = assert!(FRONT != LOCK && BACK != LOCK);
 
 fn token(name: &str, scopes: &[Scope], locks: Option<&[NukiId]>) -> Token {
     let access = Access::new(scopes.iter().copied(), locks.map(|locks| locks.iter().copied().collect()));
@@ -297,11 +299,4 @@ async fn when_each_token_was_used_last_is_known_and_only_of_those_that_were() {
     server.store.note_token_uses(&uses).await.unwrap();
     server.store.forget_token_use("lock").await.unwrap();
     assert_eq!(server.store.token_uses().await.unwrap().into_keys().collect::<Vec<_>>(), ["read"]);
-}
-
-#[tokio::test]
-async fn the_lock_of_the_store_and_of_the_script_differ() {
-    // Two tests above rely on it.
-    assert_ne!(FRONT, LOCK);
-    assert_eq!(lock_row(LOCK, "x").nuki_id, LOCK);
 }

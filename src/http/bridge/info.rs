@@ -1,7 +1,6 @@
 //! `/info`.
 
 use super::super::AppState;
-use super::super::doors::Doors;
 use super::super::json::Object;
 use super::wire::{OPENER, timestamp};
 use crate::protocol::beacon::{Family, device_name};
@@ -13,13 +12,13 @@ const WIFI_FIRMWARE: &str = "2.4.0";
 const UNKNOWN_LOCK: u8 = 4;
 
 /// From memory. `bridgeType` 1, because clients ask a software bridge for other credentials and want a `hardwareId`.
-pub(super) fn info(app: &AppState, gateway: &dyn Doors) -> String {
+pub(super) fn info(app: &AppState) -> String {
     let ids = Object::new().int("hardwareId", app.identity.hardware_id()).int("serverId", app.identity.server_id());
     let versions = Object::new().text("firmwareVersion", FIRMWARE).text("wifiFirmwareVersion", WIFI_FIRMWARE);
     let uptime = i64::try_from(app.clock.monotonic().as_secs()).unwrap_or(i64::MAX);
-    let heard = gateway.scan_results();
+    let heard = app.gateway.scan_results();
     let results = heard.into_iter().map(|heard| {
-        let paired = gateway.lock(heard.nuki_id);
+        let paired = app.gateway.lock(heard.nuki_id);
         let device_type = match (&paired, heard.family) {
             (Some(lock), _) => lock.device_type,
             (None, Family::Opener) => OPENER,

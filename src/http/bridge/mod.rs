@@ -6,8 +6,6 @@ mod list;
 mod lock;
 pub mod wire;
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -15,8 +13,7 @@ use super::AppState;
 use super::auth::Authenticated;
 use super::error::{Refusal, json};
 use super::query::Params;
-use super::scoped::ScopedDoors;
-use crate::access::Scope;
+use crate::access::{Access, Scope};
 
 /// What may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +45,25 @@ impl Endpoint {
             _ => return None,
         })
     }
+
+    /// What a client is answered whose token does not allow this; `None` if it does.
+    ///
+    /// Actions are not decided here, because that depends on the action and the
+    /// device: [`ScopedDoors`](super::scoped::ScopedDoors) asks for each.
+    fn not_for(self, access: &Access) -> Option<Result<String, Refusal>> {
+        match self {
+            // Of no use to a client, so it is told to ask its user for another token.
+            Self::Info | Self::List | Self::LockState if !access.may(Scope::Read) => Some(Err(Refusal::Unauthorized)),
+            // A logical failure: clients go on without callbacks, as with three taken slots.
+            Self::CallbackAdd | Self::CallbackRemove if !access.may_subscribe() => {
+                Some(Ok(callback::failure("token may not use callbacks")))
+            }
+            Self::CallbackList if !access.may_subscribe() => Some(Ok(callback::none())),
+            Self::Info | Self::List | Self::LockState => None,
+            Self::CallbackAdd | Self::CallbackList | Self::CallbackRemove => None,
+            Self::LockAction | Self::Lock | Self::Unlock => None,
+        }
+    }
 }
 
 /// Answers a request whose credential was checked.
@@ -59,22 +75,17 @@ pub(super) async fn answer(app: &AppState, endpoint: Endpoint, params: &Params, 
 }
 
 async fn body(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authenticated) -> Result<String, Refusal> {
-    let doors = &ScopedDoors::new(Arc::clone(&app.gateway), who.clone());
-    let access = who.access();
+    if let Some(answer) = endpoint.not_for(who.access()) {
+        return answer;
+    }
+    let app = &app.within_reach_of(who);
     match endpoint {
-        // A token that may not even look is no use to a client, and 401 makes it ask its user for another one.
-        Endpoint::Info | Endpoint::List | Endpoint::LockState if !access.may(Scope::Read) => Err(Refusal::Unauthorized),
-        // A logical failure: clients go on without callbacks, as with three taken slots.
-        Endpoint::CallbackAdd | Endpoint::CallbackRemove if !access.may_subscribe() => {
-            Ok(callback::failure("token may not use callbacks"))
-        }
-        Endpoint::CallbackList if !access.may_subscribe() => Ok(callback::none()),
-        Endpoint::Info => Ok(info::info(app, doors)),
-        Endpoint::List => Ok(list::list(doors)),
-        Endpoint::LockState => lock::state(doors, params).await,
-        Endpoint::LockAction => lock::action(doors, params, who.name()).await,
-        Endpoint::Lock => lock::simple(doors, lock::Simple::Lock, params, who.name()).await,
-        Endpoint::Unlock => lock::simple(doors, lock::Simple::Unlock, params, who.name()).await,
+        Endpoint::Info => Ok(info::info(app)),
+        Endpoint::List => Ok(list::list(&*app.gateway)),
+        Endpoint::LockState => lock::state(&*app.gateway, params).await,
+        Endpoint::LockAction => lock::action(&*app.gateway, params, who.name()).await,
+        Endpoint::Lock => lock::simple(&*app.gateway, lock::Simple::Lock, params, who.name()).await,
+        Endpoint::Unlock => lock::simple(&*app.gateway, lock::Simple::Unlock, params, who.name()).await,
         Endpoint::CallbackAdd => callback::add(app, params).await,
         Endpoint::CallbackList => callback::list(&app.store).await,
         Endpoint::CallbackRemove => callback::remove(app, params).await,
