@@ -15,6 +15,9 @@ use super::throttle::{Culprit, Guess, Throttle};
 use crate::clock::UnixMillis;
 use crate::store::UsedCredentials;
 
+/// How often the owner is told that a token came in clear.
+const PLAIN_TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// Where a client may send its token as it is, instead of a hash made with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,13 +82,19 @@ pub struct Gate {
 struct Inside {
     auth: Authenticator,
     throttle: Throttle,
+    /// When the owner was last told of a token in clear, which any stranger can send.
+    plain_told: Option<Duration>,
 }
 
 impl Gate {
     /// A gate with this check.
     #[must_use]
     pub fn new(auth: Authenticator, plain: PlainTokens) -> Self {
-        Self { inside: Mutex::new(Inside { auth, throttle: Throttle::default() }), plain, hosts: Vec::new() }
+        Self {
+            inside: Mutex::new(Inside { auth, throttle: Throttle::default(), plain_told: None }),
+            plain,
+            hosts: Vec::new(),
+        }
     }
 
     /// With names of this machine under which browsers may ask for it.
@@ -113,8 +122,12 @@ impl Gate {
         let network = Network::of(knock.from.address.ip());
         let mut inside = self.lock();
         let result = inside.admit(&presented, network, now, since_start);
+        let tells_plain = inside.plain_told.is_none_or(|told| since_start.saturating_sub(told) >= PLAIN_TOLD_EVERY);
+        if matches!(&result, Err(NotLetIn { why: Denied::Plain, .. })) && tells_plain {
+            inside.plain_told = Some(since_start);
+        }
         drop(inside);
-        result.map_err(|refused| note(&refused, knock.from))
+        result.map_err(|refused| note(&refused, knock.from, tells_plain))
     }
 
     /// From now on these tokens count and no other. Says whether one has lost its rights.
@@ -189,14 +202,15 @@ fn guess(presented: &Presented<'_>) -> Option<Guess> {
 }
 
 /// Tells the owner what only the owner can mend; guesses are not worth a line each.
-fn note(refused: &NotLetIn, from: Peer) -> Denied {
+fn note(refused: &NotLetIn, from: Peer, tells_plain: bool) -> Denied {
     let NotLetIn { why: denied, whose } = refused;
     let (token, from) = (whose.as_ref().map(Authenticated::name), from.address.ip());
     match denied {
         // Wrong clocks are the top reason for 401 with a right token.
-        Denied::OutsideWindow { .. } | Denied::TooOldToTell | Denied::Expired | Denied::Plain => {
+        Denied::OutsideWindow { .. } | Denied::TooOldToTell | Denied::Expired => {
             tracing::warn!(%denied, token, %from, "a request was refused");
         }
+        Denied::Plain if tells_plain => tracing::warn!(%denied, %from, "a request was refused"),
         _ => tracing::debug!(%denied, token, %from, "a request was refused"),
     }
     *denied

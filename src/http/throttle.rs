@@ -64,10 +64,7 @@ impl Throttle {
     /// A token was right at this address.
     pub(super) fn passed(&mut self, network: Network, token: &str, now: Duration) {
         self.known.insert((network, token.to_owned()), now);
-        if self.known.len() > MAX_KNOWN {
-            let oldest = self.known.iter().min_by_key(|(_, last)| **last).map(|(key, _)| key.clone());
-            oldest.map(|key| self.known.remove(&key));
-        }
+        shed(&mut self.known, MAX_KNOWN, |last| *last);
     }
 
     /// A try that was wrong, outside of any delay.
@@ -87,11 +84,19 @@ impl Throttle {
             let delay = FIRST.saturating_mul(2_u32.saturating_pow(doublings));
             record.until = now + delay.min(LONGEST);
         }
-        if self.records.len() > MAX_CULPRITS {
-            let oldest = self.records.iter().min_by_key(|(_, record)| record.last).map(|(key, _)| key.clone());
-            oldest.map(|key| self.records.remove(&key));
-        }
+        shed(&mut self.records, MAX_CULPRITS, |record| record.last);
     }
+}
+
+/// Forgets the oldest quarter of what is too much, so that a flood pays for the search once in a while only.
+fn shed<K: Ord, V>(map: &mut BTreeMap<K, V>, most: usize, last: impl Fn(&V) -> Duration) {
+    if map.len() <= most {
+        return;
+    }
+    let mut times: Vec<Duration> = map.values().map(&last).collect();
+    let (_, newest_to_go, _) = times.select_nth_unstable(most / 4);
+    let newest_to_go = *newest_to_go;
+    map.retain(|_, value| last(value) > newest_to_go);
 }
 
 #[cfg(test)]
@@ -167,7 +172,9 @@ mod tests {
             throttle.failed(Culprit::Stranger(network(n)), guess(n), Duration::from_millis(u64::from(n)));
             throttle.passed(network(n), "t", Duration::from_millis(u64::from(n)));
         }
-        assert_eq!((throttle.records.len(), throttle.known.len()), (MAX_CULPRITS, MAX_KNOWN));
+        assert!((MAX_CULPRITS / 2..=MAX_CULPRITS).contains(&throttle.records.len()), "{}", throttle.records.len());
+        assert!((MAX_KNOWN / 2..=MAX_KNOWN).contains(&throttle.known.len()), "{}", throttle.known.len());
+        assert!(!throttle.knows(network(0), "t"));
         assert!(throttle.knows(network(3 * u32::try_from(MAX_CULPRITS).unwrap() - 1), "t"));
     }
 }

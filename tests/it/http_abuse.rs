@@ -64,7 +64,7 @@ fn a_hundred_thousand_guesses_get_nobody_in_and_do_not_slow_the_owner() {
 }
 
 #[test]
-fn a_thousand_tokens_are_checked_in_less_time_than_a_request_takes() {
+fn a_thousand_tokens_do_not_make_a_check_slow() {
     let tokens = (0..1_000).map(|n| Token::new(format!("client-{n}"), format!("token-{n}")).unwrap());
     let mut tokens: Vec<Token> = tokens.collect();
     tokens.push(Token::new("vector", "123456").unwrap());
