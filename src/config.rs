@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::http::PlainTokens;
 use crate::store::RetentionRules;
 
 /// What the owner may set. Unknown keys are refused, so that a typo is noticed.
@@ -13,15 +14,40 @@ use crate::store::RetentionRules;
 pub struct Config {
     /// Where the HTTP API listens. Loopback unless the owner says otherwise.
     pub listen: SocketAddr,
+    /// Where clients may send their tokens as they are.
+    pub plain_tokens: PlainTokens,
+    /// Names of this machine, beside those of the house, under which browsers may ask for it.
+    pub hosts: Vec<String>,
+    /// Where the HTTP API listens with TLS, beside `listen`.
+    pub tls: Option<TlsConfig>,
     /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
     pub adapter: Option<String>,
     /// How long events and observations are kept.
     pub retention: RetentionRules,
 }
 
+/// The HTTP API over TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Where.
+    pub listen: SocketAddr,
+    /// File with the certificate and those that vouch for it, in PEM.
+    pub certificate: PathBuf,
+    /// File with its private key, in PEM.
+    pub key: PathBuf,
+}
+
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), adapter: None, retention: RetentionRules::default() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            plain_tokens: PlainTokens::default(),
+            hosts: Vec::new(),
+            tls: None,
+            adapter: None,
+            retention: RetentionRules::default(),
+        }
     }
 }
 
@@ -92,6 +118,30 @@ mod tests {
         ] {
             let error = toml::from_str::<Config>(&format!("[retention]\n{text}\n")).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn plain_tokens_stay_at_home_unless_the_owner_says_otherwise() {
+        let read = |text: &str| toml::from_str::<Config>(text).map(|config| config.plain_tokens);
+        assert_eq!(read(""), Ok(PlainTokens::Local));
+        assert_eq!(read("plain_tokens = \"always\""), Ok(PlainTokens::Always));
+        assert_eq!(read("plain_tokens = \"never\""), Ok(PlainTokens::Never));
+        let error = read("listen = \"0.0.0.0:8080\"\nplain_tokens = true\n").unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        let error = read("plain_tokens = \"on\"").unwrap_err().to_string();
+        assert!(error.contains("`never`, `local`, `always`"), "{error}");
+    }
+
+    #[test]
+    fn tls_needs_an_address_a_certificate_and_a_key() {
+        let whole = "[tls]\nlisten = \"192.0.2.1:8443\"\ncertificate = \"/c.pem\"\nkey = \"/k.pem\"\n";
+        let tls = toml::from_str::<Config>(whole).unwrap().tls.unwrap();
+        assert_eq!((tls.listen.port(), tls.key), (8443, PathBuf::from("/k.pem")));
+        for line in ["listen", "certificate", "key"] {
+            let part: String = whole.lines().filter(|l| !l.starts_with(line)).map(|l| format!("{l}\n")).collect();
+            let error = toml::from_str::<Config>(&part).unwrap_err().to_string();
+            assert!(error.contains(&format!("missing field `{line}`")), "{error}");
         }
     }
 

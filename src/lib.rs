@@ -20,6 +20,8 @@ pub mod session;
 pub mod simlock;
 
 #[cfg(feature = "daemon")]
+pub mod access;
+#[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod clock;
@@ -41,5 +43,7 @@ pub mod secrets;
 pub mod store;
 #[cfg(feature = "daemon")]
 mod table;
+#[cfg(feature = "daemon")]
+pub mod tokens;
 #[cfg(feature = "daemon")]
 pub mod transport;

@@ -4,13 +4,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
 use keyturner::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
-use keyturner::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token};
+use keyturner::http::{
+    self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token,
+};
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::state::KeyturnerStates;
@@ -65,7 +67,7 @@ pub(crate) async fn serve(store: Store) -> SocketAddr {
     let app = AppState {
         gateway: Arc::new(NoDoors),
         store,
-        auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()))),
+        gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Local)),
         clock,
         identity: BridgeIdentity::new(1, 2),
         delivery: Waker::new(),

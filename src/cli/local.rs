@@ -7,11 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::DataArgs;
+use super::{DataArgs, fresh_seed};
+use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
 use crate::secrets::{Secrets, Token};
 
@@ -69,15 +71,28 @@ impl Local {
             .await
             .with_context(|| format!("no gateway answers at {address}; is `keyturner run` up, and --listen right?"))?;
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
-             Content-Length: 0\r\nConnection: close\r\n\r\n",
-            token.expose()
+            "{method} {path}?{} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            credential(token, Clock::system().wall())?
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;
         Ok(answer)
     }
+}
+
+/// A hashed credential: it counts wherever the gateway listens, and whoever reads it on its way has no use for it.
+fn credential(token: &Token, now: UnixMillis) -> anyhow::Result<String> {
+    let rfc3339 = now.rfc3339();
+    let ts = rfc3339.get(..19).context("this computer's clock is beyond all reason")?;
+    let [high, low, ..] = fresh_seed()?;
+    let rnr = u16::from_be_bytes([high, low]);
+    let mut hash = Sha256::new();
+    for part in [ts, "Z,", &rnr.to_string(), ",", token.expose()] {
+        hash.update(part);
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("ts={ts}Z&rnr={rnr}&hash={hex}"))
 }
 
 /// Status and body of an answer that ends with its connection; the gateway sends its answers whole.
@@ -101,6 +116,7 @@ const fn reachable(listen: SocketAddr) -> SocketAddr {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::http::{self, Authenticator, DEFAULT_WINDOW, Params};
 
     #[test]
     fn a_gateway_that_listens_everywhere_is_asked_at_home() {
@@ -127,12 +143,22 @@ mod tests {
         (result, gateway.await.unwrap())
     }
 
+    #[test]
+    fn the_credential_is_one_that_the_gateway_takes_once() {
+        let (now, token) = (UnixMillis(1_712_383_381_999), Token::new("abc123").unwrap());
+        let params = Params::parse(&credential(&token, now).unwrap());
+        let known = http::Token::new("bridge", token.expose()).unwrap();
+        let mut auth = Authenticator::new(vec![known], DEFAULT_WINDOW, UnixMillis(0));
+        assert!(auth.check(&params, now).is_ok());
+        assert!(auth.check(&params, now).is_err());
+    }
+
     #[tokio::test]
     async fn the_running_gateway_is_asked_and_its_reason_is_told() {
         let (answer, request) = asked("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"clockSkew\":-40}").await;
         assert_eq!(answer.unwrap()["clockSkew"], -40);
-        assert!(request.starts_with("POST /v1/x HTTP/1.1\r\n"), "{request}");
-        assert!(request.contains("\r\nAuthorization: Bearer abc123\r\n"), "not in the URL, which logs may hold");
+        assert!(request.starts_with("POST /v1/x?ts="), "{request}");
+        assert!(!request.contains("abc123"), "a gateway in the network is asked without the token itself");
 
         let (no, _) = asked("HTTP/1.1 503 X\r\n\r\n{\"message\":\"no PIN\",\"hint\":\"set it\"}").await;
         assert_eq!(no.unwrap_err().to_string(), "no PIN; set it");

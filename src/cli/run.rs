@@ -15,10 +15,11 @@ use crate::config::Config;
 use crate::daemon::{Daemon, Parts};
 use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
-use crate::http::{BridgeIdentity, Token};
+use crate::http::{BridgeIdentity, TlsFiles};
 use crate::pins;
 use crate::secrets::{LockSecret, Secrets};
 use crate::store::Store;
+use crate::tokens;
 use crate::transport::bluez::{BluezOptions, BluezTransport};
 
 #[derive(Debug, Args)]
@@ -37,6 +38,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let data = args.data.data.clone();
     let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     if let Some(listen) = args.listen {
         config.listen = listen;
@@ -48,14 +50,18 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let store = Store::open(&args.data.database()).await?;
     // In this order, a PIN that is set meanwhile is noticed.
     let pins_set = store.pins_set().await?;
+    let secrets_version = Secrets::version(&args.data.data)?;
     let secrets = Secrets::load_or_create(&args.data.data)?;
     let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
         warn!("no lock is paired yet; run `keyturner pair`, then start again");
     }
     let seed = seed_source()?;
+    let tls = config.tls.map(|tls| (tls.listen, TlsFiles { certificate: tls.certificate, key: tls.key }));
     let daemon = Daemon::start(Parts {
         listen: config.listen,
+        tls,
+        hosts: config.hosts,
         transport: Arc::new(BluezTransport::new(BluezOptions {
             adapter: config.adapter,
             known: locks.iter().map(|lock| lock.address).collect(),
@@ -64,15 +70,20 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         store: store.clone(),
         webhook_secrets: webhook_secrets(&args.data.data),
         retention: config.retention,
-        tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
+        tokens: tokens::of(&secrets)?,
+        plain_tokens: config.plain_tokens,
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
         clock: Clock::system(),
         seed,
     })
     .await?;
+    if let Some(address) = daemon.tls_address() {
+        info!(%address, "TLS is served");
+    }
     info!(address = %daemon.address(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    let pins = tokio::spawn(pins::watch(args.data.data, store, daemon.gateway(), pins_set));
+    let pins = tokio::spawn(pins::watch(data.clone(), store, daemon.gateway(), pins_set));
+    let tokens = tokio::spawn(tokens::watch(data.clone(), daemon.keys(), secrets_version));
     let mut signal_error = None;
     daemon
         .run_until(async {
@@ -81,6 +92,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         })
         .await?;
     pins.abort();
+    tokens.abort();
     info!("stopped");
     signal_error.map_or(Ok(()), |error| Err(error).context("cannot wait for signals"))
 }

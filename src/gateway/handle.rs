@@ -91,6 +91,9 @@ pub enum GatewayError {
     /// The lock said no.
     #[error("the lock refused: {0}")]
     Refused(ErrorCode),
+    /// The client's token does not allow it. What stands before the gateway says so, never the gateway.
+    #[error("the token does not allow this")]
+    NotAllowed,
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,

@@ -11,6 +11,7 @@
 //! | `live` | reading it row by row, as it is written |
 //! | `counts` | sums over it |
 //! | `intents` | what clients asked for |
+//! | `credentials` | when tokens were used, and used credentials over an orderly stop |
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
 //! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
 //!
@@ -27,6 +28,7 @@ mod chain;
 mod columns;
 mod convert;
 mod counts;
+mod credentials;
 mod dead_letters;
 mod erase;
 mod error;
@@ -62,6 +64,7 @@ pub use backup::backup;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use chain::{ChainHead, NoChainHead};
 pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
+pub use credentials::UsedCredentials;
 pub use dead_letters::DeadLetter;
 pub use erase::{Erasure, Key, Person, PersonSelector};
 pub use error::StoreError;

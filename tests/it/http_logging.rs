@@ -32,6 +32,8 @@ async fn no_line_holds_a_token_a_query_or_a_callback_url() {
         .with_writer(move || writer.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
+    // As long as there is one subscriber only, a line that another test's thread reaches first is off for all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let server = Server::start().await;
     server.doors.script().state = Err(GatewayError::QueueFull);
     for target in [

@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use axum::Router;
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::Waker;
 use keyturner::gateway::{
     ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
 };
-use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token, router, serve};
+use keyturner::http::{
+    AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token, router, serve,
+};
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
@@ -170,6 +173,9 @@ pub(crate) struct Server {
     pub doors: FakeDoors,
     pub store: Store,
     pub news: News,
+    pub gate: Arc<Gate>,
+    /// To be served at another entrance too.
+    pub router: Router,
     pub address: SocketAddr,
     dir: TempDir,
 }
@@ -177,16 +183,27 @@ pub(crate) struct Server {
 impl Server {
     /// With a store that knows the lock of the store's tests, and nothing has happened.
     pub(crate) async fn start() -> Self {
+        Self::start_with(vec![Token::new("hallway", TOKEN).unwrap()]).await
+    }
+
+    /// The same for other clients.
+    pub(crate) async fn start_with(tokens: Vec<Token>) -> Self {
+        let gate = Gate::new(Authenticator::new(tokens, DEFAULT_WINDOW, NOW), PlainTokens::Local);
+        Self::start_behind(gate).await
+    }
+
+    /// The same behind another gate.
+    pub(crate) async fn start_behind(gate: Gate) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
         let store = Store::open(&database(&dir)).await.unwrap().with_virtual_time();
         store.register_lock(&lock_row(LOCK, "Front door")).await.unwrap();
-        let token = Token::new("hallway", TOKEN).unwrap();
+        let gate = Arc::new(gate);
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
-            auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, NOW))),
+            gate: Arc::clone(&gate),
             clock: Clock::virtual_from(NOW),
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
             delivery: Waker::new(),
@@ -194,8 +211,9 @@ impl Server {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, store, news, address, dir }
+        let router = router(app);
+        tokio::spawn(serve(listener, router.clone(), std::future::pending()));
+        Self { doors, store, news, gate, router, address, dir }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -218,6 +236,17 @@ impl Server {
     pub(crate) async fn get_with(&self, target: &str, headers: &str) -> Reply {
         let separator = if target.contains('?') { '&' } else { '?' };
         self.request("GET", &format!("{target}{separator}token={TOKEN}"), headers).await
+    }
+
+    /// GET with the token of another client.
+    pub(crate) async fn get_as(&self, token: &str, target: &str) -> Reply {
+        self.request("GET", target, &format!("Authorization: Bearer {token}\r\n")).await
+    }
+
+    /// GET of the Bridge API with the token of another client.
+    pub(crate) async fn bridge_as(&self, token: &str, target: &str) -> Reply {
+        let separator = if target.contains('?') { '&' } else { '?' };
+        self.request("GET", &format!("{target}{separator}token={token}"), "").await
     }
 
     /// POST without a body, with the right token.

@@ -58,9 +58,17 @@ mod hostile_bytes;
 #[cfg(feature = "daemon")]
 mod house_month;
 #[cfg(feature = "daemon")]
+mod http_abuse;
+#[cfg(feature = "daemon")]
+mod http_limits;
+#[cfg(feature = "daemon")]
 mod http_logging;
 #[cfg(feature = "daemon")]
+mod http_rebinding;
+#[cfg(feature = "daemon")]
 mod http_support;
+#[cfg(feature = "daemon")]
+mod http_tls;
 mod known_answers;
 mod purity;
 mod reassembly;
@@ -98,6 +106,17 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+mod threat_model;
+#[cfg(feature = "daemon")]
+mod token_cli;
+#[cfg(feature = "daemon")]
+mod token_plain;
+#[cfg(feature = "daemon")]
+mod token_restart;
+#[cfg(feature = "daemon")]
+mod token_scopes;
+#[cfg(feature = "daemon")]
+mod token_watch;
 #[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]

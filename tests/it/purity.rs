@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &[&str])] =
     &[("protocol", &[]), ("session", &["protocol"]), ("attribution", &["protocol"]), ("simlock", &["protocol"])];
 
 const ALL_ROOMS: &[&str] = &[
+    "access",
     "attribution",
     "cli",
     "clock",
@@ -26,6 +27,7 @@ const ALL_ROOMS: &[&str] = &[
     "simlock",
     "store",
     "telemetry",
+    "tokens",
     "transport",
 ];
 

@@ -52,6 +52,11 @@ fn success() -> String {
     Object::new().bool("success", true).finish()
 }
 
-fn failure(message: &str) -> String {
+/// What a client sees that may not know of any.
+pub(super) fn none() -> String {
+    Object::new().array("callbacks", []).finish()
+}
+
+pub(super) fn failure(message: &str) -> String {
     Object::new().bool("success", false).text("message", message).finish()
 }

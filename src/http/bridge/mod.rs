@@ -10,8 +10,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::AppState;
+use super::auth::Authenticated;
 use super::error::{Refusal, json};
 use super::query::Params;
+use crate::access::{Access, Scope};
 
 /// What may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,24 +45,47 @@ impl Endpoint {
             _ => return None,
         })
     }
+
+    /// What a client is answered whose token does not allow this; `None` if it does.
+    ///
+    /// Actions are not decided here, because that depends on the action and the
+    /// device: [`ScopedDoors`](super::scoped::ScopedDoors) asks for each.
+    fn not_for(self, access: &Access) -> Option<Result<String, Refusal>> {
+        match self {
+            // Of no use to a client, so it is told to ask its user for another token.
+            Self::Info | Self::List | Self::LockState if !access.may(Scope::Read) => Some(Err(Refusal::Unauthorized)),
+            // A logical failure: clients go on without callbacks, as with three taken slots.
+            Self::CallbackAdd | Self::CallbackRemove if !access.may_subscribe() => {
+                Some(Ok(callback::failure("token may not use callbacks")))
+            }
+            Self::CallbackList if !access.may_subscribe() => Some(Ok(callback::none())),
+            Self::Info | Self::List | Self::LockState => None,
+            Self::CallbackAdd | Self::CallbackList | Self::CallbackRemove => None,
+            Self::LockAction | Self::Lock | Self::Unlock => None,
+        }
+    }
 }
 
 /// Answers a request whose credential was checked.
-pub(super) async fn answer(app: &AppState, endpoint: Endpoint, params: &Params, requester: &str) -> Response {
-    match body(app, endpoint, params, requester).await {
+pub(super) async fn answer(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authenticated) -> Response {
+    match body(app, endpoint, params, who).await {
         Ok(body) => json(StatusCode::OK, body),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn body(app: &AppState, endpoint: Endpoint, params: &Params, requester: &str) -> Result<String, Refusal> {
+async fn body(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authenticated) -> Result<String, Refusal> {
+    if let Some(answer) = endpoint.not_for(who.access()) {
+        return answer;
+    }
+    let app = &app.within_reach_of(who);
     match endpoint {
         Endpoint::Info => Ok(info::info(app)),
         Endpoint::List => Ok(list::list(&*app.gateway)),
         Endpoint::LockState => lock::state(&*app.gateway, params).await,
-        Endpoint::LockAction => lock::action(&*app.gateway, params, requester).await,
-        Endpoint::Lock => lock::simple(&*app.gateway, lock::Simple::Lock, params, requester).await,
-        Endpoint::Unlock => lock::simple(&*app.gateway, lock::Simple::Unlock, params, requester).await,
+        Endpoint::LockAction => lock::action(&*app.gateway, params, who.name()).await,
+        Endpoint::Lock => lock::simple(&*app.gateway, lock::Simple::Lock, params, who.name()).await,
+        Endpoint::Unlock => lock::simple(&*app.gateway, lock::Simple::Unlock, params, who.name()).await,
         Endpoint::CallbackAdd => callback::add(app, params).await,
         Endpoint::CallbackList => callback::list(&app.store).await,
         Endpoint::CallbackRemove => callback::remove(app, params).await,

@@ -8,7 +8,7 @@ use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockState, NukiState, Trigger};
 
 /// `deviceType` of the Opener.
-pub(super) const OPENER: u8 = 2;
+pub(in crate::http) const OPENER: u8 = 2;
 
 /// `trigger` of anything done at a keypad; the lock itself has no such number.
 const TRIGGER_KEYPAD: u8 = 255;
