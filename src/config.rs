@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::http::bridge::BridgeSettings;
 use crate::store::RetentionRules;
 
 /// What the owner may set. Unknown keys are refused, so that a typo is noticed.
@@ -17,11 +18,18 @@ pub struct Config {
     pub adapter: Option<String>,
     /// How long events and observations are kept.
     pub retention: RetentionRules,
+    /// What clients of the Bridge API may expect.
+    pub bridge: BridgeSettings,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), adapter: None, retention: RetentionRules::default() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            adapter: None,
+            retention: RetentionRules::default(),
+            bridge: BridgeSettings::default(),
+        }
     }
 }
 
@@ -91,6 +99,23 @@ mod tests {
             ("event = 30", "unknown field"),
         ] {
             let error = toml::from_str::<Config>(&format!("[retention]\n{text}\n")).unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_bridge_reads_live_and_lets_nobody_touch_it_unless_told() {
+        assert!(BridgeSettings::default().allow.is_empty());
+        assert!(BridgeSettings::default().lock_state_max_age.duration().is_zero());
+        let text = "[bridge]\nlock_state_max_age = 300\nallow = [\"reboot\", \"unpair\", \"factory_reset\"]\n";
+        let bridge = toml::from_str::<Config>(text).unwrap().bridge;
+        assert_eq!((bridge.lock_state_max_age.duration().as_secs(), bridge.allow.len()), (300, 3));
+        for (text, word) in [
+            ("lock_state_max_age = 301", "0 to 300"),
+            ("allow = [\"format\"]", "factory_reset"),
+            ("alow = []", "unknown field"),
+        ] {
+            let error = toml::from_str::<Config>(&format!("[bridge]\n{text}\n")).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
         }
     }

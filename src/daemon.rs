@@ -15,7 +15,9 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
+use crate::diagnostics::Diagnostics;
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
+use crate::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, News, Token};
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
@@ -41,6 +43,10 @@ pub struct Parts {
     pub tokens: Vec<Token>,
     /// By which numbers clients recognise this bridge.
     pub identity: BridgeIdentity,
+    /// What its clients may expect.
+    pub bridge: BridgeSettings,
+    /// The process around it.
+    pub host: Arc<dyn Host>,
     /// Time.
     pub clock: Clock,
     /// Fresh randomness.
@@ -88,19 +94,24 @@ impl Daemon {
         let listen_error = |source| DaemonError::Listen { address: parts.listen, source };
         let listener = TcpListener::bind(parts.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let (waker, news) = (Waker::new(), News::new());
+        let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
         let committed = (waker.clone(), news.clone());
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
             seed: parts.seed.clone(),
-            callback_body: |lock, states, event| {
-                http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
-            },
+            callback_body: http::bridge::wire::callback_body,
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();
             }),
+            diagnostics: diagnostics.clone(),
+        };
+        let bridge = Bridge {
+            settings: parts.bridge,
+            window: AuthWindow::new(parts.store.auth_enabled().await?),
+            host: parts.host,
+            listen: address,
         };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
@@ -125,6 +136,8 @@ impl Daemon {
             identity: parts.identity,
             delivery: waker,
             news: news.clone(),
+            bridge,
+            diagnostics,
         });
         let (stop_server, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(http::serve(listener, router, async {

@@ -1,5 +1,6 @@
 //! The command line: thin, one file per command.
 
+mod auth;
 mod backup;
 mod clock;
 mod demo;
@@ -7,6 +8,7 @@ mod erase;
 mod export;
 mod health;
 mod history;
+mod host;
 mod local;
 mod pair;
 mod pin;
@@ -55,6 +57,9 @@ enum Command {
     Erase(erase::EraseArgs),
     /// Print the token for the Bridge API
     Token(DataArgs),
+    /// Let a client fetch the token by the Bridge API's /auth
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// Push events to programs: add, look after and remove their receivers
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -128,6 +133,7 @@ pub fn main() -> ExitCode {
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Token(args) => token::run(&args),
+            Command::Auth(command) => auth::run(command).await,
             Command::Webhook(command) => webhook::run(command).await,
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,

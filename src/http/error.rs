@@ -15,6 +15,8 @@ pub(super) enum Refusal {
     BadRequest,
     /// No valid credential. Never 403: clients read "wrong token" from 401 only.
     Unauthorized,
+    /// `/auth` is switched off.
+    Forbidden,
     /// No such device or path.
     NotFound,
     /// Anything but GET.
@@ -40,6 +42,7 @@ impl Refusal {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Gone => StatusCode::GONE,
@@ -53,6 +56,7 @@ impl Refusal {
         match self {
             Self::BadRequest => "HTTP 400 Bad Request",
             Self::Unauthorized => "HTTP 401 Unauthorized",
+            Self::Forbidden => "HTTP 403 Forbidden",
             Self::NotFound => "HTTP 404 Not Found",
             Self::MethodNotAllowed => "HTTP 405 Method Not Allowed",
             Self::Gone => "HTTP 410 Gone",

@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Method, Uri};
+use axum::http::Method;
+use axum::http::header::HOST;
+use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
@@ -32,6 +34,7 @@ pub use v1::entry_json;
 
 use crate::clock::Clock;
 use crate::delivery::Waker;
+use crate::diagnostics::Diagnostics;
 use crate::store::Store;
 use error::Refusal;
 
@@ -54,6 +57,10 @@ pub struct AppState {
     pub delivery: Waker,
     /// Tells live streams that something was stored.
     pub news: News,
+    /// What the Bridge API works on beside these.
+    pub bridge: bridge::Bridge,
+    /// What was done lately.
+    pub diagnostics: Diagnostics,
 }
 
 impl AppState {
@@ -114,7 +121,7 @@ pub fn router(app: AppState) -> Router {
             let app = Arc::clone(&app);
             // The body is never read: every parameter stands in the URL.
             let (parts, _) = request.into_parts();
-            async move { answer(&app, &parts.method, &parts.uri).await }
+            async move { answer(&app, &parts).await }
         })
         .layer(from_fn(short))
 }
@@ -147,16 +154,22 @@ pub async fn serve(
 }
 
 /// Answers for the bridge: path, method, credential, parameters, in this order.
-async fn answer(app: &AppState, method: &Method, uri: &Uri) -> Response {
-    let path = uri.path().to_ascii_lowercase();
-    let Some(endpoint) = bridge::Endpoint::find(&path) else {
+async fn answer(app: &AppState, request: &Parts) -> Response {
+    let path = request.uri.path().to_ascii_lowercase();
+    let (endpoint, open) = (bridge::Endpoint::find(&path), bridge::OpenEndpoint::find(&path));
+    if endpoint.is_none() && open.is_none() {
         // A live bridge says 400 to its root.
         return if path == "/" { Refusal::BadRequest } else { Refusal::NotFound }.into_response();
-    };
-    if method != Method::GET {
+    }
+    if request.method != Method::GET {
         return Refusal::MethodNotAllowed.into_response();
     }
-    let params = Params::parse(uri.query().unwrap_or_default());
+    if let Some(open) = open {
+        let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+        return bridge::answer_openly(app, open, host).await;
+    }
+    let Some(endpoint) = endpoint else { return Refusal::NotFound.into_response() };
+    let params = Params::parse(request.uri.query().unwrap_or_default());
     match app.authenticate(&params, None) {
         Ok(who) => bridge::answer(app, endpoint, &params, &who.name).await,
         Err(denied) => {

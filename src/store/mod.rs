@@ -11,6 +11,7 @@
 //! | `live` | reading it row by row, as it is written |
 //! | `counts` | sums over it |
 //! | `intents` | what clients asked for |
+//! | `bridge` | what clients of the Bridge API have switched |
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
 //! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
 //!
@@ -22,6 +23,7 @@
 mod append;
 mod audit;
 mod backup;
+mod bridge;
 mod callbacks;
 mod chain;
 mod columns;

@@ -5,6 +5,7 @@
 
 mod accept;
 mod ask;
+mod bridge;
 mod csv;
 mod cursor;
 mod entry;
@@ -71,6 +72,7 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(refused::counts))
         .routes(routes!(health::health))
         .routes(routes!(locks::set_clock))
+        .routes(routes!(bridge::open_auth_window))
 }
 
 /// Checks the credential, and puts words to the answers that axum makes by itself.
