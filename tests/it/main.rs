@@ -47,6 +47,8 @@ mod chain_retention;
 #[cfg(feature = "daemon")]
 mod chain_tampering;
 #[cfg(feature = "daemon")]
+mod conformance;
+#[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_backfill;
