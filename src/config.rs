@@ -104,6 +104,12 @@ mod tests {
     }
 
     #[test]
+    fn the_example_says_the_defaults() {
+        let example = include_str!("../examples/keyturner.toml");
+        assert_eq!(toml::from_str::<Config>(example).unwrap(), Config::default());
+    }
+
+    #[test]
     fn the_bridge_reads_live_and_lets_nobody_touch_it_unless_told() {
         assert!(BridgeSettings::default().allow.is_empty());
         assert!(BridgeSettings::default().lock_state_max_age.duration().is_zero());

@@ -18,6 +18,7 @@ const ALL_ROOMS: &[&str] = &[
     "daemon",
     "delivery",
     "demo",
+    "diagnostics",
     "gateway",
     "http",
     "protocol",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::AppState;
+use super::super::doors::Doors;
 use super::super::json::Object;
 use super::wire::{OPENER, device_type, timestamp};
 use crate::protocol::beacon::{Family, device_name};
@@ -17,14 +18,14 @@ const UNKNOWN_LOCK: u8 = 4;
 const HEARD_WITHIN: Duration = Duration::from_secs(120);
 
 /// From memory. `bridgeType` 1, because clients ask a software bridge for other credentials and want a `hardwareId`.
-pub(super) fn info(app: &AppState) -> String {
+pub(super) fn info(app: &AppState, doors: &dyn Doors) -> String {
     let ids = Object::new().int("hardwareId", app.identity.hardware_id()).int("serverId", app.identity.server_id());
     let versions = Object::new().text("firmwareVersion", FIRMWARE).text("wifiFirmwareVersion", WIFI_FIRMWARE);
     let uptime = i64::try_from(app.clock.monotonic().as_secs()).unwrap_or(i64::MAX);
     let now = app.clock.wall();
-    let heard = app.gateway.scan_results().into_iter().filter(|heard| now.since(heard.last_seen) < HEARD_WITHIN);
+    let heard = doors.scan_results().into_iter().filter(|heard| now.since(heard.last_seen) < HEARD_WITHIN);
     let results = heard.map(|heard| {
-        let paired = app.gateway.lock(heard.nuki_id);
+        let paired = doors.lock(heard.nuki_id);
         let device_type = match (&paired, heard.family) {
             (Some(lock), _) => device_type(lock.device_type),
             (None, Family::Opener) => OPENER,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::AppState;
+use super::super::doors::Doors;
 use super::super::error::Refusal;
 use super::super::json::Object;
 use super::super::query::Params;
@@ -42,18 +43,18 @@ impl Simple {
 }
 
 /// Reads the state from the lock itself, unless the owner is content with a fresh one.
-pub(super) async fn state(app: &AppState, params: &Params) -> Result<String, Refusal> {
-    let lock = find(&*app.gateway, params)?;
+pub(super) async fn state(app: &AppState, doors: &dyn Doors, params: &Params) -> Result<String, Refusal> {
+    let lock = find(doors, params)?;
     let nuki_id = lock.nuki_id;
     note(app, Deed::LockState, Some(nuki_id), None);
     let states = match fresh(&lock, app.bridge.settings.lock_state_max_age.duration(), app.clock.wall()) {
         Some(states) => states,
-        None => app.gateway.read_state(nuki_id).await.map_err(|error| {
+        None => doors.read_state(nuki_id).await.map_err(|error| {
             tracing::info!(nuki_id, %error, "a state could not be read");
             Refusal::from_query(&error)
         })?,
     };
-    let lock = app.gateway.lock(nuki_id).unwrap_or(lock);
+    let lock = doors.lock(nuki_id).unwrap_or(lock);
     Ok(push_state(Object::new(), &lock, &states, app.clock.wall()).bool("success", true).finish())
 }
 
@@ -65,24 +66,36 @@ fn fresh(lock: &LockSnapshot, max_age: Duration, now: UnixMillis) -> Option<Keyt
 }
 
 /// `/lockAction`.
-pub(super) async fn action(app: &AppState, params: &Params, requester: &str) -> Result<String, Refusal> {
+pub(super) async fn action(
+    app: &AppState,
+    doors: &dyn Doors,
+    params: &Params,
+    requester: &str,
+) -> Result<String, Refusal> {
     let action = match params.get("action").and_then(|text| text.parse::<u8>().ok()) {
         // An Opener's actions have the same numbers; only their names differ.
         Some(code @ 1..=5) => LockAction::from_code(code),
         _ => return Err(Refusal::BadRequest),
     };
-    let lock = find(&*app.gateway, params)?;
-    act(app, &lock, action, params, requester).await
+    let lock = find(doors, params)?;
+    act(app, doors, &lock, action, params, requester).await
 }
 
 /// `/lock` and `/unlock`.
-pub(super) async fn simple(app: &AppState, what: Simple, params: &Params, requester: &str) -> Result<String, Refusal> {
-    let lock = find(&*app.gateway, params)?;
-    act(app, &lock, what.action(&lock), params, requester).await
+pub(super) async fn simple(
+    app: &AppState,
+    doors: &dyn Doors,
+    what: Simple,
+    params: &Params,
+    requester: &str,
+) -> Result<String, Refusal> {
+    let lock = find(doors, params)?;
+    act(app, doors, &lock, what.action(&lock), params, requester).await
 }
 
 async fn act(
     app: &AppState,
+    doors: &dyn Doors,
     lock: &LockSnapshot,
     action: LockAction,
     params: &Params,
@@ -92,7 +105,7 @@ async fn act(
     let wait = if no_wait { WaitFor::Accepted } else { WaitFor::Completed };
     let name = action_name(lock, action);
     note(app, Deed::ActionStart, Some(lock.nuki_id), Some(name.clone()));
-    let outcome = app.gateway.act(lock.nuki_id, action, requester, wait).await;
+    let outcome = doors.act(lock.nuki_id, action, requester, wait).await;
     tracing::info!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
     let success = match outcome.map_err(|error| Refusal::from_action(&error))? {
         ActionOutcome::Accepted | ActionOutcome::Done => true,
@@ -104,7 +117,7 @@ async fn act(
     if success {
         note(app, Deed::ActionSuccess, Some(lock.nuki_id), Some(name));
     }
-    let now = app.gateway.lock(lock.nuki_id);
+    let now = doors.lock(lock.nuki_id);
     let battery = now.as_ref().unwrap_or(lock).state.as_ref().map(|(states, _)| states.battery);
     let critical = battery.is_some_and(|battery| battery.is_critical());
     Ok(Object::new().bool("success", success).bool("batteryCritical", critical).finish())

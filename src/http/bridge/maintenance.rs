@@ -4,6 +4,7 @@
 //! answer makes homebridge-nuki ask three times, an error makes others.
 
 use super::super::AppState;
+use super::super::doors::Doors;
 use super::super::error::Refusal;
 use super::super::query::Params;
 use super::settings::Maintenance;
@@ -21,8 +22,8 @@ fn may(app: &AppState, what: Maintenance) -> bool {
 
 /// Forgets a lock: its key first, so that no restart brings it back. What it did stays in the event log, and the
 /// authorization stays in the lock, whose owner removes it there.
-pub(super) async fn unpair(app: &AppState, params: &Params) -> Result<String, Refusal> {
-    let nuki_id = find(&*app.gateway, params)?.nuki_id;
+pub(super) async fn unpair(app: &AppState, doors: &dyn Doors, params: &Params) -> Result<String, Refusal> {
+    let nuki_id = find(doors, params)?.nuki_id;
     if !may(app, Maintenance::Unpair) {
         return Ok(success(false));
     }
@@ -30,7 +31,7 @@ pub(super) async fn unpair(app: &AppState, params: &Params) -> Result<String, Re
         tracing::error!(nuki_id, %error, "a lock could not be forgotten");
         Refusal::Internal
     })?;
-    match app.gateway.forget(nuki_id).await {
+    match doors.forget(nuki_id).await {
         Ok(()) => {
             tracing::warn!(nuki_id, "a client has unpaired this lock; its key is gone");
             Ok(success(true))

@@ -113,21 +113,22 @@ fn respond(answer: Result<String, Refusal>) -> Response {
 }
 
 async fn body(app: &AppState, endpoint: Endpoint, params: &Params, requester: &str) -> Result<String, Refusal> {
+    let doors = &*app.gateway;
     match endpoint {
         Endpoint::ConfigAuth => auth::config(app, params).await,
         Endpoint::Info => {
             note(app, Deed::Info, None, None);
-            Ok(info::info(app))
+            Ok(info::info(app, doors))
         }
         Endpoint::List => {
             note(app, Deed::List, None, None);
-            Ok(list::list(&*app.gateway, app.clock.wall()))
+            Ok(list::list(doors, app.clock.wall()))
         }
-        Endpoint::LockState => lock::state(app, params).await,
-        Endpoint::LockAction => lock::action(app, params, requester).await,
-        Endpoint::Lock => lock::simple(app, lock::Simple::Lock, params, requester).await,
-        Endpoint::Unlock => lock::simple(app, lock::Simple::Unlock, params, requester).await,
-        Endpoint::Unpair => maintenance::unpair(app, params).await,
+        Endpoint::LockState => lock::state(app, doors, params).await,
+        Endpoint::LockAction => lock::action(app, doors, params, requester).await,
+        Endpoint::Lock => lock::simple(app, doors, lock::Simple::Lock, params, requester).await,
+        Endpoint::Unlock => lock::simple(app, doors, lock::Simple::Unlock, params, requester).await,
+        Endpoint::Unpair => maintenance::unpair(app, doors, params).await,
         Endpoint::CallbackAdd => callback::add(app, params).await,
         Endpoint::CallbackList => callback::list(&app.store).await,
         Endpoint::CallbackRemove => callback::remove(app, params).await,
