@@ -82,6 +82,7 @@ pub struct Daemon {
     server: JoinHandle<std::io::Result<()>>,
     stop_server: oneshot::Sender<()>,
     news: News,
+    window: AuthWindow,
     address: SocketAddr,
 }
 
@@ -107,12 +108,8 @@ impl Daemon {
             }),
             diagnostics: diagnostics.clone(),
         };
-        let bridge = Bridge {
-            settings: parts.bridge,
-            window: AuthWindow::new(parts.store.auth_enabled().await?),
-            host: parts.host,
-            listen: address,
-        };
+        let window = AuthWindow::new(parts.store.auth_enabled().await?);
+        let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
         let webhook_tools = webhook::Tools {
@@ -144,7 +141,7 @@ impl Daemon {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, news, address })
+        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, news, window, address })
     }
 
     /// Where the API listens.
@@ -174,6 +171,7 @@ impl Daemon {
                 // The receiver is gone only if the server has ended, which is what is wanted.
                 self.stop_server.send(()).ok();
                 self.news.end();
+                self.window.end();
                 match timeout(ANSWERED_WITHIN, &mut self.server).await {
                     Ok(ended) => ended,
                     Err(_) => {

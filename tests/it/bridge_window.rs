@@ -113,6 +113,19 @@ async fn switching_it_off_ends_every_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_that_stops_holds_nobody() {
+    let server = Server::start().await;
+    server.get("/configAuth?enable=1").await;
+    let waiting = ask_meanwhile(&server);
+    sleep(Duration::from_secs(1)).await;
+    let stopped = Instant::now();
+    server.window.end();
+    assert!(waiting.await.unwrap().ends_with(NOT_GRANTED.1));
+    assert_eq!(ask(&server).await.pair(), NOT_GRANTED, "who comes later is not held either");
+    assert!(stopped.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_than_eight_are_held_because_anybody_may_ask() {
     let server = Server::start().await;
     server.get("/configAuth?enable=1").await;

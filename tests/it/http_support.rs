@@ -223,6 +223,7 @@ impl Host for FakeHost {
 pub(crate) struct Server {
     pub doors: FakeDoors,
     pub host: Arc<FakeHost>,
+    pub window: AuthWindow,
     pub store: Store,
     pub news: News,
     pub address: SocketAddr,
@@ -247,12 +248,8 @@ impl Server {
         let host = Arc::new(FakeHost::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let bridge = Bridge {
-            settings,
-            window: AuthWindow::new(store.auth_enabled().await.unwrap()),
-            host: host.clone(),
-            listen: address,
-        };
+        let window = AuthWindow::new(store.auth_enabled().await.unwrap());
+        let bridge = Bridge { settings, window: window.clone(), host: host.clone(), listen: address };
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
@@ -265,7 +262,7 @@ impl Server {
             diagnostics: Diagnostics::default(),
         };
         tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, host, store, news, address, _dir: dir }
+        Self { doors, host, window, store, news, address, _dir: dir }
     }
 
     /// Stores a batch and says so, as the gateway does.

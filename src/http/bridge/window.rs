@@ -3,6 +3,7 @@
 //! Hardware has a button for that. A request that comes before the window is
 //! opened is held, as hardware holds it until the button is pressed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +30,7 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, Copy)]
 struct State {
     is_enabled: bool,
+    is_over: bool,
     open_until: Option<Instant>,
 }
 
@@ -38,18 +40,24 @@ impl State {
     }
 }
 
-/// Whether the token may be had, now or soon.
-#[derive(Debug)]
+/// Whether the token may be had, now or soon. To be cloned freely.
+#[derive(Debug, Clone)]
 pub struct AuthWindow {
     state: watch::Sender<State>,
-    held: Semaphore,
+    held: Arc<Semaphore>,
 }
 
 impl AuthWindow {
     /// A shut window. While `is_enabled`, requests are held; else they are refused at once.
     #[must_use]
     pub fn new(is_enabled: bool) -> Self {
-        Self { state: watch::Sender::new(State { is_enabled, open_until: None }), held: Semaphore::new(MOST_HELD) }
+        let state = State { is_enabled, is_over: false, open_until: None };
+        Self { state: watch::Sender::new(state), held: Arc::new(Semaphore::new(MOST_HELD)) }
+    }
+
+    /// The gateway stops: nobody is held any longer, for a stop waits until every request is answered.
+    pub fn end(&self) {
+        self.state.send_modify(|state| state.is_over = true);
     }
 
     /// Opens it for so long, or until the token was handed out once. It counts also while `/auth` is switched off:
@@ -84,11 +92,16 @@ impl AuthWindow {
         let mut changes = self.state.subscribe();
         let opened = async {
             loop {
+                // Seen before the window is tried: one that opens in between wakes us.
+                let state = *changes.borrow_and_update();
+                if state.is_over || !state.is_enabled {
+                    return Verdict::NotGranted;
+                }
                 if self.take() {
                     return Verdict::Granted;
                 }
                 // The sender lives as long as `self`.
-                if changes.changed().await.is_err() || !changes.borrow_and_update().is_enabled {
+                if changes.changed().await.is_err() {
                     return Verdict::NotGranted;
                 }
             }
