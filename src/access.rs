@@ -123,6 +123,18 @@ impl Access {
         self.locks.as_ref().is_none_or(|locks| locks.contains(&nuki_id))
     }
 
+    /// Whether it may do everything everywhere, so that a token that may is nothing new to it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        *self == Self::full()
+    }
+
+    /// Whether it may change what concerns the gateway itself, and so every lock.
+    #[must_use]
+    pub fn may_manage(&self) -> bool {
+        self.may(Scope::Admin) && self.locks.is_none()
+    }
+
     /// Whether it may see what every subscriber of the Bridge API is told: who it was, at each lock.
     #[must_use]
     pub fn may_subscribe(&self) -> bool {
@@ -155,6 +167,15 @@ mod tests {
         let unlock = Access::new([Scope::Unlock], None);
         let may = |code| unlock.may_act(LockAction::from_code(code), true);
         assert_eq!([1, 2, 3, 4, 5].map(may), [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn what_concerns_every_lock_needs_every_lock() {
+        assert!(Access::full().is_full() && Access::full().may_manage());
+        let here = Access::new(Scope::ALL, Some(BTreeSet::from([1])));
+        assert!(!here.is_full() && !here.may_manage() && here.may(Scope::Admin));
+        let admin = Access::new([Scope::Admin], None);
+        assert!(admin.may_manage() && !admin.is_full(), "no scope implies another");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::http::PlainTokens;
+use crate::http::bridge::BridgeSettings;
 use crate::store::RetentionRules;
 
 /// What the owner may set. Unknown keys are refused, so that a typo is noticed.
@@ -24,6 +25,8 @@ pub struct Config {
     pub adapter: Option<String>,
     /// How long events and observations are kept.
     pub retention: RetentionRules,
+    /// What clients of the Bridge API may expect.
+    pub bridge: BridgeSettings,
 }
 
 /// The HTTP API over TLS.
@@ -47,6 +50,7 @@ impl Default for Config {
             tls: None,
             adapter: None,
             retention: RetentionRules::default(),
+            bridge: BridgeSettings::default(),
         }
     }
 }
@@ -142,6 +146,29 @@ mod tests {
             let part: String = whole.lines().filter(|l| !l.starts_with(line)).map(|l| format!("{l}\n")).collect();
             let error = toml::from_str::<Config>(&part).unwrap_err().to_string();
             assert!(error.contains(&format!("missing field `{line}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_example_says_the_defaults() {
+        let example = include_str!("../examples/keyturner.toml");
+        assert_eq!(toml::from_str::<Config>(example).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_bridge_reads_live_and_lets_nobody_touch_it_unless_told() {
+        assert!(BridgeSettings::default().allow.is_empty());
+        assert!(BridgeSettings::default().lock_state_max_age.duration().is_zero());
+        let text = "[bridge]\nlock_state_max_age = 300\nallow = [\"reboot\", \"unpair\", \"factory_reset\"]\n";
+        let bridge = toml::from_str::<Config>(text).unwrap().bridge;
+        assert_eq!((bridge.lock_state_max_age.duration().as_secs(), bridge.allow.len()), (300, 3));
+        for (text, word) in [
+            ("lock_state_max_age = 301", "0 to 300"),
+            ("allow = [\"format\"]", "factory_reset"),
+            ("alow = []", "unknown field"),
+        ] {
+            let error = toml::from_str::<Config>(&format!("[bridge]\n{text}\n")).unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
         }
     }
 

@@ -15,7 +15,9 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
+use crate::diagnostics::Diagnostics;
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
+use crate::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use crate::http::{
     self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
     TlsError, TlsFiles, Token,
@@ -50,6 +52,10 @@ pub struct Parts {
     pub plain_tokens: PlainTokens,
     /// By which numbers clients recognise this bridge.
     pub identity: BridgeIdentity,
+    /// What its clients may expect.
+    pub bridge: BridgeSettings,
+    /// The process around it.
+    pub host: Arc<dyn Host>,
     /// Time.
     pub clock: Clock,
     /// Fresh randomness.
@@ -92,6 +98,7 @@ pub struct Daemon {
     stop_server: oneshot::Sender<()>,
     gate: Arc<Gate>,
     news: News,
+    window: AuthWindow,
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
 }
@@ -140,20 +147,21 @@ impl Daemon {
             entrances.push(Entrance::tls(listener, &loaded).map_err(DaemonError::TlsProvider)?);
             (tls_address, certificates) = (Some(address), Some(loaded));
         }
-        let (waker, news) = (Waker::new(), News::new());
+        let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
         let committed = (waker.clone(), news.clone());
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
             seed: parts.seed.clone(),
-            callback_body: |lock, states, event| {
-                http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
-            },
+            callback_body: http::bridge::wire::callback_body,
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();
             }),
+            diagnostics: diagnostics.clone(),
         };
+        let window = AuthWindow::new(parts.store.auth_enabled().await?);
+        let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
         let webhook_tools = webhook::Tools {
@@ -181,6 +189,8 @@ impl Daemon {
             identity: parts.identity,
             delivery: waker,
             news: news.clone(),
+            bridge,
+            diagnostics,
         });
         if let Some(certificates) = certificates {
             housekeeping.spawn(certificates.watch());
@@ -201,6 +211,7 @@ impl Daemon {
             stop_server,
             gate,
             news,
+            window,
             address,
             tls_address,
         })
@@ -245,6 +256,7 @@ impl Daemon {
                 // The receiver is gone only if the server has ended, which is what is wanted.
                 self.stop_server.send(()).ok();
                 self.news.end();
+                self.window.end();
                 match timeout(ANSWERED_WITHIN, &mut self.server).await {
                     Ok(ended) => ended,
                     Err(_) => {

@@ -32,6 +32,8 @@ pub mod daemon;
 #[cfg(feature = "daemon")]
 pub mod delivery;
 #[cfg(feature = "daemon")]
+pub mod diagnostics;
+#[cfg(feature = "daemon")]
 pub mod gateway;
 #[cfg(feature = "daemon")]
 pub mod http;

@@ -1,5 +1,6 @@
 //! The command line: thin, one file per command.
 
+mod auth;
 mod backup;
 mod clock;
 mod demo;
@@ -7,6 +8,7 @@ mod erase;
 mod export;
 mod health;
 mod history;
+mod host;
 mod local;
 mod pair;
 mod pin;
@@ -60,6 +62,9 @@ enum Command {
     Erase(erase::EraseArgs),
     /// Print the token that may do everything, or give each client a token of its own
     Token(token::TokenArgs),
+    /// Let a client fetch the token by the Bridge API's /auth
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// Push events to programs: add, look after and remove their receivers
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -133,6 +138,7 @@ pub fn main() -> ExitCode {
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Auth(command) => auth::run(command).await,
             Command::Webhook(command) => webhook::run(command).await,
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tracing::{info, warn};
 
+use super::host::Process;
 use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,16 +38,34 @@ pub(super) struct RunArgs {
     adapter: Option<String>,
 }
 
+/// Why a gateway has stopped in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Whoever started this process wants it to end.
+    Signal,
+    /// A client wants it started anew.
+    Restart,
+}
+
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
-    let data = args.data.data.clone();
+    // Makes the directory at the first start.
+    Secrets::load_or_create(&args.data.data)?;
+    let _only_one = claim(&args.data.data)?;
+    let process = Arc::new(Process::new(args.data.data.clone()));
+    while serve(&args, &process).await? == Ended::Restart {
+        info!("starting again, as a client wants it");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// One life of the gateway: configuration, secrets and event log as they are now.
+async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> {
     let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
-    config.adapter = args.adapter.or(config.adapter);
-    // Makes the directory at the first start.
-    Secrets::load_or_create(&args.data.data)?;
-    let _only_one = claim(&args.data.data)?;
+    config.adapter = args.adapter.clone().or(config.adapter);
     let store = Store::open(&args.data.database()).await?;
     // In this order, a PIN that is set meanwhile is noticed.
     let pins_set = store.pins_set().await?;
@@ -73,6 +92,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         tokens: tokens::of(&secrets)?,
         plain_tokens: config.plain_tokens,
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
+        bridge: config.bridge,
+        host: process.clone(),
         clock: Clock::system(),
         seed,
     })
@@ -82,19 +103,24 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     info!(address = %daemon.address(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
+    let data = &args.data.data;
     let pins = tokio::spawn(pins::watch(data.clone(), store, daemon.gateway(), pins_set));
     let tokens = tokio::spawn(tokens::watch(data.clone(), daemon.keys(), secrets_version));
-    let mut signal_error = None;
+    let mut ended = Ok(Ended::Signal);
     daemon
         .run_until(async {
-            signal_error = stop_signal().await.err();
-            notify(&[sd_notify::NotifyState::Stopping]);
+            ended = tokio::select! {
+                signal = stop_signal() => signal.map(|()| Ended::Signal).context("cannot wait for signals"),
+                () = process.restart_wanted() => Ok(Ended::Restart),
+            };
+            if !matches!(ended, Ok(Ended::Restart)) {
+                notify(&[sd_notify::NotifyState::Stopping]);
+            }
         })
         .await?;
     pins.abort();
     tokens.abort();
-    info!("stopped");
-    signal_error.map_or(Ok(()), |error| Err(error).context("cannot wait for signals"))
+    ended
 }
 
 /// Two gateways on one event log would both answer each beacon. The claim ends with the process, however it ends.

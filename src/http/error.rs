@@ -18,11 +18,12 @@ pub(super) enum Refusal {
     BadRequest,
     /// No valid credential. Never 403: clients read "wrong token" from 401 only.
     Unauthorized,
-    /// The credential is right, and its token may not have this done. Not 401: a client would throw its token away.
+    /// The credential is right, and its token may not have this done, or `/auth` is switched off. Not 401: a client
+    /// would throw its token away.
     Forbidden,
     /// A browser asks for a page of another site.
     ForeignSite,
-    /// A browser asks under a name that may be anybody's.
+    /// Asked under a name that may be anybody's.
     ForeignHost,
     /// Too many wrong tries came from there; so many seconds to wait. Nothing was done, so it may be repeated.
     TooManyRequests(u64),
@@ -69,7 +70,7 @@ impl Refusal {
             Self::Forbidden => "HTTP 403 Forbidden",
             Self::ForeignSite => "HTTP 403 Forbidden: asked for by a page of another site",
             Self::ForeignHost => {
-                "HTTP 403 Forbidden: browsers may not ask under this name; write it into `hosts` of the configuration"
+                "HTTP 403 Forbidden: not to be asked for under this name; write it into `hosts` of the configuration"
             }
             Self::TooManyRequests(_) => "HTTP 429 Too Many Requests",
             Self::NotFound => "HTTP 404 Not Found",

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{Extensions, Method};
 use axum::middleware::{Next, from_fn_with_state};
@@ -42,6 +43,7 @@ pub use v1::entry_json;
 
 use crate::clock::Clock;
 use crate::delivery::Waker;
+use crate::diagnostics::Diagnostics;
 use crate::store::Store;
 use error::Refusal;
 use origin::Foreign;
@@ -67,6 +69,10 @@ pub struct AppState {
     pub delivery: Waker,
     /// Tells live streams that something was stored.
     pub news: News,
+    /// What the Bridge API works on beside these.
+    pub bridge: bridge::Bridge,
+    /// What was done lately.
+    pub diagnostics: Diagnostics,
 }
 
 impl AppState {
@@ -150,13 +156,23 @@ fn peer(extensions: &Extensions) -> Peer {
 /// Answers for the bridge: path, method, credential, parameters, in this order.
 async fn answer(app: &AppState, request: &Parts) -> Response {
     let path = request.uri.path().to_ascii_lowercase();
-    let Some(endpoint) = bridge::Endpoint::find(&path) else {
+    let (endpoint, open) = (bridge::Endpoint::find(&path), bridge::OpenEndpoint::find(&path));
+    if endpoint.is_none() && open.is_none() {
         // A live bridge says 400 to its root.
         return if path == "/" { Refusal::BadRequest } else { Refusal::NotFound }.into_response();
-    };
+    }
     if request.method != Method::GET {
         return Refusal::MethodNotAllowed.into_response();
     }
+    if let Some(open) = open {
+        let host = request.headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
+        // A page that has let its own name point here may read every answer, and there is no credential to stop it.
+        if host.is_some_and(|host| !open.is_known_as(host, app.gate.hosts())) {
+            return Refusal::ForeignHost.into_response();
+        }
+        return bridge::answer_openly(app, open, host).await;
+    }
+    let Some(endpoint) = endpoint else { return Refusal::NotFound.into_response() };
     let params = Params::parse(request.uri.query().unwrap_or_default());
     let knock = Knock { params: &params, bearer: None, is_v1: false, from: peer(&request.extensions) };
     match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {

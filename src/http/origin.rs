@@ -7,7 +7,9 @@
 //! page cannot guess from inside the house.
 //!
 //! Only browsers are asked for more. Clients of the Bridge API send whatever
-//! they like as `Host`, and nothing of what marks a browser.
+//! they like as `Host`, and nothing of what marks a browser. What answers
+//! without a credential asks everybody for a name of the house: a browser that
+//! hides its marks would have something to gain there.
 
 use std::net::IpAddr;
 
@@ -58,7 +60,7 @@ fn is_browser(headers: &HeaderMap) -> bool {
 
 /// Whether a name cannot be one that a stranger lets point here: an address, a name of the house, or one of `own`.
 pub(super) fn is_own(host: &str, own: &[String]) -> bool {
-    let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+    let name = name(host);
     if name.is_empty() {
         return false;
     }
@@ -67,6 +69,11 @@ pub(super) fn is_own(host: &str, own: &[String]) -> bool {
         || !name.contains('.')
         || HOME.iter().any(|ending| name.ends_with(ending))
         || own.iter().any(|own| own.eq_ignore_ascii_case(&name))
+}
+
+/// The name in a `Host`, in lower case.
+pub(super) fn name(host: &str) -> String {
+    without_port(host).trim_end_matches('.').to_ascii_lowercase()
 }
 
 fn without_port(host: &str) -> &str {

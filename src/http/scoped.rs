@@ -83,4 +83,11 @@ impl Doors for ScopedDoors {
             Err(error) => ready(Err(error)).boxed(),
         }
     }
+
+    fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
+        match self.allow(nuki_id, self.who.access().may(Scope::Admin)) {
+            Ok(()) => self.all.forget(nuki_id),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
 }

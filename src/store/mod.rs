@@ -12,6 +12,7 @@
 //! | `counts` | sums over it |
 //! | `intents` | what clients asked for |
 //! | `credentials` | when tokens were used, and used credentials over an orderly stop |
+//! | `bridge` | what clients of the Bridge API have switched |
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
 //! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
 //!
@@ -23,6 +24,7 @@
 mod append;
 mod audit;
 mod backup;
+mod bridge;
 mod callbacks;
 mod chain;
 mod columns;

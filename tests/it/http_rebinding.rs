@@ -89,6 +89,34 @@ async fn no_real_client_is_taken_for_a_page() {
     assert_eq!(old.status, 200, "without any Host");
 }
 
+/// `/auth` and discovery ask for no credential, so a page could read there what it wants; it has no mark to be known by
+/// if its browser sends none.
+#[tokio::test]
+async fn what_answers_without_a_credential_answers_under_names_of_the_house_alone() {
+    let server = Server::start().await;
+    let open = server.post("/v1/bridge/auth").await;
+    assert_eq!(open.status, 200, "{}", open.body);
+    for host in ["evil.example:8080", "api.nuki.io.evil.example", "xapi.nuki.io", "", "\u{e9}"] {
+        for target in ["/auth", "/discover/bridges", "/DISCOVER/Bridges"] {
+            let reply = ask(&server, target, &format!("Host: {host}\r\nUser-Agent: curl/8\r\n")).await;
+            assert_eq!(reply.status, 403, "{target} {host}: {}", reply.body);
+            assert!(!reply.body.contains(TOKEN), "{target} {host}");
+        }
+    }
+    // A name server of the house leads clients here under the vendor's name, which no other page has.
+    for host in ["api.nuki.io", "API.nuki.io:80", "api.nuki.io.", "192.168.1.20:8080", "keyturner.local"] {
+        let reply = ask(&server, "/discover/bridges", &format!("Host: {host}\r\nUser-Agent: okhttp/4\r\n")).await;
+        assert_eq!(reply.status, 200, "{host}");
+        assert!(!reply.body.contains(TOKEN), "{host}");
+    }
+    let browser = "Host: api.nuki.io\r\nUser-Agent: Mozilla/5.0\r\n";
+    assert_eq!(ask(&server, "/discover/bridges", browser).await.status, 403);
+    let vendors = ask(&server, "/auth", "Host: api.nuki.io\r\nUser-Agent: okhttp/4\r\n").await;
+    assert_eq!(vendors.status, 403, "the token goes to nobody who asks for another machine");
+    let granted = ask(&server, "/auth", "Host: 192.168.1.20:8080\r\nUser-Agent: python-requests/2.31.0\r\n").await;
+    assert!(granted.status == 200 && granted.body.contains(TOKEN), "{}", granted.body);
+}
+
 #[tokio::test]
 async fn a_name_that_the_owner_has_given_is_one_of_the_house() {
     let auth = Authenticator::new(vec![Token::new("hallway", TOKEN).unwrap()], DEFAULT_WINDOW, NOW);

@@ -19,6 +19,16 @@ mod bridge_actions;
 #[cfg(feature = "daemon")]
 mod bridge_auth;
 #[cfg(feature = "daemon")]
+mod bridge_devices;
+#[cfg(feature = "daemon")]
+mod bridge_golden;
+#[cfg(feature = "daemon")]
+mod bridge_hostile;
+#[cfg(feature = "daemon")]
+mod bridge_upkeep;
+#[cfg(feature = "daemon")]
+mod bridge_window;
+#[cfg(feature = "daemon")]
 mod bridge_wire;
 #[cfg(feature = "daemon")]
 mod callback_body;
@@ -37,6 +47,8 @@ mod chain_retention;
 #[cfg(feature = "daemon")]
 mod chain_tampering;
 #[cfg(feature = "daemon")]
+mod conformance;
+#[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_backfill;
@@ -44,6 +56,8 @@ mod gateway_backfill;
 mod gateway_clock;
 #[cfg(feature = "daemon")]
 mod gateway_directory;
+#[cfg(feature = "daemon")]
+mod gateway_forget;
 #[cfg(feature = "daemon")]
 mod gateway_pin;
 #[cfg(feature = "daemon")]

@@ -19,6 +19,7 @@ const ALL_ROOMS: &[&str] = &[
     "daemon",
     "delivery",
     "demo",
+    "diagnostics",
     "gateway",
     "http",
     "protocol",

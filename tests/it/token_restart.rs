@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::daemon::{Daemon, Parts};
+use keyturner::http::bridge::BridgeSettings;
 use keyturner::http::{Authenticator, BridgeIdentity, DEFAULT_WINDOW, Denied, Params, PlainTokens, Token};
 use keyturner::store::{RetentionRules, Store};
 use keyturner::transport::sim::{SimRadio, SimSettings};
@@ -14,6 +15,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::http_support::FakeHost;
 
 /// 2024-04-06T06:02:00Z.
 const START: UnixMillis = UnixMillis(1_712_383_320_000);
@@ -169,6 +172,8 @@ async fn daemon(store: &Store, now: UnixMillis) -> Daemon {
         tokens: vec![Token::new("hallway", "s3cret").unwrap()],
         plain_tokens: PlainTokens::default(),
         identity: BridgeIdentity::new(1, 2),
+        bridge: BridgeSettings::default(),
+        host: Arc::new(FakeHost::default()),
         clock,
         seed: Arc::new(|| [7; 32]),
     })

@@ -1,6 +1,7 @@
 //! Tokens with scopes: each client sees and does what its token allows, and nothing else.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keyturner::access::{Access, Scope};
@@ -8,6 +9,7 @@ use keyturner::clock::UnixMillis;
 use keyturner::gateway::LockSnapshot;
 use keyturner::gateway::ScanResult;
 use keyturner::http::Token;
+use keyturner::http::bridge::{BridgeSettings, Maintenance};
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::{Family, NukiId};
 use keyturner::store::NewIntent;
@@ -16,7 +18,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::http_support::{FRONT, NOW, Server, front};
+use crate::http_support::{FRONT, NOW, Server, front, gate_for};
 use crate::store::{LOCK, by_app, by_code, events};
 
 const BACK: NukiId = 0x2222_2222;
@@ -30,12 +32,21 @@ fn token(name: &str, scopes: &[Scope], locks: Option<&[NukiId]>) -> Token {
 
 /// Two locks, and a client for each scope and for some that are narrower.
 async fn house() -> Server {
+    house_as(BridgeSettings::default()).await
+}
+
+/// The same, with an owner who lets clients do this.
+async fn house_that_allows<const N: usize>(what: [Maintenance; N]) -> Server {
+    house_as(BridgeSettings { allow: BTreeSet::from(what), ..BridgeSettings::default() }).await
+}
+
+async fn house_as(settings: BridgeSettings) -> Server {
     let mut tokens: Vec<Token> = Scope::ALL.iter().map(|scope| token(scope.name(), &[*scope], None)).collect();
     tokens.push(token("both", &[Scope::Lock, Scope::Unlock], None));
     tokens.push(token("front", &Scope::ALL, Some(&[FRONT])));
     tokens.push(token("nowhere", &Scope::ALL, Some(&[])));
     tokens.push(token("all", &Scope::ALL, None));
-    let server = Server::start_with(tokens).await;
+    let server = Server::start_as(settings, gate_for(tokens)).await;
     let back = LockSnapshot { nuki_id: BACK, name: "Back".to_owned(), ..front() };
     let heard = |nuki_id| ScanResult { nuki_id, family: Family::Lock, rssi: Some(-60), last_seen: NOW };
     {
@@ -89,6 +100,79 @@ async fn a_token_that_may_not_even_look_is_a_wrong_one_to_a_client() {
         }
         assert_eq!(server.bridge_as("token-read", &target).await.status, 200, "{target}");
     }
+}
+
+#[tokio::test]
+async fn what_concerns_the_gateway_needs_admin_at_every_lock() {
+    let server = house_that_allows([Maintenance::Reboot, Maintenance::FactoryReset]).await;
+    for target in ["/configAuth?enable=1", "/clearlog", "/fwupdate", "/reboot", "/factoryReset"] {
+        for client in ["read", "lock", "unlock", "history", "both", "front", "nowhere"] {
+            let reply = server.bridge_as(&format!("token-{client}"), target).await;
+            assert_eq!(reply.pair(), (403, "HTTP 403 Forbidden"), "{client} {target}");
+        }
+        assert_eq!(server.host.restarts.load(Ordering::Relaxed), 0, "{target}");
+        assert!(!server.store.auth_enabled().await.unwrap(), "{target}");
+    }
+    for target in ["/configAuth?enable=1", "/clearlog", "/fwupdate", "/reboot"] {
+        assert_eq!(server.bridge_as("token-admin", target).await.status, 200, "{target}");
+    }
+    assert_eq!(server.host.restarts.load(Ordering::Relaxed), 1);
+    assert!(server.store.auth_enabled().await.unwrap());
+    assert_eq!(server.bridge_as("token-admin", "/factoryReset").await.status, 200);
+    assert!(!server.store.auth_enabled().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_lock_is_forgotten_only_for_an_admin_who_reaches_it() {
+    let server = house_that_allows([Maintenance::Unpair]).await;
+    let ask = |client: &'static str, id: NukiId| {
+        let server = &server;
+        async move { server.bridge_as(&format!("token-{client}"), &format!("/unpair?nukiId={id}")).await.status }
+    };
+    for client in ["read", "lock", "unlock", "history", "both"] {
+        assert_eq!(ask(client, FRONT).await, 403, "{client}");
+    }
+    assert_eq!((ask("front", BACK).await, ask("nowhere", FRONT).await), (404, 404));
+    assert!(server.host.keys_forgotten.lock().unwrap().is_empty() && server.doors.script().forgotten.is_empty());
+    assert_eq!((ask("front", FRONT).await, ask("admin", BACK).await), (200, 200));
+    assert_eq!(*server.host.keys_forgotten.lock().unwrap(), [FRONT, BACK]);
+    assert_eq!(server.doors.script().forgotten, [FRONT, BACK]);
+}
+
+#[tokio::test]
+async fn the_bridges_log_is_for_those_who_may_look_and_tells_of_no_lock_out_of_reach() {
+    let server = house().await;
+    for lock in [FRONT, BACK] {
+        server.bridge_as("token-all", &format!("/lockAction?nukiId={lock}&action=2")).await;
+    }
+    for client in ["lock", "unlock", "history", "both"] {
+        assert_eq!(server.bridge_as(&format!("token-{client}"), "/log").await.status, 403, "{client}");
+    }
+    let (front, back) = (format!("{FRONT:08X}"), format!("{BACK:08X}"));
+    for client in ["read", "admin", "all"] {
+        let log = server.bridge_as(&format!("token-{client}"), "/log").await;
+        assert!(log.status == 200 && log.body.contains(&front) && log.body.contains(&back), "{client}: {}", log.body);
+    }
+    let log = server.bridge_as("token-front", "/log").await;
+    assert!(log.status == 200 && log.body.contains(&front) && !log.body.contains(&back), "{}", log.body);
+}
+
+/// The window hands out a token that may do everything.
+#[tokio::test]
+async fn only_who_may_do_everything_opens_the_window_for_a_token_that_may() {
+    let server = house().await;
+    let post = |client: &'static str| {
+        let headers = format!("Authorization: Bearer token-{client}\r\nContent-Length: 0\r\n");
+        let server = &server;
+        async move { server.request("POST", "/v1/bridge/auth", &headers).await }
+    };
+    for client in ["read", "lock", "unlock", "history", "admin", "both", "front", "nowhere"] {
+        let reply = post(client).await;
+        assert_eq!((reply.status, &reply.json()["error"]), (403, &json!("forbidden")), "{client}: {}", reply.body);
+        assert_eq!(server.request("GET", "/auth", "").await.status, 403, "{client}: the window is shut");
+    }
+    assert_eq!(post("all").await.status, 200);
+    assert_eq!(server.request("GET", "/auth", "").await.status, 200);
 }
 
 #[tokio::test]
@@ -149,7 +233,10 @@ async fn every_route_of_v1_takes_the_scope_that_its_description_names_and_no_oth
             for scope in Scope::ALL {
                 // A live stream never ends; what it answers to a wrong Accept is enough.
                 let accept = if path == "/events" { "Accept: text/csv\r\n" } else { "" };
-                let headers = format!("Authorization: Bearer token-{scope}\r\n{accept}Content-Length: 0\r\n");
+                // The window for /auth asks for every scope: `only_who_may_do_everything_opens_the_window_for_a_token_that_may`.
+                let asks_for_more = path == "/bridge/auth" && scope.name() == needed;
+                let client = if asks_for_more { "all" } else { scope.name() };
+                let headers = format!("Authorization: Bearer token-{client}\r\n{accept}Content-Length: 0\r\n");
                 let reply = server.request(&method.to_uppercase(), &target, &headers).await;
                 if scope.name() == needed {
                     assert_ne!((reply.status / 100, reply.status), (4, 403), "{method} {target}: {}", reply.body);

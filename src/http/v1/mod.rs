@@ -5,6 +5,7 @@
 
 mod accept;
 mod ask;
+mod bridge;
 mod csv;
 mod cursor;
 mod entry;
@@ -73,7 +74,7 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(history::refused))
         .routes(routes!(refused::counts));
     let read = OpenApiRouter::new().routes(routes!(health::health));
-    let admin = OpenApiRouter::new().routes(routes!(locks::set_clock));
+    let admin = OpenApiRouter::new().routes(routes!(locks::set_clock)).routes(routes!(bridge::open_auth_window));
     OpenApiRouter::with_openapi(openapi::head())
         .merge(needing(Scope::History, history))
         .merge(needing(Scope::Read, read))

@@ -75,7 +75,8 @@ pub(super) fn need(api: &mut OpenApi, scope: Scope) {
             for (status, text) in answers {
                 let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
                 let answer = ResponseBuilder::new().description(text).content("application/json", problem).build();
-                operation.responses.responses.insert(status.to_owned(), answer.into());
+                // An operation that asks for more says so in its own words.
+                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
             }
         }
     }

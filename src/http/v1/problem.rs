@@ -91,6 +91,16 @@ impl Problem {
         )
     }
 
+    /// It would give away more than the token may do itself.
+    pub(super) fn gives_more() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "this token may do less than the one that would be handed out",
+            "use the token of `keyturner token`, or one with every scope at every lock",
+        )
+    }
+
     /// What was asked for is not there.
     pub(super) fn not_found(message: &'static str, hint: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
