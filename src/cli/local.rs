@@ -81,8 +81,9 @@ impl Local {
         let mut stream = TcpStream::connect(address)
             .await
             .with_context(|| format!("no gateway answers at {address}; is `keyturner run` up, and --listen right?"))?;
+        let separator = if path.contains('?') { '&' } else { '?' };
         let request = format!(
-            "{method} {path}?{} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "{method} {path}{separator}{} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             credential(token, Clock::system().wall())?
         );
         stream.write_all(request.as_bytes()).await?;
@@ -160,7 +161,7 @@ mod tests {
             }
             requests
         });
-        let result = Local::new(address, Token::new("abc123").unwrap()).ask("POST", "/v1/x").await;
+        let result = Local::new(address, Token::new("abc123").unwrap()).ask("POST", "/v1/x?seconds=5").await;
         (result, gateway.await.unwrap())
     }
 
@@ -190,7 +191,7 @@ mod tests {
     async fn the_running_gateway_is_asked_and_its_reason_is_told() {
         let (answer, request) = asked("HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"clockSkew\":-40}").await;
         assert_eq!(answer.unwrap()["clockSkew"], -40);
-        assert!(request.starts_with("POST /v1/x?ts="), "{request}");
+        assert!(request.starts_with("POST /v1/x?seconds=5&ts="), "{request}");
         assert!(!request.contains("abc123"), "a gateway in the network is asked without the token itself");
 
         let (no, _) = asked("HTTP/1.1 503 X\r\n\r\n{\"message\":\"no PIN\",\"hint\":\"set it\"}").await;
