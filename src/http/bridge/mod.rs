@@ -128,7 +128,8 @@ impl OpenEndpoint {
 const DISCOVERY_HOST: &str = "api.nuki.io";
 
 impl OpenEndpoint {
-    /// Whether it answers under this name, the request's `Host`; `own` are the names that the owner has given this machine.
+    /// Whether it answers under this name, the request's `Host`; `own` are the names that the owner has given this
+    /// machine.
     ///
     /// The vendor's name counts for discovery, because the owner has let it
     /// point here: no page but the vendor's comes under it, and the answer is
