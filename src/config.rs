@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::http::PlainTokens;
+use crate::http::bridge::BridgeSettings;
 use crate::store::RetentionRules;
 
 /// What the owner may set. Unknown keys are refused, so that a typo is noticed.
@@ -13,15 +15,43 @@ use crate::store::RetentionRules;
 pub struct Config {
     /// Where the HTTP API listens. Loopback unless the owner says otherwise.
     pub listen: SocketAddr,
+    /// Where clients may send their tokens as they are.
+    pub plain_tokens: PlainTokens,
+    /// Names of this machine, beside those of the house, under which browsers may ask for it.
+    pub hosts: Vec<String>,
+    /// Where the HTTP API listens with TLS, beside `listen`.
+    pub tls: Option<TlsConfig>,
     /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
     pub adapter: Option<String>,
     /// How long events and observations are kept.
     pub retention: RetentionRules,
+    /// What clients of the Bridge API may expect.
+    pub bridge: BridgeSettings,
+}
+
+/// The HTTP API over TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Where.
+    pub listen: SocketAddr,
+    /// File with the certificate and those that vouch for it, in PEM.
+    pub certificate: PathBuf,
+    /// File with its private key, in PEM.
+    pub key: PathBuf,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), adapter: None, retention: RetentionRules::default() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            plain_tokens: PlainTokens::default(),
+            hosts: Vec::new(),
+            tls: None,
+            adapter: None,
+            retention: RetentionRules::default(),
+            bridge: BridgeSettings::default(),
+        }
     }
 }
 
@@ -91,6 +121,53 @@ mod tests {
             ("event = 30", "unknown field"),
         ] {
             let error = toml::from_str::<Config>(&format!("[retention]\n{text}\n")).unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn plain_tokens_stay_at_home_unless_the_owner_says_otherwise() {
+        let read = |text: &str| toml::from_str::<Config>(text).map(|config| config.plain_tokens);
+        assert_eq!(read(""), Ok(PlainTokens::Local));
+        assert_eq!(read("plain_tokens = \"always\""), Ok(PlainTokens::Always));
+        assert_eq!(read("plain_tokens = \"never\""), Ok(PlainTokens::Never));
+        let error = read("listen = \"0.0.0.0:8080\"\nplain_tokens = true\n").unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        let error = read("plain_tokens = \"on\"").unwrap_err().to_string();
+        assert!(error.contains("`never`, `local`, `always`"), "{error}");
+    }
+
+    #[test]
+    fn tls_needs_an_address_a_certificate_and_a_key() {
+        let whole = "[tls]\nlisten = \"192.0.2.1:8443\"\ncertificate = \"/c.pem\"\nkey = \"/k.pem\"\n";
+        let tls = toml::from_str::<Config>(whole).unwrap().tls.unwrap();
+        assert_eq!((tls.listen.port(), tls.key), (8443, PathBuf::from("/k.pem")));
+        for line in ["listen", "certificate", "key"] {
+            let part: String = whole.lines().filter(|l| !l.starts_with(line)).map(|l| format!("{l}\n")).collect();
+            let error = toml::from_str::<Config>(&part).unwrap_err().to_string();
+            assert!(error.contains(&format!("missing field `{line}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_example_says_the_defaults() {
+        let example = include_str!("../examples/keyturner.toml");
+        assert_eq!(toml::from_str::<Config>(example).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_bridge_reads_live_and_lets_nobody_touch_it_unless_told() {
+        assert!(BridgeSettings::default().allow.is_empty());
+        assert!(BridgeSettings::default().lock_state_max_age.duration().is_zero());
+        let text = "[bridge]\nlock_state_max_age = 300\nallow = [\"reboot\", \"unpair\", \"factory_reset\"]\n";
+        let bridge = toml::from_str::<Config>(text).unwrap().bridge;
+        assert_eq!((bridge.lock_state_max_age.duration().as_secs(), bridge.allow.len()), (300, 3));
+        for (text, word) in [
+            ("lock_state_max_age = 301", "0 to 300"),
+            ("allow = [\"format\"]", "factory_reset"),
+            ("alow = []", "unknown field"),
+        ] {
+            let error = toml::from_str::<Config>(&format!("[bridge]\n{text}\n")).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
         }
     }

@@ -3,7 +3,7 @@
 mod house;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -15,8 +15,13 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, HttpPost, Waker, Workers};
+use crate::diagnostics::Diagnostics;
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
-use crate::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, News, Token};
+use crate::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
+use crate::http::{
+    self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
+    TlsError, TlsFiles, Token,
+};
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 
@@ -27,6 +32,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 pub struct Parts {
     /// Where the HTTP API listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where it listens with TLS, and with which files.
+    pub tls: Option<(SocketAddr, TlsFiles)>,
+    /// Names of this machine under which browsers may ask for it.
+    pub hosts: Vec<String>,
     /// Every paired lock.
     pub locks: Vec<PairedLock>,
     /// The radio.
@@ -39,8 +48,14 @@ pub struct Parts {
     pub retention: RetentionRules,
     /// Who may use the HTTP API.
     pub tokens: Vec<Token>,
+    /// Where a client may send its token as it is.
+    pub plain_tokens: PlainTokens,
     /// By which numbers clients recognise this bridge.
     pub identity: BridgeIdentity,
+    /// What its clients may expect.
+    pub bridge: BridgeSettings,
+    /// The process around it.
+    pub host: Arc<dyn Host>,
     /// Time.
     pub clock: Clock,
     /// Fresh randomness.
@@ -61,9 +76,15 @@ pub enum DaemonError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no TLS with these files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no TLS at all.
+    #[error("TLS cannot be set up: {0}")]
+    TlsProvider(rustls::Error),
     /// The HTTP server ended by itself.
     #[error("the HTTP server failed: {0}")]
-    Http(std::io::Error),
+    Http(tokio::task::JoinError),
 }
 
 /// A running daemon.
@@ -73,10 +94,42 @@ pub struct Daemon {
     webhooks: Webhooks,
     housekeeping: JoinSet<()>,
     store: Store,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
+    gate: Arc<Gate>,
     news: News,
+    window: AuthWindow,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), DaemonError> {
+    let error = |source| DaemonError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let address = listener.local_addr().map_err(error)?;
+    Ok((listener, address))
+}
+
+/// To change who may ask while the daemon runs. To be cloned freely.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    gate: Arc<Gate>,
+    news: News,
+}
+
+impl Keys {
+    /// To this gate, and to the streams that these news feed.
+    #[must_use]
+    pub const fn new(gate: Arc<Gate>, news: News) -> Self {
+        Self { gate, news }
+    }
+
+    /// From now on these tokens count and no other; live streams of a token that is gone end.
+    pub fn set_tokens(&self, tokens: Vec<Token>) {
+        if self.gate.set_tokens(tokens) {
+            self.news.ask_again();
+        }
+    }
 }
 
 impl Daemon {
@@ -85,23 +138,30 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError`] when the database or the address cannot be used.
     pub async fn start(parts: Parts) -> Result<Self, DaemonError> {
-        let listen_error = |source| DaemonError::Listen { address: parts.listen, source };
-        let listener = TcpListener::bind(parts.listen).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
-        let (waker, news) = (Waker::new(), News::new());
+        let (listener, address) = listen(parts.listen).await?;
+        let mut entrances = vec![Entrance::plain(listener)];
+        let (mut tls_address, mut certificates) = (None, None);
+        if let Some((at, files)) = parts.tls {
+            let loaded = Certificates::load(files)?;
+            let (listener, address) = listen(at).await?;
+            entrances.push(Entrance::tls(listener, &loaded).map_err(DaemonError::TlsProvider)?);
+            (tls_address, certificates) = (Some(address), Some(loaded));
+        }
+        let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
         let committed = (waker.clone(), news.clone());
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
             seed: parts.seed.clone(),
-            callback_body: |lock, states, event| {
-                http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
-            },
+            callback_body: http::bridge::wire::callback_body,
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();
             }),
+            diagnostics: diagnostics.clone(),
         };
+        let window = AuthWindow::new(parts.store.auth_enabled().await?);
+        let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
         let webhook_tools = webhook::Tools {
@@ -117,21 +177,44 @@ impl Daemon {
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
         let store = parts.store.clone();
+        let mut auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
+        let kept = parts.store.take_used_credentials().await?;
+        auth.resume(kept.as_ref(), parts.store.token_uses().await?.into_values().max());
+        let gate = Arc::new(Gate::new(auth, parts.plain_tokens).with_hosts(parts.hosts));
         let router = http::router(AppState {
             gateway: Arc::new(gateway.handle.clone()),
             store: parts.store,
-            auth: Arc::new(Mutex::new(Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall()))),
+            gate: Arc::clone(&gate),
             clock: parts.clock,
             identity: parts.identity,
             delivery: waker,
             news: news.clone(),
+            bridge,
+            diagnostics,
         });
+        if let Some(certificates) = certificates {
+            housekeeping.spawn(certificates.watch());
+        }
+        housekeeping.spawn(house::note_uses(store.clone(), Arc::clone(&gate)));
         let (stop_server, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(http::serve(listener, router, async {
+        let server = tokio::spawn(http::serve_all(entrances, router, async {
             // A dropped sender means stop as well.
             stopped.await.ok();
         }));
-        Ok(Self { gateway, workers, webhooks, housekeeping, store, server, stop_server, news, address })
+        Ok(Self {
+            gateway,
+            workers,
+            webhooks,
+            housekeeping,
+            store,
+            server,
+            stop_server,
+            gate,
+            news,
+            window,
+            address,
+            tls_address,
+        })
     }
 
     /// Where the API listens.
@@ -140,10 +223,22 @@ impl Daemon {
         self.address
     }
 
+    /// Where the API listens with TLS.
+    #[must_use]
+    pub const fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
     /// To ask the gateway without HTTP.
     #[must_use]
     pub fn gateway(&self) -> GatewayHandle {
         self.gateway.handle.clone()
+    }
+
+    /// To change who may ask.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys::new(Arc::clone(&self.gate), self.news.clone())
     }
 
     /// Waits until `until` is done or the HTTP server fails, then stops everything: no new requests, running ones are answered, links are ended.
@@ -161,24 +256,25 @@ impl Daemon {
                 // The receiver is gone only if the server has ended, which is what is wanted.
                 self.stop_server.send(()).ok();
                 self.news.end();
+                self.window.end();
                 match timeout(ANSWERED_WITHIN, &mut self.server).await {
                     Ok(ended) => ended,
                     Err(_) => {
                         warn!("a client does not take its answer; it is left alone");
                         self.server.abort();
-                        Ok(Ok(()))
+                        Ok(())
                     }
                 }
             }
         };
+        // A client that was left alone may still send something; nothing that is used once is taken from here on.
+        let used = self.gate.close();
         self.gateway.stop().await;
         self.workers.stop().await;
         self.webhooks.stop().await;
         self.housekeeping.shutdown().await;
+        house::keep_credentials(&self.store, &self.gate, &used).await;
         house::note_head(&self.store).await;
-        match server_result {
-            Ok(result) => result.map_err(DaemonError::Http),
-            Err(panic) => Err(DaemonError::Http(std::io::Error::other(panic))),
-        }
+        server_result.map_err(DaemonError::Http)
     }
 }

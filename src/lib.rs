@@ -20,6 +20,8 @@ pub mod session;
 pub mod simlock;
 
 #[cfg(feature = "daemon")]
+pub mod access;
+#[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod clock;
@@ -29,6 +31,8 @@ pub mod config;
 pub mod daemon;
 #[cfg(feature = "daemon")]
 pub mod delivery;
+#[cfg(feature = "daemon")]
+pub mod diagnostics;
 #[cfg(feature = "daemon")]
 pub mod gateway;
 #[cfg(feature = "daemon")]
@@ -41,5 +45,7 @@ pub mod secrets;
 pub mod store;
 #[cfg(feature = "daemon")]
 mod table;
+#[cfg(feature = "daemon")]
+pub mod tokens;
 #[cfg(feature = "daemon")]
 pub mod transport;

@@ -4,16 +4,21 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
+use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
-use keyturner::http::{self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token};
+use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
+use keyturner::http::{
+    self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token,
+};
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::state::KeyturnerStates;
+use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::store::{PageKey, Store};
 use serde_json::Value;
 
@@ -44,6 +49,10 @@ impl Doors for NoDoors {
         Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
     }
 
+    fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
+        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
+    }
+
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
         Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
     }
@@ -59,20 +68,42 @@ impl Doors for NoDoors {
     }
 }
 
+/// Nobody asks for a token here, and there is no process to start anew.
+struct NoHost;
+
+impl Host for NoHost {
+    fn hand_out_token(&self) -> Result<SecretToken, SecretsError> {
+        Ok(SecretToken::new(TOKEN).unwrap())
+    }
+
+    fn forget_key(&self, _: NukiId) -> Result<(), SecretsError> {
+        Ok(())
+    }
+
+    fn restart(&self) {}
+}
+
 pub(crate) async fn serve(store: Store) -> SocketAddr {
     let clock = Clock::system();
     let token = Token::new("bench", TOKEN).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
     let app = AppState {
         gateway: Arc::new(NoDoors),
         store,
-        auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()))),
+        gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Local)),
         clock,
         identity: BridgeIdentity::new(1, 2),
         delivery: Waker::new(),
         news: News::new(),
+        bridge: Bridge {
+            settings: BridgeSettings::default(),
+            window: AuthWindow::new(false),
+            host: Arc::new(NoHost),
+            listen: address,
+        },
+        diagnostics: Diagnostics::default(),
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     tokio::spawn(http::serve(listener, http::router(app), std::future::pending()));
     address
 }

@@ -13,13 +13,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
+use super::host::Process;
 use super::pair::CLIENT_NAME;
 use super::run::{paired, seed_source, webhook_secrets};
 use super::{fresh_seed, history, stop_signal};
 use crate::clock::Clock;
 use crate::daemon::{Daemon, Parts};
 use crate::gateway::pair::{PairRequest, find, pair};
-use crate::http::{BridgeIdentity, Token};
+use crate::http::bridge::BridgeSettings;
+use crate::http::{BridgeIdentity, PlainTokens, Token};
 use crate::protocol::crypto::Pin;
 use crate::protocol::{IdType, LockAction};
 use crate::secrets::{LockSecret, Secrets};
@@ -76,12 +78,17 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let daemon = Daemon::start(Parts {
         retention: RetentionRules::default(),
         listen: args.listen,
+        tls: None,
+        hosts: Vec::new(),
         locks: secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect(),
         transport: Arc::new(radio),
         store: store.clone(),
         webhook_secrets: webhook_secrets(&scratch.0),
         tokens: vec![Token::new("demo", token.as_str())?],
+        plain_tokens: PlainTokens::default(),
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
+        bridge: BridgeSettings::default(),
+        host: Arc::new(Process::new(scratch.0.clone())),
         clock,
         seed: seed_source()?,
     })

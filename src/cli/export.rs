@@ -106,7 +106,7 @@ async fn csv(path: &std::path::Path, filter: &ExportFilter, output: impl Write) 
 }
 
 /// The keys of [`ExportRow`], in the order of the columns.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 30] = [
     "id",
     "date",
     "nukiId",
@@ -134,6 +134,7 @@ const COLUMNS: [&str; 29] = [
     "deviceTime",
     "observedAt",
     "intentId",
+    "client",
     "answeredBy",
     "detail",
 ];

@@ -1,5 +1,6 @@
 //! The command line: thin, one file per command.
 
+mod auth;
 mod backup;
 mod clock;
 mod demo;
@@ -7,6 +8,7 @@ mod erase;
 mod export;
 mod health;
 mod history;
+mod host;
 mod local;
 mod pair;
 mod pin;
@@ -16,11 +18,16 @@ mod token;
 mod verify;
 mod webhook;
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+
+use crate::secrets::is_client_name;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "A gateway for Nuki smart locks that says who opened the door", max_term_width = 100)]
@@ -53,8 +60,11 @@ enum Command {
     Export(export::ExportArgs),
     /// Remove a person from the event log for good; the chain of hashes stays whole
     Erase(erase::EraseArgs),
-    /// Print the token for the Bridge API
-    Token(DataArgs),
+    /// Print the token that may do everything, or give each client a token of its own
+    Token(token::TokenArgs),
+    /// Let a client fetch the token by the Bridge API's /auth
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// Push events to programs: add, look after and remove their receivers
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -127,7 +137,8 @@ pub fn main() -> ExitCode {
             Command::Backup(args) => backup::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,
-            Command::Token(args) => token::run(&args),
+            Command::Token(args) => token::run(args).await,
+            Command::Auth(command) => auth::run(command).await,
             Command::Webhook(command) => webhook::run(command).await,
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,
@@ -153,6 +164,22 @@ fn tame(text: &str) -> String {
         c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+/// The name of a client or receiver.
+fn parse_name(text: &str) -> Result<String, String> {
+    if is_client_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a name has 1 to 64 letters, digits, `-`, `_` and `.`".to_owned())
+}
+
+/// A new file that only its owner can read.
+fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(secret.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
 }
 
 /// 32 bytes from the operating system.

@@ -9,16 +9,18 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tracing::{info, warn};
 
+use super::host::Process;
 use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::{Daemon, Parts};
 use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
-use crate::http::{BridgeIdentity, Token};
+use crate::http::{BridgeIdentity, TlsFiles};
 use crate::pins;
 use crate::secrets::{LockSecret, Secrets};
 use crate::store::Store;
+use crate::tokens;
 use crate::transport::bluez::{BluezOptions, BluezTransport};
 
 #[derive(Debug, Args)]
@@ -36,26 +38,49 @@ pub(super) struct RunArgs {
     adapter: Option<String>,
 }
 
+/// Why a gateway has stopped in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Whoever started this process wants it to end.
+    Signal,
+    /// A client wants it started anew.
+    Restart,
+}
+
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    // Makes the directory at the first start.
+    Secrets::load_or_create(&args.data.data)?;
+    let _only_one = claim(&args.data.data)?;
+    let process = Arc::new(Process::new(args.data.data.clone()));
+    while serve(&args, &process).await? == Ended::Restart {
+        info!("starting again, as a client wants it");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// One life of the gateway: configuration, secrets and event log as they are now.
+async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> {
     let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
-    config.adapter = args.adapter.or(config.adapter);
-    // Makes the directory at the first start.
-    Secrets::load_or_create(&args.data.data)?;
-    let _only_one = claim(&args.data.data)?;
+    config.adapter = args.adapter.clone().or(config.adapter);
     let store = Store::open(&args.data.database()).await?;
     // In this order, a PIN that is set meanwhile is noticed.
     let pins_set = store.pins_set().await?;
+    let secrets_version = Secrets::version(&args.data.data)?;
     let secrets = Secrets::load_or_create(&args.data.data)?;
     let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
         warn!("no lock is paired yet; run `keyturner pair`, then start again");
     }
     let seed = seed_source()?;
+    let tls = config.tls.map(|tls| (tls.listen, TlsFiles { certificate: tls.certificate, key: tls.key }));
     let daemon = Daemon::start(Parts {
         listen: config.listen,
+        tls,
+        hosts: config.hosts,
         transport: Arc::new(BluezTransport::new(BluezOptions {
             adapter: config.adapter,
             known: locks.iter().map(|lock| lock.address).collect(),
@@ -64,25 +89,38 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         store: store.clone(),
         webhook_secrets: webhook_secrets(&args.data.data),
         retention: config.retention,
-        tokens: vec![Token::new("bridge", secrets.bridge.token.expose())?],
+        tokens: tokens::of(&secrets)?,
+        plain_tokens: config.plain_tokens,
         identity: BridgeIdentity::new(secrets.bridge.hardware_id, secrets.bridge.server_id),
+        bridge: config.bridge,
+        host: process.clone(),
         clock: Clock::system(),
         seed,
     })
     .await?;
+    if let Some(address) = daemon.tls_address() {
+        info!(%address, "TLS is served");
+    }
     info!(address = %daemon.address(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    let pins = tokio::spawn(pins::watch(args.data.data, store, daemon.gateway(), pins_set));
-    let mut signal_error = None;
+    let data = &args.data.data;
+    let pins = tokio::spawn(pins::watch(data.clone(), store, daemon.gateway(), pins_set));
+    let tokens = tokio::spawn(tokens::watch(data.clone(), daemon.keys(), secrets_version));
+    let mut ended = Ok(Ended::Signal);
     daemon
         .run_until(async {
-            signal_error = stop_signal().await.err();
-            notify(&[sd_notify::NotifyState::Stopping]);
+            ended = tokio::select! {
+                signal = stop_signal() => signal.map(|()| Ended::Signal).context("cannot wait for signals"),
+                () = process.restart_wanted() => Ok(Ended::Restart),
+            };
+            if !matches!(ended, Ok(Ended::Restart)) {
+                notify(&[sd_notify::NotifyState::Stopping]);
+            }
         })
         .await?;
     pins.abort();
-    info!("stopped");
-    signal_error.map_or(Ok(()), |error| Err(error).context("cannot wait for signals"))
+    tokens.abort();
+    ended
 }
 
 /// Two gateways on one event log would both answer each beacon. The claim ends with the process, however it ends.

@@ -1,11 +1,14 @@
-//! What the daemon does once a day, beginning at its start.
+//! What the daemon does by itself: once a day, once a minute, at its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::store::{OUTBOX_KEPT, Removed, RetentionRules, Store};
+use crate::http::{Gate, USES_NOTED_EVERY};
+use crate::store::{OUTBOX_KEPT, Removed, RetentionRules, Store, UsedCredentials};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -28,6 +31,34 @@ pub(super) async fn keep(store: Store, rules: RetentionRules, clock: Clock) {
         }
         remove_old(&store, &rules, clock).await;
         note_head(&store).await;
+    }
+}
+
+/// Notes now and then when which token was used.
+pub(super) async fn note_uses(store: Store, gate: Arc<Gate>) {
+    let mut ticks = tokio::time::interval(USES_NOTED_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        note_uses_once(&store, &gate).await;
+    }
+}
+
+async fn note_uses_once(store: &Store, gate: &Gate) {
+    let uses = gate.take_uses();
+    if uses.is_empty() {
+        return;
+    }
+    if let Err(error) = store.note_token_uses(&uses).await {
+        warn!(%error, "when tokens were used could not be noted");
+    }
+}
+
+/// What the next start has to know of credentials. Without it, that start refuses what was made before it.
+pub(super) async fn keep_credentials(store: &Store, gate: &Gate, used: &UsedCredentials) {
+    note_uses_once(store, gate).await;
+    if let Err(error) = store.keep_used_credentials(used).await {
+        warn!(%error, "used credentials could not be kept; the next start refuses those made before it");
     }
 }
 

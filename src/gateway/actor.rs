@@ -17,6 +17,7 @@ use super::health::note;
 use super::port::{Event, Port};
 use super::{PairedLock, Tools};
 use crate::attribution::{Directory, Journal, JournalConfig, Pending};
+use crate::diagnostics::{Deed, Line};
 use crate::protocol::beacon::Advertisement;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::{Input, Output, Session, SessionConfig};
@@ -151,7 +152,8 @@ impl<'a> Actor<'a> {
     }
 
     async fn work(&mut self) -> Result<(), StoreError> {
-        loop {
+        // A lock that is forgotten is left like one whose gateway stops.
+        while self.wiring.memory.forgetting.is_none() {
             self.settle().await?;
             let wake = self.next_wake().await;
             let now = self.now();
@@ -168,11 +170,13 @@ impl<'a> Actor<'a> {
                 Wake::Connected(Ok(link)) => {
                     debug!(lock = %self.lock.label(), "connected");
                     self.note_contact();
+                    self.note(Deed::Connected);
                     self.port = Some(Port::new(link));
                     self.session.handle(Input::Connected, now);
                 }
                 Wake::Connected(Err(error)) => {
                     info!(lock = %self.lock.label(), %error, "cannot connect");
+                    self.note(Deed::ConnectFailed);
                     self.session.handle(Input::ConnectFailed, now);
                 }
                 Wake::Link(Event::Received(indication)) => {
@@ -185,6 +189,7 @@ impl<'a> Actor<'a> {
                 }
                 Wake::Link(Event::Lost) => {
                     debug!(lock = %self.lock.label(), "link lost");
+                    self.note(Deed::Disconnected);
                     self.note_contact();
                     self.end_link();
                     self.session.handle(Input::Disconnected, now);
@@ -196,6 +201,7 @@ impl<'a> Actor<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     async fn next_wake(&mut self) -> Wake {
@@ -251,6 +257,7 @@ impl<'a> Actor<'a> {
 
     pub(super) fn connect(&mut self) {
         self.note_connection();
+        self.note(Deed::Connect);
         let (adapter, address) = (self.wiring.adapter.clone(), self.address);
         let is_urgent = !self.actions.is_empty();
         self.connecting = Some(adapter.connect(address, is_urgent, self.disconnecting.take()));
@@ -316,6 +323,12 @@ impl<'a> Actor<'a> {
         if let Some(task) = self.disconnecting.take() {
             tokio::time::timeout(LEAVE_WITHIN, task).await.ok();
         }
+    }
+
+    /// Writes down what the radio does, for `/log`.
+    pub(super) fn note(&self, deed: Deed) {
+        let at = self.tools.clock.wall();
+        self.tools.diagnostics.note(Line { at, deed, nuki_id: Some(self.lock.nuki_id), action: None });
     }
 
     pub(super) fn snapshot(&self) -> LockSnapshot {

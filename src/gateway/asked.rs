@@ -50,6 +50,8 @@ pub(super) struct Memory {
     pub(super) new_pin: Option<Option<Pin>>,
     /// The day since 1970 that connections are counted for.
     pub(super) day: i64,
+    /// Who is told when this lock is served no longer.
+    pub(super) forgetting: Option<oneshot::Sender<Result<(), GatewayError>>>,
     /// Endings that could not be written.
     pub(super) unwritten: Vec<Ending>,
 }
@@ -66,6 +68,7 @@ impl Actor<'_> {
                 self.readers.push(ReadWaiter { until: now + READ_WITHIN, reply });
                 self.session.handle(Input::ReadState, now);
             }
+            Request::Forget { reply } => self.wiring.memory.forgetting = Some(reply),
             Request::SetClock { reply } => self.on_set_clock(reply, now),
             Request::SetPin { pin, reply } => {
                 let result = self.on_set_pin(pin).await;

@@ -11,6 +11,7 @@ use super::handle::{LockSnapshot, Shared};
 use super::health::log_blocked;
 use crate::attribution::{self, Draft};
 use crate::clock::UnixMillis;
+use crate::diagnostics::Deed;
 use crate::protocol::config::Config;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
@@ -23,7 +24,10 @@ impl Actor<'_> {
         let now = self.now();
         match output {
             Output::Connect => self.connect(),
-            Output::Disconnect => self.end_link(),
+            Output::Disconnect => {
+                self.note(Deed::Disconnect);
+                self.end_link();
+            }
             Output::Write(characteristic, value) => {
                 if let Some(port) = &mut self.port {
                     port.write(characteristic, value);
@@ -77,18 +81,18 @@ impl Actor<'_> {
 
     /// Truth on disk, then tell.
     async fn commit(&mut self, draft: Draft) -> Result<(), StoreError> {
-        let snapshot = self.snapshot();
+        let (snapshot, now) = (self.snapshot(), self.tools.clock.wall());
         let bodies = draft
             .tellings
             .iter()
             .map(|telling| {
                 let event = telling.event.and_then(|at| draft.events.get(at));
-                (self.tools.callback_body)(&snapshot, &telling.states, event)
+                (self.tools.callback_body)(&snapshot, &telling.states, event, now)
             })
             .collect();
         let batch = Batch {
             nuki_id: self.lock.nuki_id,
-            observed_at: self.tools.clock.wall(),
+            observed_at: now,
             clock: self.clock,
             observations: draft
                 .observations
@@ -167,11 +171,14 @@ impl Actor<'_> {
     async fn on_config(&mut self, config: &Config) -> Result<(), StoreError> {
         let firmware = config.firmware_version.map(|[major, minor, patch]| format!("{major}.{minor}.{patch}"));
         let has_keypad = config.has_keypad.unwrap_or(false) || config.has_keypad2.unwrap_or(false);
+        // An Opener has something else at that place.
+        let auto_unlatch = (self.lock.generation != Generation::Opener).then_some(config.auto_unlatch);
         let device_type = bridge_device_type(self.lock.generation, config.device_type);
         update(&self.wiring.shared, self.lock, |snapshot| {
             snapshot.name.clone_from(&config.name);
             snapshot.firmware_version.clone_from(&firmware);
             snapshot.has_keypad = has_keypad;
+            snapshot.auto_unlatch = auto_unlatch;
             snapshot.device_type = device_type;
         });
         self.tools.store.register_lock(&lock_row(&self.snapshot(), self.tools.clock.wall())).await

@@ -21,7 +21,7 @@ pub struct LockSnapshot {
     pub nuki_id: NukiId,
     /// Name given by the owner; the advertised one until the configuration was read.
     pub name: String,
-    /// Type as the Bridge API numbers it: 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and later.
+    /// 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and 4, 5 the Ultra family. The Bridge API ends at 4.
     pub device_type: u8,
     /// `3.9.5`; `None` until the configuration was read.
     pub firmware_version: Option<String>,
@@ -29,6 +29,11 @@ pub struct LockSnapshot {
     pub state: Option<(KeyturnerStates, UnixMillis)>,
     /// Whether a keypad is paired, as far as known.
     pub has_keypad: bool,
+    /// Whether the owner has told the lock to pull the latch when it unlocks (a knob outside); `None` until the
+    /// configuration was read.
+    pub auto_unlatch: Option<bool>,
+    /// When the bell of an Opener rang last; `None` for a lock. Nothing sets it before the gateway drives Openers.
+    pub last_ring: Option<UnixMillis>,
     /// Signal strength of the last advertisement, dBm.
     pub rssi: Option<i16>,
     /// When the last advertisement came.
@@ -91,6 +96,9 @@ pub enum GatewayError {
     /// The lock said no.
     #[error("the lock refused: {0}")]
     Refused(ErrorCode),
+    /// The client's token does not allow it. What stands before the gateway says so, never the gateway.
+    #[error("the token does not allow this")]
+    NotAllowed,
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
@@ -105,6 +113,7 @@ impl Request {
             Self::Act { reply, .. } => reply.send(Err(error)).map_err(drop).ok(),
             Self::SetClock { reply } => reply.send(Err(error)).ok(),
             Self::SetPin { reply, .. } => reply.send(Err(error)).ok(),
+            Self::Forget { reply } => reply.send(Err(error)).ok(),
         };
     }
 }
@@ -117,6 +126,9 @@ pub(super) enum Request {
     },
     SetClock {
         reply: oneshot::Sender<Result<ClockHealth, GatewayError>>,
+    },
+    Forget {
+        reply: oneshot::Sender<Result<(), GatewayError>>,
     },
     SetPin {
         pin: Option<Pin>,
@@ -207,6 +219,15 @@ impl GatewayHandle {
         self.ask(nuki_id, |reply| Request::SetPin { pin, reply }).await?.unwrap_or(Err(GatewayError::Stopping))
     }
 
+    /// Serves a lock no longer: whoever waits for it is answered, its link is ended, it is in no list any more. What
+    /// it did stays in the event log.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the lock is unknown, or busy with more than it can answer.
+    pub async fn forget(&self, nuki_id: NukiId) -> Result<(), GatewayError> {
+        self.ask(nuki_id, |reply| Request::Forget { reply }).await?.unwrap_or(Err(GatewayError::Stopping))
+    }
+
     /// `None` if whoever should have answered is gone.
     async fn ask<T>(
         &self,
@@ -217,6 +238,7 @@ impl GatewayHandle {
         let (reply, answer) = oneshot::channel();
         actor.try_send(request(reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => GatewayError::QueueFull,
+            mpsc::error::TrySendError::Closed(_) if self.lock(nuki_id).is_none() => GatewayError::UnknownLock(nuki_id),
             mpsc::error::TrySendError::Closed(_) => GatewayError::Stopping,
         })?;
         Ok(answer.await.ok())
@@ -226,4 +248,11 @@ impl GatewayHandle {
         // A panic while holding it cannot leave a half-written map: only whole values are replaced.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Drops a lock from everything that is answered from memory; on the air it is a stranger from now on.
+pub(super) fn forget(shared: &Mutex<Shared>, nuki_id: NukiId) {
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.locks.remove(&nuki_id);
+    shared.health.remove(&nuki_id);
 }

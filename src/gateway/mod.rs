@@ -19,7 +19,8 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::attribution::Event;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
+use crate::diagnostics::Diagnostics;
 use crate::protocol::IdType;
 use crate::protocol::beacon::{Family, NukiId, device_name};
 use crate::protocol::crypto::{Pin, SharedKey};
@@ -32,7 +33,7 @@ use actor::{Actor, Wiring};
 use arbiter::Adapter;
 use asked::Memory;
 use carry::lock_row;
-use handle::Shared;
+use handle::{Shared, forget};
 
 pub use handle::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
 pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess};
@@ -86,14 +87,16 @@ impl PairedLock {
             firmware_version: None,
             state: None,
             has_keypad: false,
+            auto_unlatch: None,
+            last_ring: None,
             rssi: None,
             last_seen: None,
         }
     }
 }
 
-/// Builds the body of a Bridge callback; `delivery` owns the wire form, the daemon hands it in.
-pub type CallbackBody = fn(&LockSnapshot, &KeyturnerStates, Option<&Event>) -> String;
+/// Builds the body of a Bridge callback at a moment; `http` owns the wire form, the daemon hands it in.
+pub type CallbackBody = fn(&LockSnapshot, &KeyturnerStates, Option<&Event>, UnixMillis) -> String;
 
 /// What every actor uses.
 #[derive(Clone)]
@@ -108,6 +111,8 @@ pub struct Tools {
     pub callback_body: CallbackBody,
     /// Called after each commit, to wake whoever delivers.
     pub committed: Arc<dyn Fn() + Send + Sync>,
+    /// Where links are written down for the Bridge API's `/log`.
+    pub diagnostics: Diagnostics,
 }
 
 /// A running gateway.
@@ -200,8 +205,15 @@ async fn supervise(lock: PairedLock, tools: Tools, mut wiring: Wiring) {
         }
     }
     wiring.requests.close();
+    let forgetting = wiring.memory.forgetting.take();
+    let why = if forgetting.is_some() { GatewayError::UnknownLock(lock.nuki_id) } else { GatewayError::Stopping };
     while let Ok(request) = wiring.requests.try_recv() {
-        request.refuse(GatewayError::Stopping);
+        request.refuse(why.clone());
+    }
+    if let Some(reply) = forgetting {
+        forget(&wiring.shared, lock.nuki_id);
+        info!(lock = %lock.label(), "this lock is served no longer");
+        reply.send(Ok(())).ok();
     }
 }
 

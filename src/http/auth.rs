@@ -4,35 +4,42 @@
 //! guess was nearly right. Only accepted credentials are remembered: a forged
 //! request must not use up a real one.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crypto_secretbox::aead::{Aead, KeyInit};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use super::query::{Params, hex_bytes};
 use super::replay::{ReplayMemory, Used};
+use crate::access::Access;
 use crate::clock::UnixMillis;
 use crate::protocol::crypto::{NONCE_LEN, TAG_LEN};
 use crate::protocol::datetime::DeviceTime;
+use crate::store::UsedCredentials;
 
 /// How far a timestamp may be from our clock, either way.
 pub const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 
+/// How often it is noted which token was used when.
+pub const USES_NOTED_EVERY: Duration = Duration::from_secs(60);
+
 /// Accepted single-use credentials that are remembered: about 70 a second over two windows, in under 1 MiB.
 const REPLAY_CAPACITY: usize = 8_192;
 
-/// A token and the name of whoever uses it. It prints only the name.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// A token and what its client may do. It prints only the name.
 pub struct Token {
-    #[zeroize(skip)]
-    name: String,
-    secret: String,
+    grant: Arc<Grant>,
+    /// `None` for a token that is known by its digest alone.
+    secret: Option<Zeroizing<String>>,
     /// SHA-256 of the secret: key of the encrypted form, and what the plain form is compared with.
-    digest: [u8; 32],
+    digest: Zeroizing<[u8; 32]>,
 }
 
 /// An empty token would let everybody in.
@@ -41,31 +48,116 @@ pub struct Token {
 pub struct EmptyToken;
 
 impl Token {
-    /// A token by its owner's name.
+    /// A token that may do everything, by its client's name.
     ///
     /// # Errors
     /// [`EmptyToken`].
     pub fn new(name: impl Into<String>, secret: impl Into<String>) -> Result<Self, EmptyToken> {
-        let secret = secret.into();
+        Self::limited(name, secret, Access::full(), None)
+    }
+
+    /// A token for either API, valid before `expires`.
+    ///
+    /// # Errors
+    /// [`EmptyToken`].
+    pub fn limited(
+        name: impl Into<String>,
+        secret: impl Into<String>,
+        access: Access,
+        expires: Option<UnixMillis>,
+    ) -> Result<Self, EmptyToken> {
+        let secret = Zeroizing::new(secret.into());
         if secret.is_empty() {
             return Err(EmptyToken);
         }
-        let digest = Sha256::digest(secret.as_bytes()).into();
-        Ok(Self { name: name.into(), secret, digest })
+        let digest = Zeroizing::new(Sha256::digest(secret.as_bytes()).into());
+        Ok(Self { grant: Grant::new(name.into(), access, expires), secret: Some(secret), digest })
+    }
+
+    /// A token for `/v1` alone, of which only the SHA-256 is known.
+    #[must_use]
+    pub fn digest(name: impl Into<String>, digest: [u8; 32], access: Access, expires: Option<UnixMillis>) -> Self {
+        Self { grant: Grant::new(name.into(), access, expires), secret: None, digest: Zeroizing::new(digest) }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let (a, b) = (&self.grant, &other.grant);
+        (&a.name, &a.access, a.expires) == (&b.name, &b.access, b.expires)
+            && self.secret.is_some() == other.secret.is_some()
+            && bool::from(self.digest.ct_eq(&*other.digest))
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({:?}, ..)", self.name)
+        write!(f, "Token({:?}, ..)", self.grant.name)
+    }
+}
+
+#[derive(Debug)]
+struct Grant {
+    name: String,
+    access: Access,
+    expires: Option<UnixMillis>,
+    is_revoked: AtomicBool,
+}
+
+impl Grant {
+    fn new(name: String, access: Access, expires: Option<UnixMillis>) -> Arc<Self> {
+        Arc::new(Self { name, access, expires, is_revoked: AtomicBool::new(false) })
     }
 }
 
 /// Whoever sent a valid credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authenticated {
+#[derive(Debug, Clone)]
+pub struct Authenticated(Arc<Grant>);
+
+impl Authenticated {
     /// Name of the token.
-    pub name: String,
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    /// Whether the token still counts; for what goes on after the request, such as a live stream.
+    #[must_use]
+    pub fn is_valid(&self, now: UnixMillis) -> bool {
+        !self.0.is_revoked.load(Ordering::Relaxed) && self.0.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// What a request shows of whose it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'a> {
+    /// The query.
+    pub params: &'a Params,
+    /// The token of `Authorization: Bearer`, which counts alone.
+    pub bearer: Option<&'a [u8]>,
+    /// Only `/v1` knows tokens by their digest.
+    pub is_v1: bool,
+    /// The token itself may be sent, because nobody on the way can read it or the owner says so.
+    pub plain_allowed: bool,
+}
+
+/// Why somebody is not let in, and whose token it was if it was anybody's.
+#[derive(Debug, Clone)]
+pub struct NotLetIn {
+    /// Why.
+    pub why: Denied,
+    /// Whose.
+    pub whose: Option<Authenticated>,
+}
+
+impl From<Denied> for NotLetIn {
+    fn from(why: Denied) -> Self {
+        Self { why, whose: None }
+    }
 }
 
 /// Why a credential was refused. For the log; a client learns only 401.
@@ -94,6 +186,21 @@ pub enum Denied {
     /// Right, but used already.
     #[error("a credential that was used already")]
     Replayed,
+    /// Right, but its time is over.
+    #[error("a token that has expired; `keyturner token add` makes another one")]
+    Expired,
+    /// The token itself, where everybody on the way could read it. Whether it is right was not looked at.
+    #[error("a token sent in clear over the network; use the hashed form or TLS, or set plain_tokens = \"always\"")]
+    Plain,
+    /// Not looked at, because too many guesses came from there; or right, and repeated too often.
+    #[error("too many wrong tries; {} s to wait", .0.as_secs())]
+    TooMany(Duration),
+}
+
+/// A credential whose token is known, and which was not used yet.
+pub(super) struct Found {
+    pub(super) who: Authenticated,
+    once: Option<(i64, Used)>,
 }
 
 /// Checks credentials. It is asked under a mutex; a check takes microseconds.
@@ -102,6 +209,8 @@ pub struct Authenticator {
     tokens: Vec<Token>,
     window: i64,
     replay: ReplayMemory,
+    /// When each token was used last, by name, since it was last asked for.
+    uses: BTreeMap<String, UnixMillis>,
 }
 
 impl Authenticator {
@@ -113,61 +222,139 @@ impl Authenticator {
         let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX / 4);
         // A start on the full second leaves that second open.
         let floor = started.0.saturating_sub(1).div_euclid(1000);
-        Self { tokens, window, replay: ReplayMemory::new(floor, REPLAY_CAPACITY) }
+        Self { tokens, window, replay: ReplayMemory::new(floor, REPLAY_CAPACITY), uses: BTreeMap::new() }
+    }
+
+    /// Goes on where an earlier process has stopped in good order.
+    ///
+    /// Without such a memory the start closes everything before it. If a token
+    /// was used after what is now, the clock has gone back since: then what may
+    /// have been accepted until then is refused too.
+    pub fn resume(&mut self, kept: Option<&UsedCredentials>, last_use: Option<UnixMillis>) {
+        if let Some(memory) = kept.and_then(|kept| ReplayMemory::resume(kept, REPLAY_CAPACITY)) {
+            self.replay = memory;
+            return;
+        }
+        let floor = self.replay.floor();
+        if let Some(last_use) = last_use.map(UnixMillis::seconds).filter(|last| *last > floor) {
+            // Uses are noted once a minute, and a credential may be dated ahead.
+            let until = last_use.saturating_add(USES_NOTED_EVERY.as_secs().cast_signed()).saturating_add(self.window);
+            self.replay = ReplayMemory::new(until, REPLAY_CAPACITY);
+        }
+    }
+
+    /// Hands over what a later process has to know, and accepts no single-use credential any more.
+    pub fn close(&mut self) -> UsedCredentials {
+        self.replay.close()
+    }
+
+    /// From now on these tokens count and no other. Says whether one has lost its rights.
+    pub fn set_tokens(&mut self, mut tokens: Vec<Token>) -> bool {
+        let mut any_lost = false;
+        for old in self.tokens.drain(..) {
+            match tokens.iter_mut().find(|new| new.is_same(&old)) {
+                // What goes on with it goes on.
+                Some(new) => new.grant = old.grant,
+                None => {
+                    old.grant.is_revoked.store(true, Ordering::Relaxed);
+                    any_lost = true;
+                }
+            }
+        }
+        self.uses.retain(|name, _| tokens.iter().any(|token| token.grant.name == *name));
+        self.tokens = tokens;
+        any_lost
+    }
+
+    /// When which token was used last, by name, as far as it was since the last call.
+    pub fn take_uses(&mut self) -> BTreeMap<String, UnixMillis> {
+        std::mem::take(&mut self.uses)
+    }
+
+    /// Whose request it is, for a request of the Bridge API on a private way.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn check(&mut self, params: &Params, now: UnixMillis) -> Result<Authenticated, Denied> {
+        let presented = Presented { params, bearer: None, is_v1: false, plain_allowed: true };
+        self.authenticate(&presented, now).map_err(|refused| refused.why)
     }
 
     /// Whose request it is. Of several forms the strongest counts alone.
     ///
     /// # Errors
-    /// [`Denied`].
-    pub fn check(&mut self, params: &Params, now: UnixMillis) -> Result<Authenticated, Denied> {
-        let index = if params.get("ctoken").is_some() {
-            self.check_encrypted(params, now)?
-        } else if params.get("hash").is_some() {
-            self.check_hashed(params, now)?
-        } else {
-            self.check_plain(params.get("token").ok_or(Denied::Missing)?.as_bytes())?
-        };
-        self.authenticated(index)
+    /// [`NotLetIn`].
+    pub fn authenticate(&mut self, presented: &Presented<'_>, now: UnixMillis) -> Result<Authenticated, NotLetIn> {
+        let found = self.identify(presented)?;
+        self.redeem(found, now)
     }
 
-    /// Whose token it is that stands in `Authorization: Bearer`.
+    /// Whose credential it is, without using it. Nothing may be done on the strength of this alone.
     ///
     /// # Errors
-    /// [`Denied::WrongToken`].
-    pub fn check_bearer(&self, token: &[u8]) -> Result<Authenticated, Denied> {
-        self.authenticated(self.check_plain(token)?)
-    }
-
-    fn authenticated(&self, index: usize) -> Result<Authenticated, Denied> {
+    /// [`Denied`].
+    pub(super) fn identify(&self, presented: &Presented<'_>) -> Result<Found, Denied> {
+        let params = presented.params;
+        let (index, once) = if let Some(token) = presented.bearer {
+            (self.check_plain(token, presented)?, None)
+        } else if params.get("ctoken").is_some() {
+            let (index, seconds, used) = self.check_encrypted(params)?;
+            (index, Some((seconds, used)))
+        } else if params.get("hash").is_some() {
+            let (index, seconds, used) = self.check_hashed(params)?;
+            (index, Some((seconds, used)))
+        } else {
+            let token = params.get("token").ok_or(Denied::Missing)?.as_bytes();
+            (self.check_plain(token, presented)?, None)
+        };
         let token = self.tokens.get(index).ok_or(Denied::WrongToken)?;
-        Ok(Authenticated { name: token.name.clone() })
+        Ok(Found { who: Authenticated(Arc::clone(&token.grant)), once })
     }
 
-    fn check_plain(&self, token: &[u8]) -> Result<usize, Denied> {
+    /// Uses a credential: if it may be used once, this was it.
+    pub(super) fn redeem(&mut self, found: Found, now: UnixMillis) -> Result<Authenticated, NotLetIn> {
+        let Found { who, once } = found;
+        let refused = |why| NotLetIn { why, whose: Some(who.clone()) };
+        if !who.is_valid(now) {
+            return Err(refused(Denied::Expired));
+        }
+        if let Some((seconds, used)) = once {
+            self.use_once(seconds, used, now).map_err(refused)?;
+        }
+        self.uses.insert(who.name().to_owned(), now);
+        Ok(who)
+    }
+
+    fn check_plain(&self, token: &[u8], presented: &Presented<'_>) -> Result<usize, Denied> {
+        if !presented.plain_allowed {
+            return Err(Denied::Plain);
+        }
         // Digests are compared, so that neither length nor content shows in the time taken.
         let digest: Zeroizing<[u8; 32]> = Zeroizing::new(Sha256::digest(token).into());
-        self.find(|token| token.digest.ct_eq(&*digest).into())
+        self.find(|token| {
+            token.digest.ct_eq(&*digest) & Choice::from(u8::from(presented.is_v1 || token.secret.is_some()))
+        })
     }
 
-    fn check_hashed(&mut self, params: &Params, now: UnixMillis) -> Result<usize, Denied> {
+    fn check_hashed(&self, params: &Params) -> Result<(usize, i64, Used), Denied> {
         let part = |name| params.get(name).ok_or(Denied::Malformed);
         let (ts, rnr, hash) = (part("ts")?, part("rnr")?, part("hash")?);
         let stamp = Stamp::parse(ts, rnr).ok_or(Denied::Malformed)?;
         let hash: [u8; 32] = hex_bytes(hash).and_then(|h| h.try_into().ok()).ok_or(Denied::Malformed)?;
         let index = self.find(|token| {
+            let Some(secret) = &token.secret else { return Choice::from(0) };
             // Over the text as received: `0042` hashes differently from `42`.
             let mut expected = Sha256::new();
-            for part in [ts, ",", rnr, ",", &token.secret] {
+            for part in [ts, ",", rnr, ",", secret] {
                 expected.update(part.as_bytes());
             }
-            expected.finalize().as_slice().ct_eq(&hash).into()
+            expected.finalize().as_slice().ct_eq(&hash)
         })?;
-        self.use_once(stamp.seconds, Used::Hashed { token: index, rnr: stamp.rnr }, now)?;
-        Ok(index)
+        let name = self.tokens.get(index).map(|token| token.grant.name.clone()).unwrap_or_default();
+        Ok((index, stamp.seconds, Used::Hashed { token: name, rnr: stamp.rnr }))
     }
 
-    fn check_encrypted(&mut self, params: &Params, now: UnixMillis) -> Result<usize, Denied> {
+    fn check_encrypted(&self, params: &Params) -> Result<(usize, i64, Used), Denied> {
         let bytes = |name| params.get(name).and_then(hex_bytes);
         // The vendor's sample URL misspells the name.
         let nonce = bytes("nonce").or_else(|| bytes("nounce")).ok_or(Denied::Malformed)?;
@@ -175,27 +362,29 @@ impl Authenticator {
         let sealed = bytes("ctoken").filter(|sealed| sealed.len() > TAG_LEN).ok_or(Denied::Malformed)?;
         let mut plain = None;
         let index = self.find(|token| {
-            let cipher = XSalsa20Poly1305::new(Key::from_slice(&token.digest));
+            if token.secret.is_none() {
+                return Choice::from(0);
+            }
+            let cipher = XSalsa20Poly1305::new(Key::from_slice(&*token.digest));
             let opened = cipher.decrypt(Nonce::from_slice(&nonce), sealed.as_slice());
-            let fits = opened.is_ok();
+            let fits = Choice::from(u8::from(opened.is_ok()));
             plain = plain.take().or(opened.ok());
             fits
         })?;
         let stamp = plain.as_deref().and_then(Stamp::parse_plaintext).ok_or(Denied::Malformed)?;
         let digest = Sha256::new().chain_update(nonce).chain_update(&sealed).finalize().into();
-        self.use_once(stamp.seconds, Used::Encrypted(digest), now)?;
-        Ok(index)
+        Ok((index, stamp.seconds, Used::Encrypted(digest)))
     }
 
-    /// The first token that fits; every token is tried whatever came before.
-    fn find(&self, mut fits: impl FnMut(&Token) -> bool) -> Result<usize, Denied> {
-        let mut found = None;
-        for (index, token) in self.tokens.iter().enumerate() {
-            if fits(token) && found.is_none() {
-                found = Some(index);
-            }
+    /// The first token that fits; every token is tried whatever came before, so that the time taken says nothing
+    /// about which one it was.
+    fn find(&self, mut fits: impl FnMut(&Token) -> Choice) -> Result<usize, Denied> {
+        let mut found = u64::MAX;
+        for (index, token) in (0_u64..).zip(&self.tokens) {
+            let is_first = fits(token) & found.ct_eq(&u64::MAX);
+            found.conditional_assign(&index, is_first);
         }
-        found.ok_or(Denied::WrongToken)
+        usize::try_from(found).ok().filter(|index| *index < self.tokens.len()).ok_or(Denied::WrongToken)
     }
 
     fn use_once(&mut self, seconds: i64, used: Used, now: UnixMillis) -> Result<(), Denied> {

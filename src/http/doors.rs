@@ -31,6 +31,8 @@ pub trait Doors: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>>;
     /// Sets the lock's clock to the host's.
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>>;
+    /// Serves a lock no longer.
+    fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>>;
 }
 
 impl Doors for GatewayHandle {
@@ -66,5 +68,9 @@ impl Doors for GatewayHandle {
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
         Box::pin(Self::set_clock(self, nuki_id))
+    }
+
+    fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
+        Box::pin(Self::forget(self, nuki_id))
     }
 }

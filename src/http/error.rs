@@ -1,10 +1,13 @@
 //! Answers that are errors, with the short plain texts of the hardware.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::auth::Denied;
 use crate::gateway::GatewayError;
 use crate::store::StoreError;
 
@@ -15,6 +18,15 @@ pub(super) enum Refusal {
     BadRequest,
     /// No valid credential. Never 403: clients read "wrong token" from 401 only.
     Unauthorized,
+    /// The credential is right, and its token may not have this done, or `/auth` is switched off. Not 401: a client
+    /// would throw its token away.
+    Forbidden,
+    /// A browser asks for a page of another site.
+    ForeignSite,
+    /// Asked under a name that may be anybody's.
+    ForeignHost,
+    /// Too many wrong tries came from there; so many seconds to wait. Nothing was done, so it may be repeated.
+    TooManyRequests(u64),
     /// No such device or path.
     NotFound,
     /// Anything but GET.
@@ -40,6 +52,8 @@ impl Refusal {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::ForeignSite | Self::ForeignHost => StatusCode::FORBIDDEN,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Gone => StatusCode::GONE,
@@ -53,6 +67,12 @@ impl Refusal {
         match self {
             Self::BadRequest => "HTTP 400 Bad Request",
             Self::Unauthorized => "HTTP 401 Unauthorized",
+            Self::Forbidden => "HTTP 403 Forbidden",
+            Self::ForeignSite => "HTTP 403 Forbidden: asked for by a page of another site",
+            Self::ForeignHost => {
+                "HTTP 403 Forbidden: not to be asked for under this name; write it into `hosts` of the configuration"
+            }
+            Self::TooManyRequests(_) => "HTTP 429 Too Many Requests",
             Self::NotFound => "HTTP 404 Not Found",
             Self::MethodNotAllowed => "HTTP 405 Method Not Allowed",
             Self::Gone => "HTTP 410 Gone",
@@ -67,6 +87,7 @@ impl Refusal {
     pub(super) fn from_query(error: &GatewayError) -> Self {
         match error {
             GatewayError::UnknownLock(_) => Self::NotFound,
+            GatewayError::NotAllowed => Self::Unauthorized,
             _ => Self::QueryUnavailable,
         }
     }
@@ -75,9 +96,25 @@ impl Refusal {
     pub(super) fn from_action(error: &GatewayError) -> Self {
         match error {
             GatewayError::UnknownLock(_) => Self::NotFound,
+            GatewayError::NotAllowed => Self::Forbidden,
             _ => Self::ActionUnavailable,
         }
     }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::TooMany(wait) => Self::TooManyRequests(whole_seconds(wait)),
+            // Which of them it was would only help to guess.
+            _ => Self::Unauthorized,
+        }
+    }
+}
+
+/// Rounded up, so that whoever waits as long is not told to wait again.
+pub(super) const fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add((wait.subsec_nanos() > 0) as u64)
 }
 
 impl From<StoreError> for Refusal {
@@ -90,8 +127,14 @@ impl From<StoreError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = answer(self.status(), "text/plain", self.body());
-        if self == Self::MethodNotAllowed {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        match self {
+            Self::MethodNotAllowed => {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            }
+            Self::TooManyRequests(seconds) => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            _ => {}
         }
         response
     }

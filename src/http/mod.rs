@@ -9,43 +9,58 @@ mod auth;
 pub mod bridge;
 mod doors;
 mod error;
+mod gate;
 mod json;
+mod network;
+mod origin;
 mod query;
 mod replay;
+mod scoped;
+mod server;
+mod throttle;
 mod v1;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{Method, Uri};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Request, State};
+use axum::http::header::HOST;
+use axum::http::request::Parts;
+use axum::http::{Extensions, Method};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
 
-pub use auth::{Authenticated, Authenticator, DEFAULT_WINDOW, Denied, EmptyToken, Token};
+pub use auth::{
+    Authenticated, Authenticator, DEFAULT_WINDOW, Denied, EmptyToken, NotLetIn, Presented, Token, USES_NOTED_EVERY,
+};
 pub use doors::Doors;
+pub use gate::{Gate, Knock, Peer, PlainTokens};
 pub use query::Params;
+pub use server::{Certificates, Entrance, TlsError, TlsFiles, serve, serve_all};
 pub use v1::News;
 pub use v1::entry_json;
 
 use crate::clock::Clock;
 use crate::delivery::Waker;
+use crate::diagnostics::Diagnostics;
 use crate::store::Store;
 use error::Refusal;
+use origin::Foreign;
+use scoped::ScopedDoors;
 
 /// Longest path and query; the longest that a client needs is a callback URL, three times its length when encoded.
 const MAX_URL: usize = 2_048;
 
-/// What the server works on.
+/// What the server works on. Cheap to clone.
+#[derive(Clone)]
 pub struct AppState {
     /// The locks.
     pub gateway: Arc<dyn Doors>,
     /// The event log.
     pub store: Store,
     /// Who may ask.
-    pub auth: Arc<Mutex<Authenticator>>,
+    pub gate: Arc<Gate>,
     /// Time.
     pub clock: Clock,
     /// What `/info` says we are.
@@ -54,17 +69,16 @@ pub struct AppState {
     pub delivery: Waker,
     /// Tells live streams that something was stored.
     pub news: News,
+    /// What the Bridge API works on beside these.
+    pub bridge: bridge::Bridge,
+    /// What was done lately.
+    pub diagnostics: Diagnostics,
 }
 
 impl AppState {
-    /// Whose request it is. A header counts alone.
-    fn authenticate(&self, params: &Params, bearer: Option<&[u8]>) -> Result<Authenticated, Denied> {
-        // A panic inside the check cannot leave it half done: it only ever adds to or drops from a set.
-        let mut auth = self.auth.lock().unwrap_or_else(PoisonError::into_inner);
-        match bearer {
-            Some(token) => auth.check_bearer(token),
-            None => auth.check(params, self.clock.wall()),
-        }
+    /// The same with no other locks and no other actions than a client's token allows.
+    fn within_reach_of(&self, who: &Authenticated) -> Self {
+        Self { gateway: Arc::new(ScopedDoors::new(Arc::clone(&self.gateway), who.clone())), ..self.clone() }
     }
 }
 
@@ -106,6 +120,7 @@ const fn fold(id: u32) -> u32 {
 
 /// Every endpoint.
 pub fn router(app: AppState) -> Router {
+    let gate = Arc::clone(&app.gate);
     let app = Arc::new(app);
     let v1 = v1::router(&app);
     Router::new()
@@ -114,62 +129,54 @@ pub fn router(app: AppState) -> Router {
             let app = Arc::clone(&app);
             // The body is never read: every parameter stands in the URL.
             let (parts, _) = request.into_parts();
-            async move { answer(&app, &parts.method, &parts.uri).await }
+            async move { answer(&app, &parts).await }
         })
-        .layer(from_fn(short))
+        .layer(from_fn_with_state(gate, first_look))
 }
 
 /// Refuses what no client needs before anything looks at it.
-async fn short(request: Request, next: Next) -> Response {
+async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     if path.len() + query.len() > MAX_URL {
         return Refusal::UriTooLong.into_response();
     }
-    next.run(request).await
+    match origin::check(request.headers(), gate.hosts()) {
+        Ok(()) => next.run(request).await,
+        Err(Foreign::Site) => Refusal::ForeignSite.into_response(),
+        Err(Foreign::Host) => Refusal::ForeignHost.into_response(),
+    }
 }
 
-/// Serves until `shutdown` is done, then lets running requests finish.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    // Answers are one small write each; waiting to merge them only costs time.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+/// Where a request comes from. The server says so of every request; one that it says nothing of is a stranger's.
+fn peer(extensions: &Extensions) -> Peer {
+    let nobody = Peer { address: SocketAddr::from(([0, 0, 0, 0], 0)), is_encrypted: false };
+    extensions.get().copied().unwrap_or(nobody)
 }
 
 /// Answers for the bridge: path, method, credential, parameters, in this order.
-async fn answer(app: &AppState, method: &Method, uri: &Uri) -> Response {
-    let path = uri.path().to_ascii_lowercase();
-    let Some(endpoint) = bridge::Endpoint::find(&path) else {
+async fn answer(app: &AppState, request: &Parts) -> Response {
+    let path = request.uri.path().to_ascii_lowercase();
+    let (endpoint, open) = (bridge::Endpoint::find(&path), bridge::OpenEndpoint::find(&path));
+    if endpoint.is_none() && open.is_none() {
         // A live bridge says 400 to its root.
         return if path == "/" { Refusal::BadRequest } else { Refusal::NotFound }.into_response();
-    };
-    if method != Method::GET {
+    }
+    if request.method != Method::GET {
         return Refusal::MethodNotAllowed.into_response();
     }
-    let params = Params::parse(uri.query().unwrap_or_default());
-    match app.authenticate(&params, None) {
-        Ok(who) => bridge::answer(app, endpoint, &params, &who.name).await,
-        Err(denied) => {
-            deny(denied);
-            Refusal::Unauthorized.into_response()
+    if let Some(open) = open {
+        let host = request.headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
+        // A page that has let its own name point here may read every answer, and there is no credential to stop it.
+        if host.is_some_and(|host| !open.is_known_as(host, app.gate.hosts())) {
+            return Refusal::ForeignHost.into_response();
         }
+        return bridge::answer_openly(app, open, host).await;
     }
-}
-
-/// Wrong clocks are the top reason for 401 with a right token, so those are said aloud.
-fn deny(denied: Denied) {
-    match denied {
-        Denied::OutsideWindow { .. } | Denied::TooOldToTell => tracing::warn!(%denied, "a request was refused"),
-        _ => tracing::debug!(%denied, "a request was refused"),
+    let Some(endpoint) = endpoint else { return Refusal::NotFound.into_response() };
+    let params = Params::parse(request.uri.query().unwrap_or_default());
+    let knock = Knock { params: &params, bearer: None, is_v1: false, from: peer(&request.extensions) };
+    match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {
+        Ok(who) => bridge::answer(app, endpoint, &params, &who).await,
+        Err(denied) => Refusal::from(denied).into_response(),
     }
 }

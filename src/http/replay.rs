@@ -2,18 +2,41 @@
 
 use std::collections::BTreeSet;
 
+use crate::store::UsedCredentials;
+
 /// A credential that was accepted once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Used {
-    /// A hashed one: which token, and its random number.
+    /// A hashed one: whose token, and its random number.
     Hashed {
-        /// Index of the token.
-        token: usize,
+        /// Name of the token.
+        token: String,
         /// `rnr`.
         rnr: u16,
     },
     /// An encrypted one: digest over nonce and ciphertext, so that every entry has the same size.
     Encrypted([u8; 32]),
+}
+
+impl Used {
+    /// As bytes that tell every two of them apart.
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Hashed { token, rnr } => [&[0], &rnr.to_be_bytes()[..], token.as_bytes()].concat(),
+            Self::Encrypted(digest) => [&[1], &digest[..]].concat(),
+        }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0, high, low, token @ ..] => {
+                let token = String::from_utf8(token.to_vec()).ok()?;
+                Some(Self::Hashed { token, rnr: u16::from_be_bytes([*high, *low]) })
+            }
+            [1, digest @ ..] => digest.try_into().ok().map(Self::Encrypted),
+            _ => None,
+        }
+    }
 }
 
 /// Remembers accepted credentials by the second they carry.
@@ -32,6 +55,20 @@ impl ReplayMemory {
     /// `floor`: the last second whose credentials are refused from the start.
     pub(super) const fn new(floor: i64, capacity: usize) -> Self {
         Self { used: BTreeSet::new(), floor, capacity }
+    }
+
+    /// The memory of a process that has stopped; `None` if it is not understood as a whole.
+    pub(super) fn resume(kept: &UsedCredentials, capacity: usize) -> Option<Self> {
+        let entry = |(second, bytes): &(i64, Vec<u8>)| Some((*second, Used::from_bytes(bytes)?));
+        let used = kept.used.iter().map(entry).collect::<Option<BTreeSet<_>>>()?;
+        Some(Self { used, floor: kept.floor, capacity })
+    }
+
+    /// Hands everything over, and takes nothing for fresh from now on.
+    pub(super) fn close(&mut self) -> UsedCredentials {
+        let used = std::mem::take(&mut self.used);
+        let floor = std::mem::replace(&mut self.floor, i64::MAX);
+        UsedCredentials { floor, used: used.into_iter().map(|(second, used)| (second, used.to_bytes())).collect() }
     }
 
     /// The last second whose credentials are refused whatever they are.
@@ -68,8 +105,8 @@ impl ReplayMemory {
 mod tests {
     use super::*;
 
-    const fn used(rnr: u16) -> Used {
-        Used::Hashed { token: 0, rnr }
+    fn used(rnr: u16) -> Used {
+        Used::Hashed { token: "hallway".to_owned(), rnr }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod frame;
 pub mod gatt;
 pub mod log;
 mod open_enum;
+mod opener;
 pub mod pairing;
 pub mod reply;
 pub mod request;
@@ -24,6 +25,7 @@ pub mod users;
 mod wire;
 
 pub use command::Command;
+pub use opener::{OpenerAction, OpenerState};
 pub use types::{
     CompletionStatus, DoorEvent, DoorSensorState, ErrorCode, IdType, KeypadSource, LockAction, LockState, NukiState,
     StatusCode, Trigger,

@@ -6,7 +6,12 @@ use serde::de::{self, DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{BridgeIdentity, ID_RANGE, LockSecret, Token, WebhookSecret, webhook};
+use super::{
+    BridgeIdentity, ClientKey, ClientToken, FIRST_TOKEN, ID_RANGE, LockSecret, Token, WebhookSecret, is_client_name,
+    webhook,
+};
+use crate::access::{Access, Scope};
+use crate::clock::UnixMillis;
 use crate::protocol::IdType;
 use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::gatt::Generation;
@@ -17,6 +22,8 @@ const VERSION: u32 = 1;
 /// With webhooks. Written only where there are some, so that the program before it still reads all other files,
 /// and says of these that they are newer instead of that they are wrong.
 const VERSION_WITH_WEBHOOKS: u32 = 2;
+/// With tokens beside the first one; written only where there are some, for the same reason.
+const VERSION_WITH_TOKENS: u32 = 3;
 
 /// The largest PIN: six digits.
 const MAX_PIN: u32 = 999_999;
@@ -27,6 +34,7 @@ pub(super) struct Content {
     pub(super) app_id: u32,
     pub(super) locks: Vec<LockSecret>,
     pub(super) webhooks: Vec<WebhookSecret>,
+    pub(super) tokens: Vec<ClientToken>,
 }
 
 /// Only the version, whatever else there is.
@@ -44,6 +52,8 @@ struct Document {
     locks: Vec<Lock>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     webhooks: Vec<Webhook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<Client>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,6 +88,25 @@ struct Webhook {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Client {
+    name: NameText,
+    /// Either this ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<Token>,
+    /// ... or this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<Hex<32>>,
+    scopes: Vec<ScopeName>,
+    /// Absent: every lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locks: Option<Vec<u32>>,
+    created: Moment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<Moment>,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum GenerationName {
     Gen1To4,
@@ -95,9 +124,9 @@ enum Role {
 /// Reads the content. The error says where and what, and holds no value from the file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Content, String> {
     let head: Head = read(bytes)?;
-    if !(VERSION..=VERSION_WITH_WEBHOOKS).contains(&head.version) {
+    if !(VERSION..=VERSION_WITH_TOKENS).contains(&head.version) {
         return Err(format!(
-            "it has version {}, and this program reads versions {VERSION} and {VERSION_WITH_WEBHOOKS}; \
+            "it has version {}, and this program reads versions {VERSION} to {VERSION_WITH_TOKENS}; \
              use the program that wrote it",
             head.version
         ));
@@ -117,9 +146,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Content, String> {
         }
         webhooks.push(WebhookSecret { number, url, secret });
     }
+    let mut tokens: Vec<ClientToken> = Vec::with_capacity(document.tokens.len());
+    for client in document.tokens {
+        let token = ClientToken::try_from(client)?;
+        if token.name == FIRST_TOKEN || tokens.iter().any(|other| other.name == token.name) {
+            return Err(format!("the token {} stands there twice", token.name));
+        }
+        tokens.push(token);
+    }
     let Bridge { token, hardware_id: Id(hardware_id), server_id: Id(server_id) } = document.bridge;
     let bridge = BridgeIdentity { token, hardware_id, server_id };
-    Ok(Content { bridge, app_id: document.app_id, locks, webhooks })
+    Ok(Content { bridge, app_id: document.app_id, locks, webhooks, tokens })
 }
 
 /// The content as text.
@@ -128,9 +165,14 @@ pub(super) fn render(
     app_id: u32,
     locks: &[LockSecret],
     webhooks: &[WebhookSecret],
+    tokens: &[ClientToken],
 ) -> Result<Zeroizing<String>, String> {
     let document = Document {
-        version: if webhooks.is_empty() { VERSION } else { VERSION_WITH_WEBHOOKS },
+        version: match (webhooks, tokens) {
+            (_, [_, ..]) => VERSION_WITH_TOKENS,
+            ([_, ..], []) => VERSION_WITH_WEBHOOKS,
+            ([], []) => VERSION,
+        },
         bridge: Bridge {
             token: bridge.token.clone(),
             hardware_id: Id(bridge.hardware_id),
@@ -146,11 +188,14 @@ pub(super) fn render(
                 secret: SecretText(webhook.secret.clone()),
             })
             .collect(),
+        tokens: tokens.iter().map(Client::from).collect(),
     };
     // Room for all of it from the start: a buffer that grows leaves copies behind.
     let names: usize = locks.iter().map(|lock| lock.name.len() * 6).sum();
+    let reached = |token: &ClientToken| token.access.locks().map_or(0, std::collections::BTreeSet::len);
+    let clients: usize = tokens.iter().map(|token| 1024 + reached(token) * 32).sum();
     let urls: usize = webhooks.iter().map(|webhook| 512 + webhook.url.expose().len() * 6).sum();
-    let mut text = Zeroizing::new(Vec::with_capacity(1024 + locks.len() * 1024 + names + urls));
+    let mut text = Zeroizing::new(Vec::with_capacity(1024 + locks.len() * 1024 + names + urls + clients));
     serde_json::to_writer_pretty(&mut *text, &document).map_err(|_| "it cannot be written as JSON".to_owned())?;
     text.push(b'\n');
     let text = String::from_utf8(std::mem::take(&mut *text)).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -176,6 +221,42 @@ fn without_values(message: &str) -> String {
         };
     }
     message.to_owned()
+}
+
+impl TryFrom<Client> for ClientToken {
+    type Error = String;
+
+    fn try_from(client: Client) -> Result<Self, String> {
+        let Client { name: NameText(name), token, sha256, scopes, locks, created, expires } = client;
+        let key = match (token, sha256) {
+            (Some(token), None) => ClientKey::Token(token),
+            (None, Some(digest)) => ClientKey::Digest(*digest.0),
+            _ => return Err(format!("the token {name} has to have either `token` or `sha256`")),
+        };
+        let access = Access::new(
+            scopes.into_iter().map(|ScopeName(scope)| scope),
+            locks.map(|locks| locks.into_iter().collect()),
+        );
+        Ok(Self { name, key, access, created: created.0, expires: expires.map(|Moment(at)| at) })
+    }
+}
+
+impl From<&ClientToken> for Client {
+    fn from(client: &ClientToken) -> Self {
+        let (token, sha256) = match &client.key {
+            ClientKey::Token(token) => (Some(token.clone()), None),
+            ClientKey::Digest(digest) => (None, Some(Hex(Zeroizing::new(*digest)))),
+        };
+        Self {
+            name: NameText(client.name.clone()),
+            token,
+            sha256,
+            scopes: client.access.scopes().map(ScopeName).collect(),
+            locks: client.access.locks().map(|locks| locks.iter().copied().collect()),
+            created: Moment(client.created),
+            expires: client.expires.map(Moment),
+        }
+    }
 }
 
 impl From<Lock> for LockSecret {
@@ -302,6 +383,56 @@ impl<'de> Deserialize<'de> for SecretText {
         let expected = format!("{} to {} characters without spaces", lengths.start(), lengths.end());
         let fits = move |text: &str| lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         let parse = move |text: &str| fits(text).then(|| Self(Zeroizing::new(text.to_owned())));
+        deserializer.deserialize_str(Text { expected, parse })
+    }
+}
+
+struct NameText(String);
+
+impl Serialize for NameText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for NameText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a name of 1 to 64 letters, digits, `-`, `_` and `.`".to_owned();
+        let parse = |text: &str| is_client_name(text).then(|| Self(text.to_owned()));
+        deserializer.deserialize_str(Text { expected, parse })
+    }
+}
+
+struct ScopeName(Scope);
+
+impl Serialize for ScopeName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for ScopeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "read, lock, unlock, history or admin".to_owned();
+        deserializer.deserialize_str(Text { expected, parse: |text: &str| text.parse().ok().map(ScopeName) })
+    }
+}
+
+struct Moment(UnixMillis);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.rfc3339())
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a time such as 2026-11-23T14:05:09Z".to_owned();
+        let parse = |text: &str| {
+            let time = text.parse::<jiff::Timestamp>().ok()?;
+            Some(Self(UnixMillis(time.as_millisecond())))
+        };
         deserializer.deserialize_str(Text { expected, parse })
     }
 }

@@ -9,6 +9,7 @@
 //! column. Keeping it blindly is no kinder: a newer version's lock, stored
 //! again by an older one without half of its meaning, would be a lock lost.
 
+mod client;
 mod file;
 mod format;
 mod webhook;
@@ -23,6 +24,7 @@ use crate::protocol::beacon::NukiId;
 use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::gatt::Generation;
 use crate::transport::Address;
+pub use client::{ClientKey, ClientToken, FIRST_TOKEN, MAX_TOKENS, NotAdded, is_client_name};
 use file::Stamp;
 pub use webhook::{BadWebhookUrl, WebhookSecret, WebhookUrl};
 
@@ -112,6 +114,10 @@ impl fmt::Debug for LockSecret {
     }
 }
 
+/// Which version of the secret store there is; another one means that somebody has written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(Option<Stamp>);
+
 /// Everything in the secret store.
 pub struct Secrets {
     /// Who we are as a bridge.
@@ -120,6 +126,7 @@ pub struct Secrets {
     pub app_id: u32,
     locks: Vec<LockSecret>,
     webhooks: Vec<WebhookSecret>,
+    tokens: Vec<ClientToken>,
     dir: PathBuf,
     /// The file as we last saw it.
     seen: Option<Stamp>,
@@ -133,6 +140,7 @@ impl fmt::Debug for Secrets {
             .field("app_id", &self.app_id)
             .field("locks", &self.locks)
             .field("webhooks", &self.webhooks)
+            .field("tokens", &self.tokens)
             .finish_non_exhaustive()
     }
 }
@@ -153,6 +161,7 @@ impl Secrets {
             app_id: random_u32()?,
             locks: Vec::new(),
             webhooks: Vec::new(),
+            tokens: Vec::new(),
             dir: dir.to_owned(),
             seen: None,
         };
@@ -168,9 +177,17 @@ impl Secrets {
         let dir = dir.as_ref();
         let path = dir.join(FILE_NAME);
         let Some((bytes, stamp)) = file::read(&path)? else { return Ok(None) };
-        let format::Content { bridge, app_id, locks, webhooks } =
+        let format::Content { bridge, app_id, locks, webhooks, tokens } =
             format::parse(&bytes).map_err(|problem| SecretsError::Content { path, problem })?;
-        Ok(Some(Self { bridge, app_id, locks, webhooks, dir: dir.to_owned(), seen: Some(stamp) }))
+        Ok(Some(Self { bridge, app_id, locks, webhooks, tokens, dir: dir.to_owned(), seen: Some(stamp) }))
+    }
+
+    /// Which version of `dir/secrets.json` there is now, without reading it.
+    ///
+    /// # Errors
+    /// [`SecretsError::Io`].
+    pub fn version(dir: impl AsRef<Path>) -> Result<Version, SecretsError> {
+        file::stamp(&dir.as_ref().join(FILE_NAME)).map(Version)
     }
 
     /// Writes everything: afterwards the file is either the new one, on disk, or the old one.
@@ -183,7 +200,7 @@ impl Secrets {
         if file::stamp(&path)? != self.seen {
             return Err(SecretsError::ChangedMeanwhile { path });
         }
-        let text = format::render(&self.bridge, self.app_id, &self.locks, &self.webhooks)
+        let text = format::render(&self.bridge, self.app_id, &self.locks, &self.webhooks, &self.tokens)
             .map_err(|problem| SecretsError::Content { path: path.clone(), problem })?;
         self.seen = Some(file::replace(&self.dir, FILE_NAME, text.as_bytes())?);
         Ok(())

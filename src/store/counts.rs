@@ -1,5 +1,7 @@
 //! Sums over the log: when somebody was seen, what was refused, what waits, and whether anything changed.
 
+use std::collections::BTreeSet;
+
 use sqlx::QueryBuilder;
 
 use crate::clock::UnixMillis;
@@ -8,6 +10,7 @@ use crate::protocol::frame::AuthId;
 use crate::protocol::log::CodeId;
 use crate::protocol::{CompletionStatus, LockAction};
 
+use super::history::push_locks;
 use super::{Store, StoreError};
 
 /// Whose events are summed up.
@@ -110,11 +113,14 @@ impl Store {
 
     /// Refused attempts from `from` until before `to`, by hour and source. Hours are those of a clock `offset` minutes ahead of UTC.
     ///
+    /// Of one lock if `nuki_id` is given, and only of those in `locks` if that is.
+    ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn refused_counts(
         &self,
         nuki_id: Option<NukiId>,
+        locks: Option<&BTreeSet<NukiId>>,
         from: UnixMillis,
         to: UnixMillis,
         offset: i16,
@@ -131,6 +137,9 @@ impl Store {
         query.push(" and at >= ").push_bind(from.0).push(" and at < ").push_bind(to.0);
         if let Some(nuki_id) = nuki_id {
             query.push(" and +nuki_id = ").push_bind(nuki_id);
+        }
+        if let Some(locks) = locks {
+            push_locks(&mut query, locks);
         }
         query.push(" group by hour, source order by hour, source");
         Ok(query.build_query_as().fetch_all(&self.readers).await?)

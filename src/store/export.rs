@@ -92,6 +92,8 @@ pub struct ExportRow {
     pub observed_at: i64,
     /// The gateway's own intent behind it.
     pub intent_id: Option<i64>,
+    /// Name of the token whose client asked for it.
+    pub client: Option<String>,
     /// Number of the row with the late answer.
     pub answered_by: Option<i64>,
     /// Words for what has no better key.

@@ -1,5 +1,7 @@
 //! Reading the log: newest first, in pages, late answers joined in.
 
+use std::collections::BTreeSet;
+
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::clock::UnixMillis;
@@ -18,6 +20,8 @@ pub const MAX_PAGE: u32 = 1000;
 pub struct HistoryFilter {
     /// Of this lock.
     pub nuki_id: Option<NukiId>,
+    /// Of one of these locks; `None` for every lock.
+    pub locks: Option<BTreeSet<NukiId>>,
     /// Of this authorization.
     pub auth_id: Option<AuthId>,
     /// Of this keypad code.
@@ -50,6 +54,7 @@ impl Default for HistoryFilter {
     fn default() -> Self {
         Self {
             nuki_id: None,
+            locks: None,
             auth_id: None,
             code_id: None,
             user_name: None,
@@ -201,6 +206,9 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &HistoryFilt
     if let Some(nuki_id) = filter.nuki_id {
         query.push(format_args!(" and {}nuki_id = ", sign(Lead::Lock))).push_bind(nuki_id);
     }
+    if let Some(locks) = &filter.locks {
+        push_locks(query, locks);
+    }
     if let Some(auth_id) = filter.auth_id {
         query.push(format_args!(" and {}auth_id = ", sign(Lead::User))).push_bind(auth_id);
     }
@@ -230,6 +238,15 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &HistoryFilt
         }
         query.push(")");
     }
+}
+
+/// Only of these locks. Never the condition whose index is taken: the set may be every lock there is.
+pub(super) fn push_locks(query: &mut QueryBuilder<Sqlite>, locks: &BTreeSet<NukiId>) {
+    let mut list = query.push(" and +nuki_id in (").separated(", ");
+    for lock in locks {
+        list.push_bind(*lock);
+    }
+    query.push(")");
 }
 
 #[cfg(test)]

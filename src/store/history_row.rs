@@ -69,6 +69,8 @@ pub struct HistoryRow {
     pub backfilled: bool,
     /// The gateway's own intent behind it.
     pub intent_id: Option<i64>,
+    /// Name of the token whose client asked for it.
+    pub client: Option<String>,
     /// Words for kinds that have no better field.
     pub detail: Option<String>,
     /// It did not succeed.
@@ -112,6 +114,7 @@ pub(super) struct RawRow {
     presses: u8,
     backfilled: bool,
     intent_id: Option<i64>,
+    client: Option<String>,
     detail: Option<String>,
     refused: bool,
     zone_offset: Option<i16>,
@@ -150,6 +153,7 @@ impl RawRow {
             presses: self.presses,
             backfilled: self.backfilled,
             intent_id: self.intent_id,
+            client: self.client,
             detail: self.detail,
             refused: self.refused,
             zone_offset: self.zone_offset,

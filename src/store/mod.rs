@@ -11,6 +11,8 @@
 //! | `live` | reading it row by row, as it is written |
 //! | `counts` | sums over it |
 //! | `intents` | what clients asked for |
+//! | `credentials` | when tokens were used, and used credentials over an orderly stop |
+//! | `bridge` | what clients of the Bridge API have switched |
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
 //! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
 //!
@@ -22,11 +24,13 @@
 mod append;
 mod audit;
 mod backup;
+mod bridge;
 mod callbacks;
 mod chain;
 mod columns;
 mod convert;
 mod counts;
+mod credentials;
 mod dead_letters;
 mod erase;
 mod error;
@@ -62,6 +66,7 @@ pub use backup::backup;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
 pub use chain::{ChainHead, NoChainHead};
 pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
+pub use credentials::UsedCredentials;
 pub use dead_letters::DeadLetter;
 pub use erase::{Erasure, Key, Person, PersonSelector};
 pub use error::StoreError;

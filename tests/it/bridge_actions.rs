@@ -2,7 +2,7 @@
 
 use keyturner::gateway::{ActionOutcome, GatewayError, LockSnapshot, NotDone, WaitFor};
 use keyturner::protocol::state::Battery;
-use keyturner::protocol::{CompletionStatus, ErrorCode, LockAction, LockState};
+use keyturner::protocol::{CompletionStatus, ErrorCode, LockAction, LockState, NukiState, OpenerAction};
 
 use crate::http_support::{FRONT, NOW, Server, front, states};
 
@@ -50,15 +50,26 @@ async fn nowait_in_any_spelling_answers_when_the_lock_accepted() {
 #[tokio::test]
 async fn lock_and_unlock_leave_the_choice_to_the_device() {
     let server = Server::start().await;
-    for (device_type, path, action) in [
-        (4, "/lock", LockAction::Lock),
-        (4, "/unlock", LockAction::Unlock),
-        (2, "/lock", LockAction::Lock),
-        (2, "/unlock", LockAction::Unlatch),
+    let mut continuous = states(LockState::Locked);
+    continuous.nuki_state = NukiState::Continuous;
+    let lock = |auto_unlatch| LockSnapshot { auto_unlatch, ..front() };
+    let opener = |state| LockSnapshot { device_type: 2, auto_unlatch: None, state, ..front() };
+    let ring_to_open = Some((states(LockState::Unlocked), NOW));
+    for (device, path, action) in [
+        (lock(Some(false)), "/lock", LockAction::Lock),
+        (lock(Some(false)), "/unlock", LockAction::Unlock),
+        (lock(Some(true)), "/lock", LockAction::Lock),
+        (lock(Some(true)), "/unlock", LockAction::Unlatch),
+        // What is not known opens no door.
+        (lock(None), "/unlock", LockAction::Unlock),
+        (opener(ring_to_open), "/lock", OpenerAction::DeactivateRingToOpen.command()),
+        (opener(Some((continuous, NOW))), "/lock", OpenerAction::DeactivateContinuousMode.command()),
+        (opener(None), "/lock", OpenerAction::DeactivateRingToOpen.command()),
+        (opener(ring_to_open), "/unlock", OpenerAction::Open.command()),
     ] {
-        server.doors.script().locks.insert(FRONT, LockSnapshot { device_type, ..front() });
+        server.doors.script().locks.insert(FRONT, device.clone());
         assert_eq!(server.get(&format!("{path}?nukiId=1015571181")).await.pair(), DONE);
-        assert_eq!(server.doors.script().acted.pop().unwrap().1, action, "{path} on {device_type}");
+        assert_eq!(server.doors.script().acted.pop().unwrap().1, action, "{path} on {device:?}");
     }
 }
 

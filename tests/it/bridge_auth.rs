@@ -134,7 +134,8 @@ fn a_stronger_form_is_never_passed_by_for_a_weaker_one() {
 fn each_of_several_tokens_is_known_by_its_name_and_uses_its_own_numbers() {
     let tokens = vec![Token::new("anna", "aaaaaa").unwrap(), Token::new("bert", "bbbbbb").unwrap()];
     let mut auth = Authenticator::new(tokens, Duration::from_secs(60), time("2024-01-01T00:00:00Z"));
-    let mut name = |query: &str| auth.check(&Params::parse(query), time("2024-04-06T06:02:20Z")).map(|who| who.name);
+    let mut name =
+        |query: &str| auth.check(&Params::parse(query), time("2024-04-06T06:02:20Z")).map(|who| who.name().to_owned());
     assert_eq!(name("token=bbbbbb").as_deref(), Ok("bert"));
     for (secret, expected) in [("aaaaaa", "anna"), ("bbbbbb", "bert")] {
         assert_eq!(name(&hashed(secret, "2024-04-06T06:02:15Z", "1")).as_deref(), Ok(expected));

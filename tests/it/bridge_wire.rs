@@ -50,7 +50,7 @@ async fn the_list_of_other_models_has_only_the_keys_they_have() {
     let opener = LockSnapshot { device_type: 2, state: Some((ring, NOW)), ..front() };
     server.doors.script().locks.insert(FRONT, opener);
     assert!(server.get("/list").await.body.ends_with(
-        r#""lastKnownState": {"mode": 3, "state": 1, "stateName": "online", "batteryCritical": false, "timestamp": "2024-04-06T06:03:01+00:00"}}]"#
+        r#""lastKnownState": {"mode": 3, "state": 1, "stateName": "online", "batteryCritical": false, "ringactionState": false, "timestamp": "2024-04-06T06:03:01+00:00"}}]"#
     ));
 
     let mut keypad = states(LockState::Calibration);

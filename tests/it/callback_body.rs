@@ -1,12 +1,13 @@
 //! The body of a callback: the vendor's part unchanged, ours behind it, and never a wrong person.
 
 use keyturner::attribution::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
+use keyturner::gateway::LockSnapshot;
 use keyturner::http::bridge::wire::callback_body;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::AccessoryBattery;
 use keyturner::protocol::{CompletionStatus, IdType, LockAction, LockState, Trigger};
 
-use crate::http_support::{FRONT, states};
+use crate::http_support::{NOW, front, states};
 
 const VENDOR: &str = r#"{"deviceType": 4, "nukiId": 1015571181, "mode": 2, "state": 3, "stateName": "unlocked", "batteryCritical": false, "batteryCharging": false, "batteryChargeState": 96, "keypadBatteryCritical": false, "doorsensorState": 2, "doorsensorStateName": "door closed""#;
 
@@ -41,7 +42,7 @@ fn by_code() -> Event {
 fn body(event: Option<&Event>) -> String {
     let mut unlocked = states(LockState::Unlocked);
     unlocked.accessory_battery = Some(AccessoryBattery(1));
-    callback_body(&unlocked, FRONT, 4, true, event)
+    callback_body(&LockSnapshot { has_keypad: true, ..front() }, &unlocked, event, NOW)
 }
 
 fn ours(event: &Event) -> String {

@@ -3,23 +3,31 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use axum::Router;
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::Waker;
+use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
     ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
 };
-use keyturner::http::{AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, News, Token, router, serve};
+use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
+use keyturner::http::{
+    AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token, router, serve,
+};
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
+use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::store::{Batch, Store};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OnceCell;
 
 use crate::store::{LOCK, lock_row};
 
@@ -54,6 +62,8 @@ pub(crate) fn front() -> LockSnapshot {
         firmware_version: Some("4.2.6".to_owned()),
         state: Some((states(LockState::Unlocked), UnixMillis(1_712_383_251_999))),
         has_keypad: false,
+        auto_unlatch: Some(false),
+        last_ring: None,
         rssi: Some(-61),
         last_seen: Some(NOW),
     }
@@ -69,6 +79,7 @@ pub(crate) struct Script {
     pub health: Option<LockHealth>,
     pub clock: Result<ClockHealth, GatewayError>,
     pub clocks_set: Vec<NukiId>,
+    pub forgotten: Vec<NukiId>,
 }
 
 /// A lock that is known well.
@@ -110,6 +121,7 @@ impl FakeDoors {
             health: Some(known()),
             clock: Ok(clock(0)),
             clocks_set: Vec::new(),
+            forgotten: Vec::new(),
         })))
     }
 
@@ -136,6 +148,13 @@ impl Doors for FakeDoors {
         script.clocks_set.push(nuki_id);
         let clock = script.clock.clone();
         Box::pin(async { clock })
+    }
+
+    fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
+        let mut script = self.script();
+        script.locks.remove(&nuki_id);
+        script.forgotten.push(nuki_id);
+        Box::pin(async { Ok(()) })
     }
 
     fn scan_results(&self) -> Vec<ScanResult> {
@@ -165,11 +184,63 @@ fn database(dir: &TempDir) -> PathBuf {
     dir.path().join("keyturner.db")
 }
 
+/// The database of a house in which nothing has happened: making it takes ten times as long as copying it.
+static NEW_HOUSE: OnceCell<Vec<u8>> = OnceCell::const_new();
+
+async fn new_house() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = database(&dir);
+    let store = Store::open(&path).await.unwrap().with_virtual_time();
+    store.register_lock(&lock_row(LOCK, "Front door")).await.unwrap();
+    store.close().await;
+    std::fs::read(path).unwrap()
+}
+
+/// The process around a server that a test has started.
+#[derive(Default)]
+pub(crate) struct FakeHost {
+    pub keys_forgotten: Mutex<Vec<NukiId>>,
+    pub restarts: AtomicU32,
+    /// Whether another program has just written the secret store.
+    pub is_broken: AtomicBool,
+}
+
+impl FakeHost {
+    fn works(&self) -> Result<(), SecretsError> {
+        let path = PathBuf::from("secrets.json");
+        if self.is_broken.load(Ordering::Relaxed) { Err(SecretsError::ChangedMeanwhile { path }) } else { Ok(()) }
+    }
+}
+
+impl Host for FakeHost {
+    fn hand_out_token(&self) -> Result<SecretToken, SecretsError> {
+        self.works().map(|()| SecretToken::new(TOKEN).unwrap())
+    }
+
+    fn forget_key(&self, nuki_id: NukiId) -> Result<(), SecretsError> {
+        self.works().map(|()| self.keys_forgotten.lock().unwrap().push(nuki_id))
+    }
+
+    fn restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Lets these clients in.
+pub(crate) fn gate_for(tokens: Vec<Token>) -> Gate {
+    Gate::new(Authenticator::new(tokens, DEFAULT_WINDOW, NOW), PlainTokens::Local)
+}
+
 /// The real server on loopback, in front of a script.
 pub(crate) struct Server {
     pub doors: FakeDoors,
+    pub host: Arc<FakeHost>,
+    pub window: AuthWindow,
     pub store: Store,
     pub news: News,
+    pub gate: Arc<Gate>,
+    /// To be served at another entrance too.
+    pub router: Router,
     pub address: SocketAddr,
     dir: TempDir,
 }
@@ -177,25 +248,51 @@ pub(crate) struct Server {
 impl Server {
     /// With a store that knows the lock of the store's tests, and nothing has happened.
     pub(crate) async fn start() -> Self {
+        Self::with(BridgeSettings::default()).await
+    }
+
+    /// The same, as its owner has set it.
+    pub(crate) async fn with(settings: BridgeSettings) -> Self {
+        Self::start_as(settings, gate_for(vec![Token::new("hallway", TOKEN).unwrap()])).await
+    }
+
+    /// The same for other clients.
+    pub(crate) async fn start_with(tokens: Vec<Token>) -> Self {
+        Self::start_behind(gate_for(tokens)).await
+    }
+
+    /// The same behind another gate.
+    pub(crate) async fn start_behind(gate: Gate) -> Self {
+        Self::start_as(BridgeSettings::default(), gate).await
+    }
+
+    /// The same with settings and behind another gate.
+    pub(crate) async fn start_as(settings: BridgeSettings, gate: Gate) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
+        let path = database(&dir);
+        std::fs::write(&path, NEW_HOUSE.get_or_init(new_house).await).unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
-        let store = Store::open(&database(&dir)).await.unwrap().with_virtual_time();
-        store.register_lock(&lock_row(LOCK, "Front door")).await.unwrap();
-        let token = Token::new("hallway", TOKEN).unwrap();
+        let store = Store::open(&path).await.unwrap().with_virtual_time();
+        let (gate, host) = (Arc::new(gate), Arc::new(FakeHost::default()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let window = AuthWindow::new(store.auth_enabled().await.unwrap());
+        let bridge = Bridge { settings, window: window.clone(), host: host.clone(), listen: address };
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
-            auth: Arc::new(Mutex::new(Authenticator::new(vec![token], DEFAULT_WINDOW, NOW))),
+            gate: Arc::clone(&gate),
             clock: Clock::virtual_from(NOW),
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
             delivery: Waker::new(),
             news: news.clone(),
+            bridge,
+            diagnostics: Diagnostics::default(),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, router(app), std::future::pending()));
-        Self { doors, store, news, address, dir }
+        let router = router(app);
+        tokio::spawn(serve(listener, router.clone(), std::future::pending()));
+        Self { doors, host, window, store, news, gate, router, address, dir }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -220,6 +317,17 @@ impl Server {
         self.request("GET", &format!("{target}{separator}token={TOKEN}"), headers).await
     }
 
+    /// GET with the token of another client.
+    pub(crate) async fn get_as(&self, token: &str, target: &str) -> Reply {
+        self.request("GET", target, &format!("Authorization: Bearer {token}\r\n")).await
+    }
+
+    /// GET of the Bridge API with the token of another client.
+    pub(crate) async fn bridge_as(&self, token: &str, target: &str) -> Reply {
+        let separator = if target.contains('?') { '&' } else { '?' };
+        self.request("GET", &format!("{target}{separator}token={token}"), "").await
+    }
+
     /// POST without a body, with the right token.
     pub(crate) async fn post(&self, target: &str) -> Reply {
         self.request("POST", target, &format!("Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n")).await
@@ -232,12 +340,22 @@ impl Server {
 
     /// Any bytes; the answer up to the end of the connection.
     pub(crate) async fn raw(&self, request: &str) -> Reply {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        Reply::parse(&String::from_utf8(answer).unwrap())
+        Reply::parse(&self.exchange(request).await)
     }
+
+    /// The same, as it came.
+    pub(crate) async fn exchange(&self, request: &str) -> String {
+        exchange(self.address, request).await
+    }
+}
+
+/// Sends any bytes; gives the answer up to the end of the connection.
+pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
 }
 
 #[derive(Debug)]

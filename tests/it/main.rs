@@ -19,6 +19,16 @@ mod bridge_actions;
 #[cfg(feature = "daemon")]
 mod bridge_auth;
 #[cfg(feature = "daemon")]
+mod bridge_devices;
+#[cfg(feature = "daemon")]
+mod bridge_golden;
+#[cfg(feature = "daemon")]
+mod bridge_hostile;
+#[cfg(feature = "daemon")]
+mod bridge_upkeep;
+#[cfg(feature = "daemon")]
+mod bridge_window;
+#[cfg(feature = "daemon")]
 mod bridge_wire;
 #[cfg(feature = "daemon")]
 mod callback_body;
@@ -37,6 +47,8 @@ mod chain_retention;
 #[cfg(feature = "daemon")]
 mod chain_tampering;
 #[cfg(feature = "daemon")]
+mod conformance;
+#[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_backfill;
@@ -44,6 +56,8 @@ mod gateway_backfill;
 mod gateway_clock;
 #[cfg(feature = "daemon")]
 mod gateway_directory;
+#[cfg(feature = "daemon")]
+mod gateway_forget;
 #[cfg(feature = "daemon")]
 mod gateway_pin;
 #[cfg(feature = "daemon")]
@@ -58,9 +72,17 @@ mod hostile_bytes;
 #[cfg(feature = "daemon")]
 mod house_month;
 #[cfg(feature = "daemon")]
+mod http_abuse;
+#[cfg(feature = "daemon")]
+mod http_limits;
+#[cfg(feature = "daemon")]
 mod http_logging;
 #[cfg(feature = "daemon")]
+mod http_rebinding;
+#[cfg(feature = "daemon")]
 mod http_support;
+#[cfg(feature = "daemon")]
+mod http_tls;
 mod known_answers;
 mod purity;
 mod reassembly;
@@ -98,6 +120,17 @@ mod store_outbox;
 #[cfg(feature = "daemon")]
 mod store_users;
 mod support;
+mod threat_model;
+#[cfg(feature = "daemon")]
+mod token_cli;
+#[cfg(feature = "daemon")]
+mod token_plain;
+#[cfg(feature = "daemon")]
+mod token_restart;
+#[cfg(feature = "daemon")]
+mod token_scopes;
+#[cfg(feature = "daemon")]
+mod token_watch;
 #[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]

@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &[&str])] =
     &[("protocol", &[]), ("session", &["protocol"]), ("attribution", &["protocol"]), ("simlock", &["protocol"])];
 
 const ALL_ROOMS: &[&str] = &[
+    "access",
     "attribution",
     "cli",
     "clock",
@@ -18,6 +19,7 @@ const ALL_ROOMS: &[&str] = &[
     "daemon",
     "delivery",
     "demo",
+    "diagnostics",
     "gateway",
     "http",
     "protocol",
@@ -26,6 +28,7 @@ const ALL_ROOMS: &[&str] = &[
     "simlock",
     "store",
     "telemetry",
+    "tokens",
     "transport",
 ];
 

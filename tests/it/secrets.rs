@@ -196,7 +196,7 @@ fn hostile_content_is_explained_without_repeating_it() {
         ("cut off", Box::new(|t| t[..t.len() / 2].to_owned()), "line "),
         ("not an object", Box::new(|_| "[\"4711\"]".to_owned()), "line 1"),
         ("deep", Box::new(|_| "[".repeat(100_000)), "line 1"),
-        ("newer", Box::new(|t| t.replace("\"version\": 1", "\"version\": 3, \"more\": 4711")), "version 3"),
+        ("newer", Box::new(|t| t.replace("\"version\": 1", "\"version\": 4, \"more\": 4711")), "version 4"),
         (
             "unknown field",
             Box::new(|t| t.replace("\"app_id\"", "\"extra\": 4711, \"app_id\"")),

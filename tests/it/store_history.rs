@@ -80,6 +80,7 @@ async fn everything_an_event_says_comes_back() {
         presses: 2,
         backfilled: true,
         intent_id: Some(intent_id),
+        client: Some("http".to_owned()),
         detail: Some("words".to_owned()),
         refused: true,
         zone_offset: Some(60),

@@ -1,8 +1,7 @@
 //! `keyturner webhook add`.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
-use super::super::DataArgs;
+use super::super::{DataArgs, parse_name, write_secret};
 use super::filter::{FilterArgs, words};
 use super::{forget_removed, now, open};
 use crate::secrets::{Secrets, WebhookSecret, WebhookUrl};
@@ -49,14 +48,6 @@ pub(in super::super) struct AddArgs {
     queue: u32,
     #[command(flatten)]
     filter: FilterArgs,
-}
-
-fn parse_name(text: &str) -> Result<String, String> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
-        return Ok(text.to_owned());
-    }
-    Err("a name has 1 to 64 letters, digits, `-`, `_` and `.`".to_owned())
 }
 
 pub(super) async fn run(args: AddArgs) -> anyhow::Result<()> {
@@ -116,14 +107,6 @@ fn keep(
     }
     secrets.save().context("nothing was added")?;
     Ok(secret)
-}
-
-/// A new file that only its owner can read.
-fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(secret.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
 }
 
 fn read_url(path: &Path) -> anyhow::Result<WebhookUrl> {

@@ -4,6 +4,7 @@ use super::super::AppState;
 use super::super::error::Refusal;
 use super::super::json::Object;
 use super::super::query::Params;
+use super::success;
 use crate::delivery::Target;
 use crate::store::{AddCallback, Store};
 
@@ -18,7 +19,7 @@ pub(super) async fn add(app: &AppState, params: &Params) -> Result<String, Refus
         AddCallback::Added(id) => {
             tracing::info!(id, "a callback was registered");
             app.delivery.wake();
-            success()
+            success(true)
         }
         AddCallback::AlreadyAdded => failure("callback already added"),
         AddCallback::Full => failure("too many callbacks registered"),
@@ -45,13 +46,14 @@ pub(super) async fn remove(app: &AppState, params: &Params) -> Result<String, Re
     }
     // Its worker may be waiting to try again.
     app.delivery.wake();
-    Ok(success())
+    Ok(success(true))
 }
 
-fn success() -> String {
-    Object::new().bool("success", true).finish()
+/// What a client sees that may not know of any.
+pub(super) fn none() -> String {
+    Object::new().array("callbacks", []).finish()
 }
 
-fn failure(message: &str) -> String {
+pub(super) fn failure(message: &str) -> String {
     Object::new().bool("success", false).text("message", message).finish()
 }

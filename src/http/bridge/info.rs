@@ -1,8 +1,11 @@
 //! `/info`.
 
+use std::time::Duration;
+
 use super::super::AppState;
+use super::super::doors::Doors;
 use super::super::json::Object;
-use super::wire::{OPENER, timestamp};
+use super::wire::{OPENER, device_type, timestamp};
 use crate::protocol::beacon::{Family, device_name};
 
 /// What clients compare for features; homebridge-nb recommends exactly this one.
@@ -11,16 +14,20 @@ const WIFI_FIRMWARE: &str = "2.4.0";
 /// A lock that is not paired does not say its model; most clients skip what is not 0, 2, 3 or 4.
 const UNKNOWN_LOCK: u8 = 4;
 
+/// A device that was silent for longer is not there any more. A lock that somebody is connected to is silent, too.
+const HEARD_WITHIN: Duration = Duration::from_secs(120);
+
 /// From memory. `bridgeType` 1, because clients ask a software bridge for other credentials and want a `hardwareId`.
-pub(super) fn info(app: &AppState) -> String {
+pub(super) fn info(app: &AppState, doors: &dyn Doors) -> String {
     let ids = Object::new().int("hardwareId", app.identity.hardware_id()).int("serverId", app.identity.server_id());
     let versions = Object::new().text("firmwareVersion", FIRMWARE).text("wifiFirmwareVersion", WIFI_FIRMWARE);
     let uptime = i64::try_from(app.clock.monotonic().as_secs()).unwrap_or(i64::MAX);
-    let heard = app.gateway.scan_results();
-    let results = heard.into_iter().map(|heard| {
-        let paired = app.gateway.lock(heard.nuki_id);
+    let now = app.clock.wall();
+    let heard = doors.scan_results().into_iter().filter(|heard| now.since(heard.last_seen) < HEARD_WITHIN);
+    let results = heard.map(|heard| {
+        let paired = doors.lock(heard.nuki_id);
         let device_type = match (&paired, heard.family) {
-            (Some(lock), _) => lock.device_type,
+            (Some(lock), _) => device_type(lock.device_type),
             (None, Family::Opener) => OPENER,
             (None, Family::Lock) => UNKNOWN_LOCK,
         };
@@ -36,7 +43,7 @@ pub(super) fn info(app: &AppState) -> String {
         .object("ids", ids)
         .object("versions", versions)
         .int("uptime", uptime)
-        .text("currentTime", &timestamp(app.clock.wall()))
+        .text("currentTime", &timestamp(now))
         .bool("wlanConnected", true)
         .bool("serverConnected", false)
         // FHEM cuts here: it stays the last key.

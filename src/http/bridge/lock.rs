@@ -1,12 +1,19 @@
 //! `/lockState`, `/lockAction`, `/lock`, `/unlock`.
 
+use std::time::Duration;
+
+use super::super::AppState;
 use super::super::doors::Doors;
 use super::super::error::Refusal;
 use super::super::json::Object;
-use super::super::query::{Params, nuki_id_readings};
+use super::super::query::Params;
 use super::wire::{OPENER, push_state};
+use super::{find, note};
+use crate::clock::UnixMillis;
+use crate::diagnostics::Deed;
 use crate::gateway::{ActionOutcome, LockSnapshot, NotDone, WaitFor};
-use crate::protocol::LockAction;
+use crate::protocol::state::KeyturnerStates;
+use crate::protocol::{LockAction, NukiState, OpenerAction};
 
 /// `/lock` and `/unlock`, which leave the action to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,53 +23,79 @@ pub(super) enum Simple {
 }
 
 impl Simple {
-    /// A hardware bridge sends unlatch for `/unlock` to a lock with a knob
-    /// outside; that setting is not known here yet, and a door that stays
-    /// shut is the safer mistake, so it is unlock. An Opener has other actions
-    /// under the same numbers: 2 ends ring-to-open, 3 opens.
-    const fn action(self, device_type: u8) -> LockAction {
-        match (self, device_type) {
-            (Self::Lock, _) => LockAction::Lock,
-            (Self::Unlock, OPENER) => LockAction::Unlatch,
-            (Self::Unlock, _) => LockAction::Unlock,
+    /// A lock whose owner has it pull the latch when it unlocks has a knob outside, and is of no use unlocked. As long
+    /// as that is not known it is unlocked only: a door that stays shut is the safer mistake.
+    const fn action(self, device: &LockSnapshot) -> LockAction {
+        match (self, device.device_type, device.auto_unlatch) {
+            (Self::Lock, OPENER, _) => {
+                let mode = match &device.state {
+                    Some((states, _)) => states.nuki_state,
+                    None => NukiState::Door,
+                };
+                OpenerAction::silence(mode).command()
+            }
+            (Self::Unlock, OPENER, _) => OpenerAction::Open.command(),
+            (Self::Lock, ..) => LockAction::Lock,
+            (Self::Unlock, _, Some(true)) => LockAction::Unlatch,
+            (Self::Unlock, ..) => LockAction::Unlock,
         }
     }
 }
 
-/// Reads the state from the lock itself.
-pub(super) async fn state(gateway: &dyn Doors, params: &Params) -> Result<String, Refusal> {
-    let lock = find(gateway, params)?;
-    let states = gateway.read_state(lock.nuki_id).await.map_err(|error| {
-        tracing::info!(nuki_id = lock.nuki_id, %error, "a state could not be read");
-        Refusal::from_query(&error)
-    })?;
-    Ok(push_state(Object::new(), &states, lock.device_type, lock.has_keypad).bool("success", true).finish())
+/// Reads the state from the lock itself, unless the owner is content with a fresh one.
+pub(super) async fn state(app: &AppState, doors: &dyn Doors, params: &Params) -> Result<String, Refusal> {
+    let lock = find(doors, params)?;
+    let nuki_id = lock.nuki_id;
+    note(app, Deed::LockState, Some(nuki_id), None);
+    let states = match fresh(&lock, app.bridge.settings.lock_state_max_age.duration(), app.clock.wall()) {
+        Some(states) => states,
+        None => doors.read_state(nuki_id).await.map_err(|error| {
+            tracing::info!(nuki_id, %error, "a state could not be read");
+            Refusal::from_query(&error)
+        })?,
+    };
+    let lock = doors.lock(nuki_id).unwrap_or(lock);
+    Ok(push_state(Object::new(), &lock, &states, app.clock.wall()).bool("success", true).finish())
+}
+
+/// What is known, if it is younger than `max_age` and nothing moves. A state of the future is of no known age.
+fn fresh(lock: &LockSnapshot, max_age: Duration, now: UnixMillis) -> Option<KeyturnerStates> {
+    let (states, read_at) = lock.state?;
+    let is_fresh = read_at <= now && now.since(read_at) < max_age;
+    (is_fresh && !states.lock_state.is_transitional()).then_some(states)
 }
 
 /// `/lockAction`.
-pub(super) async fn action(gateway: &dyn Doors, params: &Params, requester: &str) -> Result<String, Refusal> {
+pub(super) async fn action(
+    app: &AppState,
+    doors: &dyn Doors,
+    params: &Params,
+    requester: &str,
+) -> Result<String, Refusal> {
     let action = match params.get("action").and_then(|text| text.parse::<u8>().ok()) {
         // An Opener's actions have the same numbers; only their names differ.
         Some(code @ 1..=5) => LockAction::from_code(code),
         _ => return Err(Refusal::BadRequest),
     };
-    let lock = find(gateway, params)?;
-    act(gateway, &lock, action, params, requester).await
+    let lock = find(doors, params)?;
+    act(app, doors, &lock, action, params, requester).await
 }
 
 /// `/lock` and `/unlock`.
 pub(super) async fn simple(
-    gateway: &dyn Doors,
+    app: &AppState,
+    doors: &dyn Doors,
     what: Simple,
     params: &Params,
     requester: &str,
 ) -> Result<String, Refusal> {
-    let lock = find(gateway, params)?;
-    act(gateway, &lock, what.action(lock.device_type), params, requester).await
+    let lock = find(doors, params)?;
+    act(app, doors, &lock, what.action(&lock), params, requester).await
 }
 
 async fn act(
-    gateway: &dyn Doors,
+    app: &AppState,
+    doors: &dyn Doors,
     lock: &LockSnapshot,
     action: LockAction,
     params: &Params,
@@ -70,8 +103,10 @@ async fn act(
 ) -> Result<String, Refusal> {
     let no_wait = matches!(params.get("nowait"), Some("1" | "true"));
     let wait = if no_wait { WaitFor::Accepted } else { WaitFor::Completed };
-    let outcome = gateway.act(lock.nuki_id, action, requester, wait).await;
-    tracing::info!(nuki_id = lock.nuki_id, %action, requester, ?outcome, "an action was asked for");
+    let name = action_name(lock, action);
+    note(app, Deed::ActionStart, Some(lock.nuki_id), Some(name.clone()));
+    let outcome = doors.act(lock.nuki_id, action, requester, wait).await;
+    tracing::info!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
     let success = match outcome.map_err(|error| Refusal::from_action(&error))? {
         ActionOutcome::Accepted | ActionOutcome::Done => true,
         // It never left, so repeating it is safe, and some clients do.
@@ -79,17 +114,19 @@ async fn act(
         ActionOutcome::NotDone(NotDone::Refused(_) | NotDone::Failed(_) | NotDone::ProvenByLog) => false,
         ActionOutcome::Unknown => return Err(Refusal::Gone),
     };
-    let now = gateway.lock(lock.nuki_id);
+    if success {
+        note(app, Deed::ActionSuccess, Some(lock.nuki_id), Some(name));
+    }
+    let now = doors.lock(lock.nuki_id);
     let battery = now.as_ref().unwrap_or(lock).state.as_ref().map(|(states, _)| states.battery);
     let critical = battery.is_some_and(|battery| battery.is_critical());
     Ok(Object::new().bool("success", success).bool("batteryCritical", critical).finish())
 }
 
-/// By `nukiId` alone: `deviceType` is missing or wrong in too many clients.
-fn find(gateway: &dyn Doors, params: &Params) -> Result<LockSnapshot, Refusal> {
-    let readings = nuki_id_readings(params.get("nukiid").ok_or(Refusal::BadRequest)?);
-    if readings == [None, None] {
-        return Err(Refusal::BadRequest);
+/// What the number means to this device.
+fn action_name(lock: &LockSnapshot, action: LockAction) -> String {
+    match lock.device_type {
+        OPENER => OpenerAction::from_code(action.code()).to_string(),
+        _ => action.to_string(),
     }
-    readings.into_iter().flatten().find_map(|id| gateway.lock(id)).ok_or(Refusal::NotFound)
 }

@@ -1,14 +1,19 @@
 //! Device states as Bridge clients read them: codes, names, key orders, and the callback's body.
 
+use std::time::Duration;
+
 use super::super::json::{Object, tame};
 use crate::attribution::{Attribution, Event, EventKind, Method};
 use crate::clock::UnixMillis;
-use crate::protocol::beacon::NukiId;
+use crate::gateway::LockSnapshot;
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockState, NukiState, Trigger};
+use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockState, NukiState, OpenerState, Trigger};
 
 /// `deviceType` of the Opener.
-pub(super) const OPENER: u8 = 2;
+pub(in crate::http) const OPENER: u8 = 2;
+
+/// `ringactionState` is true for so long after a ring.
+const RINGS_FOR: Duration = Duration::from_secs(30);
 
 /// `trigger` of anything done at a keypad; the lock itself has no such number.
 const TRIGGER_KEYPAD: u8 = 255;
@@ -21,14 +26,13 @@ const AUTH_TYPE_KEYPAD_CODE: u8 = 13;
 /// refused, and those about the user only when the lock's log names one.
 #[must_use]
 pub fn callback_body(
+    device: &LockSnapshot,
     states: &KeyturnerStates,
-    nuki_id: NukiId,
-    device_type: u8,
-    has_keypad: bool,
     event: Option<&Event>,
+    now: UnixMillis,
 ) -> String {
-    let head = Object::new().int("deviceType", device_type).int("nukiId", nuki_id);
-    let vendor = push_state(head, states, device_type, has_keypad);
+    let head = Object::new().int("deviceType", device_type(device.device_type)).int("nukiId", device.nuki_id);
+    let vendor = push_state(head, device, states, now);
     match event.filter(|event| explains(event, states)) {
         Some(event) => push_event(vendor, event).finish(),
         None => vendor.finish(),
@@ -85,32 +89,60 @@ pub(in crate::http) fn auth_type(id_type: Option<u8>, has_code: bool) -> Option<
     id_type.map(|code| if code == IdType::Keypad2.code() { IdType::Keypad.code() } else { code })
 }
 
-/// Adds mode, state, batteries and door, in the order of firmware 2.x.
-pub(super) fn push_state(object: Object, states: &KeyturnerStates, device_type: u8, has_keypad: bool) -> Object {
-    let is_opener = device_type == OPENER;
-    let (state, state_name) = if is_opener { opener_state(states) } else { lock_state(states.lock_state) };
-    // Old firmware sends no charge; an Opener has none to send.
-    let percent = states.battery.percent().filter(|_| !is_opener);
+/// The number under which clients know a device. Most of them ignore a 5 or build a device without functions of it, so
+/// whatever is newer than the Bridge API is its newest lock.
+pub(super) const fn device_type(device_type: u8) -> u8 {
+    match device_type {
+        0 | OPENER | 3 => device_type,
+        _ => 4,
+    }
+}
+
+/// Adds mode, state, batteries, door and bell at a moment, in the order of firmware 2.x.
+pub(super) fn push_state(object: Object, device: &LockSnapshot, states: &KeyturnerStates, now: UnixMillis) -> Object {
+    match device.device_type {
+        OPENER => push_opener(object, device, states, now),
+        _ => push_lock(object, device, states),
+    }
+}
+
+fn push_lock(object: Object, device: &LockSnapshot, states: &KeyturnerStates) -> Object {
+    let (state, state_name) = lock_state(states.lock_state);
+    // Old firmware sends no charge.
+    let percent = states.battery.percent();
     let keypad = states.accessory_battery.and_then(|battery| battery.keypad_critical());
-    let door = states.door_sensor.filter(|_| !is_opener).and_then(door_sensor);
+    let door = states.door_sensor.and_then(door_sensor);
     object
-        .int("mode", mode(states, is_opener))
+        // Nothing else is known of a lock to any client.
+        .int("mode", NukiState::Door.code())
         .int("state", state)
         .text("stateName", state_name)
         .bool("batteryCritical", states.battery.is_critical())
         .bool_if("batteryCharging", percent.map(|_| states.battery.is_charging()))
         .int_if("batteryChargeState", percent)
-        .bool_if("keypadBatteryCritical", keypad.or_else(|| has_keypad.then_some(false)))
+        .bool_if("keypadBatteryCritical", keypad.or_else(|| device.has_keypad.then_some(false)))
         .int_if("doorsensorState", door.map(|(code, _)| code))
         .text_if("doorsensorStateName", door.map(|(_, name)| name))
 }
 
-/// Clients know 2 and, for an Opener, 3; nothing else ever appears.
-fn mode(states: &KeyturnerStates, is_opener: bool) -> u8 {
-    match states.nuki_state {
-        NukiState::Continuous if is_opener => NukiState::Continuous.code(),
-        _ => NukiState::Door.code(),
-    }
+/// Behind byte 17 the sources disagree about an Opener, so nothing is read there; a charge it has none to send.
+fn push_opener(object: Object, device: &LockSnapshot, states: &KeyturnerStates, now: UnixMillis) -> Object {
+    let (state, state_name) = opener_state(OpenerState::of(states));
+    let mode = match states.nuki_state {
+        NukiState::Continuous => NukiState::Continuous,
+        _ => NukiState::Door,
+    };
+    // A ring of the future was dated by a clock that was set back since.
+    let rings = device.last_ring.is_some_and(|ring| ring <= now && now.since(ring) < RINGS_FOR);
+    object
+        .int("mode", mode.code())
+        .int("state", state)
+        .text("stateName", state_name)
+        .bool("batteryCritical", states.battery.is_critical())
+        .bool_if("keypadBatteryCritical", device.has_keypad.then_some(false))
+        .text_if("ringactionTimestamp", device.last_ring.map(timestamp).as_deref())
+        // Always there: hass_nuki_ng takes from a callback only keys that /list has.
+        .bool("ringactionState", rings)
 }
 
 /// States that the Bridge API does not list, such as a running calibration, are `undefined` to its clients.
@@ -132,18 +164,17 @@ const fn lock_state(state: LockState) -> (u8, &'static str) {
     (state.code(), name)
 }
 
-const fn opener_state(states: &KeyturnerStates) -> (u8, &'static str) {
-    let code = states.lock_state.code();
-    let name = match code {
-        0 => "untrained",
-        1 => "online",
-        3 => "rto active",
-        5 => "open",
-        7 => "opening",
-        253 => "boot run",
-        _ => return (255, "undefined"),
+const fn opener_state(state: OpenerState) -> (u8, &'static str) {
+    let name = match state {
+        OpenerState::Untrained => "untrained",
+        OpenerState::Online => "online",
+        OpenerState::RingToOpen => "rto active",
+        OpenerState::Open => "open",
+        OpenerState::Opening => "opening",
+        OpenerState::BootRun => "boot run",
+        OpenerState::Undefined | OpenerState::Unknown(_) => return (OpenerState::Undefined.code(), "undefined"),
     };
-    (code, name)
+    (state.code(), name)
 }
 
 const fn door_sensor(state: DoorSensorState) -> Option<(u8, &'static str)> {

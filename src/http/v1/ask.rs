@@ -1,7 +1,7 @@
 //! One request and the frame of its answer: form, edition, cache rules.
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
@@ -12,12 +12,16 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
+use super::super::AppState;
+use super::super::auth::Authenticated;
 use super::super::error::{answer, json};
+use super::super::scoped::ScopedDoors;
 use super::PREFIX;
 use super::accept::{Media, choose};
 use super::csv::{Row, table};
 use super::problem::Problem;
 use super::query::{Query, without};
+use crate::protocol::beacon::NukiId;
 use crate::store::Store;
 
 /// What a handler reads of a request.
@@ -25,15 +29,18 @@ pub(super) struct Ask {
     path: String,
     raw: String,
     headers: HeaderMap,
+    who: Authenticated,
 }
 
 impl<S: Sync> FromRequestParts<S> for Ask {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // The guard has put it there; without it nobody may ask.
+        let who = parts.extensions.get().cloned().ok_or_else(Problem::unauthorized)?;
         let raw = parts.uri.query().unwrap_or_default().to_owned();
         // The router has taken the prefix off.
-        Ok(Self { path: format!("{PREFIX}{}", parts.uri.path()), raw, headers: parts.headers.clone() })
+        Ok(Self { path: format!("{PREFIX}{}", parts.uri.path()), raw, headers: parts.headers.clone(), who })
     }
 }
 
@@ -41,6 +48,21 @@ impl Ask {
     /// The parameters, by their documentation.
     pub(super) fn query<P: IntoParams>(&self) -> Result<Query, Problem> {
         Query::read::<P>(&self.raw)
+    }
+
+    /// Whose request it is.
+    pub(super) const fn who(&self) -> &Authenticated {
+        &self.who
+    }
+
+    /// The locks that the client may know of.
+    pub(super) fn doors(&self, app: &AppState) -> ScopedDoors {
+        ScopedDoors::new(Arc::clone(&app.gateway), self.who.clone())
+    }
+
+    /// Whether the client may know of this lock.
+    pub(super) fn reaches(&self, nuki_id: NukiId) -> bool {
+        self.who.access().reaches(nuki_id)
     }
 
     /// A header's text.
@@ -67,6 +89,11 @@ impl Ask {
         for part in [env!("CARGO_PKG_VERSION"), media.essence().1, &self.path, &query.canonical(&[])] {
             digest.update(part);
             digest.update([0]);
+        }
+        // Tokens that reach other locks get other answers.
+        match self.who.access().locks() {
+            Some(locks) => locks.iter().for_each(|lock| digest.update(lock.to_be_bytes())),
+            None => digest.update([0]),
         }
         digest.update(store.edition().await?);
         // Weak: it promises the same content, not the same bytes.

@@ -106,6 +106,10 @@ pub(super) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     intent_id: Option<i64>,
+    /// The client that asked for it, by the name of its token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    client: Option<String>,
     /// Number of the row with the late answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -152,6 +156,7 @@ impl Row for Entry {
         "zoneOffset",
         "clockSkew",
         "intentId",
+        "client",
         "answeredBy",
         "detail",
     ];
@@ -192,6 +197,7 @@ impl From<HistoryRow> for Entry {
             backfilled: row.backfilled,
             presses: row.presses,
             intent_id: row.intent_id,
+            client: row.client,
             answered_by: row.answered_by,
             detail: row.detail,
         }

@@ -60,7 +60,7 @@ pub(super) async fn event(State(app): State<Arc<AppState>>, id: PathText, ask: A
     if let Some(known) = edition.not_modified() {
         return Ok(known);
     }
-    match app.store.entry(id).await? {
+    match app.store.entry(id).await?.filter(|row| ask.reaches(row.nuki_id)) {
         Some(row) => Ok(edition.mark(object(&Entry::from(row))?)),
         None => Err(Problem::not_found(
             "there is no event with this number",
@@ -86,7 +86,7 @@ pub(super) async fn event(State(app): State<Arc<AppState>>, id: PathText, ask: A
 pub(super) async fn events(State(app): State<Arc<AppState>>, ask: Ask) -> Result<Response, Problem> {
     ask.media(&[Media::Events])?;
     let query = ask.query::<LiveQuery>()?;
-    let filter: HistoryFilter = conditions(&query, &*app.gateway)?;
+    let filter: HistoryFilter = conditions(&query, &ask.doors(&app), ask.who().access())?;
     let last = last_event_id(&ask, &query)?;
     // Before the newest row is looked up: what is stored from now on wakes the stream.
     let listener = app.news.listen().ok_or_else(Problem::too_many_streams)?;
@@ -97,7 +97,11 @@ pub(super) async fn events(State(app): State<Arc<AppState>>, ask: Ask) -> Result
             LAST_EVENT_ID_HINT,
         )
     })?;
-    Ok(private(stream(app.store.clone(), filter, start, listener)))
+    let is_valid = {
+        let (who, clock) = (ask.who().clone(), app.clock);
+        move || who.is_valid(clock.wall())
+    };
+    Ok(private(stream(app.store.clone(), filter, start, listener, is_valid)))
 }
 
 fn last_event_id(ask: &Ask, query: &Query) -> Result<Option<i64>, Problem> {

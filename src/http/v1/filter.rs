@@ -6,6 +6,7 @@ use super::super::doors::Doors;
 use super::super::query::nuki_id_readings;
 use super::problem::Problem;
 use super::query::{Query, one_of};
+use crate::access::Access;
 use crate::attribution::{Attribution, EventKind, Method, UnknownReason};
 use crate::protocol::beacon::NukiId;
 use crate::store::{HistoryFilter, MAX_PAGE, Order};
@@ -92,10 +93,11 @@ pub(super) struct LockQuery {
 }
 
 /// The filter of [`Conditions`].
-pub(super) fn conditions(query: &Query, doors: &dyn Doors) -> Result<HistoryFilter, Problem> {
+pub(super) fn conditions(query: &Query, doors: &dyn Doors, access: &Access) -> Result<HistoryFilter, Problem> {
     let kinds = query.all("kind").map(|kind| one_of("kind", kind, &EventKind::NAMES)).collect::<Result<_, _>>()?;
     Ok(HistoryFilter {
         nuki_id: nuki_id(query, doors)?,
+        locks: access.locks().cloned(),
         auth_id: query.number("authId", AUTH_ID_HINT)?,
         code_id: query.number("codeId", CODE_ID_HINT)?,
         user_name: query.get("user").map(str::to_owned),
@@ -109,13 +111,13 @@ pub(super) fn conditions(query: &Query, doors: &dyn Doors) -> Result<HistoryFilt
 }
 
 /// The filter of [`HistoryQuery`], at its first page.
-pub(super) fn history(query: &Query, doors: &dyn Doors) -> Result<HistoryFilter, Problem> {
+pub(super) fn history(query: &Query, doors: &dyn Doors, access: &Access) -> Result<HistoryFilter, Problem> {
     let (from, to) = (query.date("from")?, query.date("to")?);
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
         return Err(Problem::parameter("to", "it is not after from", "from belongs to the range, to does not"));
     }
     let order = if from.is_some() || to.is_some() { Order::Time } else { Order::Number };
-    Ok(HistoryFilter { from, to, order, limit: limit(query)?, ..conditions(query, doors)? })
+    Ok(HistoryFilter { from, to, order, limit: limit(query)?, ..conditions(query, doors, access)? })
 }
 
 /// `nukiId`, if it was given: the reading under which a lock is paired, else the first that is a number, for locks that are gone.

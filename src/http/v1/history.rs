@@ -107,7 +107,7 @@ async fn page(
 ) -> Result<Response, Problem> {
     let media = ask.media(&[Media::Json, Media::Csv])?;
     let query = ask.query::<HistoryQuery>()?;
-    let mut filter = filter(&query, &*app.gateway)?;
+    let mut filter = filter(&query, &ask.doors(app), ask.who().access())?;
     narrow(&mut filter, &query)?;
     let wish = ask.wish(&query);
     filter.after = query.get("cursor").map(|text| cursor::decode(text, filter.order, &wish)).transpose()?;

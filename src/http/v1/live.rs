@@ -61,6 +61,11 @@ impl News {
         self.told.send_modify(|told| told.commits = told.commits.wrapping_add(1));
     }
 
+    /// Has every stream ask whether its client may still listen.
+    pub fn ask_again(&self) {
+        self.tell();
+    }
+
     /// Ends every stream, so that the server can stop.
     pub fn end(&self) {
         self.told.send_modify(|told| told.ended = true);
@@ -101,15 +106,21 @@ impl Start {
     }
 }
 
-/// The stream of the rows after `start` that fit.
-pub(super) fn stream(store: Store, filter: HistoryFilter, start: Start, listener: Listener) -> Response {
+/// The stream of the rows after `start` that fit, as long as `is_valid` says that its client may see them.
+pub(super) fn stream(
+    store: Store,
+    filter: HistoryFilter,
+    start: Start,
+    listener: Listener,
+    is_valid: impl Fn() -> bool + Send + Sync + 'static,
+) -> Response {
     let reader = Reader { store, filter, scanned: start.after, waiting: VecDeque::new(), listener };
-    let events = unfold((start.removed_up_to, reader), |(removed, mut reader)| async move {
+    let events = unfold((start.removed_up_to, reader, is_valid), |(removed, mut reader, is_valid)| async move {
         let event = match removed {
             Some(up_to) => Some(removed_rows(up_to)),
-            None => reader.next().await,
+            None => reader.next(&is_valid).await,
         };
-        event.map(|event| (Ok::<_, Infallible>(event), (None, reader)))
+        event.map(|event| (Ok::<_, Infallible>(event), (None, reader, is_valid)))
     });
     respond(events)
 }
@@ -129,11 +140,11 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next message; `None` at the end, or if the store fails: the reader comes back and goes on where it was.
-    async fn next(&mut self) -> Option<sse::Event> {
+    /// The next message; `None` at the end, once the client may see no more, or if the store fails: the reader comes back and goes on where it was.
+    async fn next(&mut self, is_valid: impl Fn() -> bool) -> Option<sse::Event> {
         loop {
             // Marked as seen before the store is read: a commit meanwhile wakes us again.
-            if self.listener.told.borrow_and_update().ended {
+            if self.listener.told.borrow_and_update().ended || !is_valid() {
                 return None;
             }
             if let Some(row) = self.waiting.pop_front() {

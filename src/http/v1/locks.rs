@@ -11,6 +11,7 @@ use super::events::NoQuery;
 use super::health::Clock;
 use super::problem::Problem;
 use super::{AppState, PathText};
+use crate::http::doors::Doors as _;
 use crate::http::query::nuki_id_readings;
 
 /// Sets the clock of a lock to the host's. It needs the security PIN and a link, so it takes some seconds.
@@ -38,8 +39,9 @@ pub(super) async fn set_clock(
         let hint = "decimal, or eight hex digits, as printed on the lock";
         return Err(Problem::parameter("nuki_id in the path", "it is no number of a lock", hint));
     }
-    let Some(nuki_id) = readings.find(|id| app.gateway.lock(*id).is_some()) else {
+    let doors = ask.doors(&app);
+    let Some(nuki_id) = readings.find(|id| doors.lock(*id).is_some()) else {
         return Err(Problem::not_found("no lock with this number is paired", "take it from /list"));
     };
-    Ok(private(object(&Clock::from(app.gateway.set_clock(nuki_id).await?))?))
+    Ok(private(object(&Clock::from(doors.set_clock(nuki_id).await?))?))
 }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod ask;
+mod bridge;
 mod csv;
 mod cursor;
 mod entry;
@@ -24,7 +25,7 @@ use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::AUTHORIZATION;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -32,7 +33,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AppState;
+use super::auth::Authenticated;
+use super::gate::Knock;
 use super::query::Params;
+use crate::access::Scope;
 use problem::{Problem, reword};
 use query::{Query, whole};
 
@@ -55,9 +59,9 @@ pub(super) fn router(app: &Arc<AppState>) -> Router {
         .with_state(Arc::clone(app))
 }
 
-/// The routes with their description.
+/// The routes with their description. Each stands with the scope that it needs, and in no other place.
 fn described() -> OpenApiRouter<Arc<AppState>> {
-    OpenApiRouter::with_openapi(openapi::head())
+    let history = OpenApiRouter::new()
         .routes(routes!(history::history))
         .routes(routes!(events::events))
         .routes(routes!(events::event))
@@ -68,9 +72,27 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(users::code))
         .routes(routes!(history::of_code))
         .routes(routes!(history::refused))
-        .routes(routes!(refused::counts))
-        .routes(routes!(health::health))
-        .routes(routes!(locks::set_clock))
+        .routes(routes!(refused::counts));
+    let read = OpenApiRouter::new().routes(routes!(health::health));
+    let admin = OpenApiRouter::new().routes(routes!(locks::set_clock)).routes(routes!(bridge::open_auth_window));
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(needing(Scope::History, history))
+        .merge(needing(Scope::Read, read))
+        .merge(needing(Scope::Admin, admin))
+}
+
+/// Lets only tokens with this scope to these routes, and says so in their description.
+fn needing(scope: Scope, mut routes: OpenApiRouter<Arc<AppState>>) -> OpenApiRouter<Arc<AppState>> {
+    openapi::need(routes.get_openapi_mut(), scope);
+    routes.layer(from_fn(move |request: Request, next: Next| allow(scope, request, next)))
+}
+
+async fn allow(scope: Scope, request: Request, next: Next) -> Response {
+    match request.extensions().get::<Authenticated>() {
+        Some(who) if who.access().may(scope) => next.run(request).await,
+        Some(_) => Problem::forbidden(scope).into_response(),
+        None => Problem::unauthorized().into_response(),
+    }
 }
 
 /// Checks the credential, and puts words to the answers that axum makes by itself.
@@ -79,15 +101,13 @@ async fn guard(State(app): State<Arc<AppState>>, mut request: Request, next: Nex
     // It has done its work; nobody behind us shall be able to show it.
     let header = request.headers_mut().remove(AUTHORIZATION);
     let bearer = header.as_ref().and_then(|value| bearer(value.as_bytes()));
-    match app.authenticate(&params, bearer) {
+    let knock = Knock { params: &params, bearer, is_v1: true, from: super::peer(request.extensions()) };
+    match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {
         Ok(who) => {
             request.extensions_mut().insert(who);
             reword(next.run(request).await)
         }
-        Err(denied) => {
-            super::deny(denied);
-            Problem::unauthorized().into_response()
-        }
+        Err(denied) => Problem::from(denied).into_response(),
     }
 }
 

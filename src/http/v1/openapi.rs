@@ -3,13 +3,16 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, Paths};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 use super::super::error::{Refusal, json};
 use super::PREFIX;
 use super::problem::Problem;
+use crate::access::Scope;
 
 /// What stands before the paths. `info.version` is the API's, not the program's.
 #[derive(utoipa::OpenApi)]
@@ -30,6 +33,9 @@ use super::problem::Problem;
     modifiers(&Credentials),
 )]
 struct Head;
+
+/// The ways to show a credential, by their names below.
+const SCHEMES: [&str; 4] = ["bearer", "token", "hashed", "encrypted"];
 
 struct Credentials;
 
@@ -52,6 +58,28 @@ pub(super) fn head() -> OpenApi {
     head.servers = Some(vec![utoipa::openapi::Server::new(PREFIX)]);
     head.paths = Paths::new();
     head
+}
+
+/// Says of every operation which scope its token needs.
+pub(super) fn need(api: &mut OpenApi, scope: Scope) {
+    for item in api.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let schemes = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [scope.name()]));
+            operation.security = Some(schemes.to_vec());
+            let answers = [
+                ("401", "No valid credential".to_owned()),
+                ("403", format!("The token does not have the scope {scope}")),
+                ("429", "Too many wrong credentials came from this address; Retry-After says how long".to_owned()),
+            ];
+            for (status, text) in answers {
+                let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+                let answer = ResponseBuilder::new().description(text).content("application/json", problem).build();
+                // An operation that asks for more says so in its own words.
+                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
+            }
+        }
+    }
 }
 
 /// Serves the description as it stands in the golden file; for whoever has a credential, like all else.

@@ -1,6 +1,7 @@
 //! Answers of `/v1` that are errors: what, where and what to do. Values are not repeated.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -8,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::error::{Refusal, json};
+use super::super::auth::Denied;
+use super::super::error::{Refusal, json, whole_seconds};
+use crate::access::Scope;
 use crate::gateway::GatewayError;
 use crate::store::StoreError;
 
@@ -18,6 +21,9 @@ pub(super) struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     status: StatusCode,
+    #[serde(skip)]
+    #[schema(ignore)]
+    retry_after: Option<u64>,
     /// A word for programs: `bad_parameter`, `unauthorized`, `not_found` and the like.
     #[schema(value_type = String)]
     error: &'static str,
@@ -40,7 +46,7 @@ impl Problem {
         message: impl Into<Cow<'static, str>>,
         hint: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, error, parameter: None, message: message.into(), hint: hint.into() }
+        Self { status, retry_after: None, error, parameter: None, message: message.into(), hint: hint.into() }
     }
 
     /// A parameter is bad: which one, how, and what it takes.
@@ -61,6 +67,37 @@ impl Problem {
             "no valid credential",
             "add token=..., or ts, rnr and hash, or ctoken and nonce, or a header Authorization: Bearer ...; \
              compare the clocks",
+        )
+    }
+
+    /// Too many wrong tries came from there.
+    pub(super) fn too_many_requests(wait: Duration) -> Self {
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "too many wrong credentials came from this address",
+            "wait as long as the header Retry-After says",
+        );
+        Self { retry_after: Some(whole_seconds(wait)), ..problem }
+    }
+
+    /// The token is right and may not do this.
+    pub(super) fn forbidden(scope: Scope) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            format!("this token does not have the scope {scope}"),
+            "`keyturner token list` says what each token may do; `keyturner token add` makes another one",
+        )
+    }
+
+    /// It would give away more than the token may do itself.
+    pub(super) fn gives_more() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "this token may do less than the one that would be handed out",
+            "use the token of `keyturner token`, or one with every scope at every lock",
         )
     }
 
@@ -107,6 +144,15 @@ impl Problem {
     }
 }
 
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::TooMany(wait) => Self::too_many_requests(wait),
+            _ => Self::unauthorized(),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // Logged there.
@@ -119,6 +165,8 @@ impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownLock(_) => Self::not_found("no lock with this number is paired", "take it from /list"),
+            // The routes ask before, so this is the second bolt on the same door.
+            GatewayError::NotAllowed => Self::forbidden(Scope::Admin),
             error => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -134,12 +182,14 @@ impl IntoResponse for Problem {
         let Ok(body) = serde_json::to_string(&self) else { return Refusal::Internal.into_response() };
         let mut response = json(self.status, body);
         let header = match self.status {
-            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer realm=\"keyturner\"")),
-            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "30")),
-            _ => None,
+            StatusCode::UNAUTHORIZED => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keyturner\"")))
+            }
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, HeaderValue::from_static("30"))),
+            _ => self.retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))),
         };
         if let Some((name, value)) = header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response
     }

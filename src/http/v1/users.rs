@@ -189,13 +189,14 @@ async fn everybody<L: Serialize>(
 ) -> Result<Response, Problem> {
     let media = ask.media(&[Media::Json, Media::Csv])?;
     let query = ask.query::<LockQuery>()?;
-    let nuki_id = nuki_id(&query, &*app.gateway)?;
+    let nuki_id = nuki_id(&query, &ask.doors(app))?;
     let edition = ask.edition(&app.store, &query, media).await?;
     if let Some(known) = edition.not_modified() {
         return Ok(known);
     }
     let users = app.store.users(nuki_id).await?;
-    let body = whole(users.into_iter().filter(wanted).map(User::from).collect());
+    let body =
+        whole(users.into_iter().filter(|user| ask.reaches(user.nuki_id)).filter(wanted).map(User::from).collect());
     Ok(edition.mark(list(media, &body, rows(&body))?))
 }
 
@@ -207,13 +208,14 @@ async fn one(
 ) -> Result<Response, Problem> {
     let media = ask.media(&[Media::Json])?;
     let query = ask.query::<LockQuery>()?;
-    let nuki_id = nuki_id(&query, &*app.gateway)?;
+    let nuki_id = nuki_id(&query, &ask.doors(app))?;
     let edition = ask.edition(&app.store, &query, media).await?;
     if let Some(known) = edition.not_modified() {
         return Ok(known);
     }
-    let rows = app.store.users(nuki_id).await?.into_iter().filter(is_it);
-    let counts = app.store.action_counts(identity, nuki_id).await?;
+    let rows = app.store.users(nuki_id).await?.into_iter().filter(|row| ask.reaches(row.nuki_id)).filter(is_it);
+    let mut counts = app.store.action_counts(identity, nuki_id).await?;
+    counts.retain(|count| ask.reaches(count.nuki_id));
     let locks = summaries(rows, &counts);
     if locks.is_empty() {
         return Err(Problem::not_found("no lock ever had this number", "take it from /v1/users or /v1/codes"));

@@ -77,16 +77,22 @@ class Gateway:
         return {**os.environ, **self.bus.env}
 
     def token(self):
-        done = subprocess.run([self.workspace.keyturner, "token", "--data", self.data], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, env=self._environment(), timeout=30)
-        expect(done.returncode == 0 and done.stdout.strip(), "`keyturner token` prints a token", done.returncode, done.stderr)
-        return done.stdout.strip()
+        token = self.run("token").strip()
+        expect(token, "`keyturner token` prints a token")
+        return token
 
-    def start(self, seconds=60):
+    def run(self, *command):
+        """One `keyturner` command about this gateway, which must succeed; what it prints."""
+        done = subprocess.run([self.workspace.keyturner, *command, "--data", self.data], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, env=self._environment(), timeout=30)
+        expect(done.returncode == 0, f"`keyturner {' '.join(command)}` exits 0", done.returncode, done.stderr)
+        return done.stdout
+
+    def start(self, seconds=60, options=()):
         """`keyturner run`; returns when the API answers."""
         port = free_port()
         self.process = self.workspace.start("run", [self.workspace.keyturner, "run", "--data", self.data,
-                                                    "--listen", f"127.0.0.1:{port}"], env=self.bus.env)
+                                                    "--listen", f"127.0.0.1:{port}", *options], env=self.bus.env)
         self.api = HttpApi(port, self.token())
         wait_for("the gateway answers GET /list", self.api.is_up, seconds, alive=[self.process])
 

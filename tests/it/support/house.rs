@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
+use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::pair::{PairRequest, pair};
 use keyturner::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use keyturner::http::bridge::wire::callback_body;
@@ -126,10 +127,9 @@ impl House {
                 let count = std::sync::atomic::AtomicU8::new(10);
                 move || [count.fetch_add(1, std::sync::atomic::Ordering::Relaxed); 32]
             }),
-            callback_body: |lock, states, event| {
-                callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
-            },
+            callback_body,
             committed: Arc::new(|| {}),
+            diagnostics: Diagnostics::default(),
         };
         let transport = Arc::new(CountingRadio { radio: self.radio.clone(), connects: self.connects.clone() });
         let back = self.back.iter().map(|(_, lock)| lock.clone());

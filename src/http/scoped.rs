@@ -1,0 +1,93 @@
+//! The locks as one client sees them: what its token does not reach is not there, what it does not allow is refused.
+//!
+//! Every request goes through here, so that an endpoint cannot forget to ask.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt, ready};
+
+use super::auth::Authenticated;
+use super::bridge::wire::OPENER;
+use super::doors::Doors;
+use crate::access::Scope;
+use crate::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
+use crate::protocol::LockAction;
+use crate::protocol::beacon::NukiId;
+use crate::protocol::state::KeyturnerStates;
+
+/// [`Doors`] within a token's reach.
+pub(super) struct ScopedDoors {
+    all: Arc<dyn Doors>,
+    who: Authenticated,
+}
+
+impl ScopedDoors {
+    pub(super) const fn new(all: Arc<dyn Doors>, who: Authenticated) -> Self {
+        Self { all, who }
+    }
+
+    fn reaches(&self, nuki_id: NukiId) -> bool {
+        self.who.access().reaches(nuki_id)
+    }
+
+    /// Nothing is asked of a lock before this is answered.
+    fn allow(&self, nuki_id: NukiId, is_allowed: bool) -> Result<(), GatewayError> {
+        if !self.reaches(nuki_id) {
+            return Err(GatewayError::UnknownLock(nuki_id));
+        }
+        if is_allowed { Ok(()) } else { Err(GatewayError::NotAllowed) }
+    }
+}
+
+impl Doors for ScopedDoors {
+    fn locks(&self) -> Vec<LockSnapshot> {
+        self.all.locks().into_iter().filter(|lock| self.reaches(lock.nuki_id)).collect()
+    }
+
+    fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
+        self.all.lock(nuki_id).filter(|_| self.reaches(nuki_id))
+    }
+
+    fn health(&self, nuki_id: NukiId) -> Option<LockHealth> {
+        self.all.health(nuki_id).filter(|_| self.reaches(nuki_id))
+    }
+
+    fn scan_results(&self) -> Vec<ScanResult> {
+        self.all.scan_results().into_iter().filter(|heard| self.reaches(heard.nuki_id)).collect()
+    }
+
+    fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
+        match self.allow(nuki_id, self.who.access().may(Scope::Read)) {
+            Ok(()) => self.all.read_state(nuki_id),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
+    fn act<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        action: LockAction,
+        requester: &'a str,
+        wait: WaitFor,
+    ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
+        let is_opener = self.all.lock(nuki_id).is_some_and(|lock| lock.device_type == OPENER);
+        match self.allow(nuki_id, self.who.access().may_act(action, is_opener)) {
+            Ok(()) => self.all.act(nuki_id, action, requester, wait),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
+    fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
+        match self.allow(nuki_id, self.who.access().may(Scope::Admin)) {
+            Ok(()) => self.all.set_clock(nuki_id),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
+    fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
+        match self.allow(nuki_id, self.who.access().may(Scope::Admin)) {
+            Ok(()) => self.all.forget(nuki_id),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+}
