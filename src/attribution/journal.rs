@@ -181,7 +181,8 @@ impl Journal {
         // A motor that is seen running at once was begun by whoever was known at rest.
         let has_moved = before.is_some_and(|before| before.lock_state != states.lock_state);
         let is_still = if has_moved { was_still } else { self.is_still(now) };
-        if self.names.shown(states.config_update_count, states.current_time, is_still) {
+        let was_set = self.pace.as_ref().is_some_and(Pace::was_set);
+        if self.names.shown(states.config_update_count, states.current_time, is_still, was_set) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
                 self.names_until.get_or_insert(now.saturating_add(self.config.patience));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::event::Event;
 use super::explain::is_after;
+use super::pace::Span;
 use super::question::SETTLED;
 use super::step::{Step, seconds};
 use crate::protocol::log::{LogEntry, LogIndex};
@@ -132,10 +133,10 @@ impl Trail {
     }
 
     /// The next entry to store, if it is older than a state that was seen by the lock's clock, or too many wait.
-    pub(super) fn next_past(&mut self, seen: Option<i64>) -> Option<Held> {
+    pub(super) fn next_past(&mut self, seen: Option<Span>) -> Option<Held> {
         let is_crowded = self.held.len() > MAX_STEPS;
         let is_past = |held: &Held| match (seconds(held.entry.timestamp), seen) {
-            (Some(logged), Some(seen)) => is_after(seen, logged),
+            (Some(logged), Some(seen)) => seen.is_after(logged),
             _ => true,
         };
         self.held.pop_front_if(|held| is_crowded || is_past(held))

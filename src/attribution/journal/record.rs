@@ -3,6 +3,7 @@
 use super::super::draft::{Draft, LogBlocked, Observation, Output, Telling};
 use super::super::event::{Attribution, Event, EventKind, Method, UnknownReason};
 use super::super::explain::Cause;
+use super::super::pace::Span;
 use super::super::question::{Question, Unstored};
 use super::super::step::seconds;
 use super::super::trail::{Held, Known};
@@ -80,7 +81,8 @@ impl Journal {
     /// Stores every entry whose state was seen long ago. What a newer one led to may still be to come, and after a restart
     /// nobody would know the entry for its cause any more.
     pub(super) fn store_past(&mut self, draft: &mut Draft) {
-        let seen = seconds(self.config.states.and_then(|states| states.current_time));
+        let stored = || seconds(self.config.states.and_then(|states| states.current_time)).map(Span::at);
+        let seen = self.seen().or_else(stored);
         while let Some(held) = self.trail.next_past(seen) {
             self.store(held, draft);
         }
