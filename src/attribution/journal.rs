@@ -149,8 +149,8 @@ impl Journal {
     pub fn handle_states(&mut self, states: KeyturnerStates, now: Duration) {
         let before = self.config.states.replace(states);
         let is_rest = !states.lock_state.is_transitional();
-        // The first state shows what happened while we were away.
-        let live = self.arrival.is_some();
+        // The first state shows what happened while we were away; but a motor that runs, runs now.
+        let live = self.arrival.is_some() || !is_rest;
         self.arrival.get_or_insert(states.current_time);
         if self.questions.clock_fell(states.current_time) {
             self.base.time = None;
@@ -166,7 +166,7 @@ impl Journal {
         }
         let observation = Observation { states, before };
         let Some(known) = before else {
-            // The very first state is no change.
+            // The very first state is no change, unless the motor runs.
             self.base = Base {
                 state: Some(states.lock_state),
                 time: states.current_time,
@@ -175,7 +175,9 @@ impl Journal {
                 in_step: self.base.in_step,
             };
             self.rest = Some(states.lock_state);
-            return self.commit(Draft { observations: vec![observation], ..Draft::default() });
+            let mut draft = Draft::default();
+            show(&mut draft, observation, !is_rest, None);
+            return self.commit(draft);
         };
         let bolt_moved = known.lock_state != states.lock_state;
         if bolt_moved {
