@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
-use crate::delivery::{self, HttpPost, Waker, Workers};
+use crate::delivery::{self, CallbackRules, HttpPost, Waker, Workers};
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use crate::http::{
     self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
@@ -42,6 +42,8 @@ pub struct Parts {
     pub store: Store,
     /// Where webhooks go and what their receivers know us by.
     pub webhook_secrets: ReadSecrets,
+    /// What receivers of callbacks get.
+    pub callbacks: CallbackRules,
     /// How long it is kept.
     pub retention: RetentionRules,
     /// Who may use the HTTP API.
@@ -154,6 +156,7 @@ impl Daemon {
                 committed.1.tell();
             }),
         };
+        parts.store.set_bare_callbacks(|url| parts.callbacks.is_bare_url(url)).await?;
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
         let webhook_tools = webhook::Tools {
@@ -179,6 +182,7 @@ impl Daemon {
             gate: Arc::clone(&gate),
             clock: parts.clock,
             identity: parts.identity,
+            callbacks: Arc::new(parts.callbacks),
             delivery: waker,
             news: news.clone(),
         });

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
-use keyturner::delivery::Waker;
+use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::gateway::{
     ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
 };
@@ -189,6 +189,11 @@ impl Server {
 
     /// The same behind another gate.
     pub(crate) async fn start_behind(gate: Gate) -> Self {
+        Self::start_ruled(gate, CallbackRules::default()).await
+    }
+
+    /// The same with other rules for callbacks.
+    pub(crate) async fn start_ruled(gate: Gate, callbacks: CallbackRules) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
@@ -202,6 +207,7 @@ impl Server {
             gate: Arc::clone(&gate),
             clock: Clock::virtual_from(NOW),
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
+            callbacks: Arc::new(callbacks),
             delivery: Waker::new(),
             news: news.clone(),
         };
