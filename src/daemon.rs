@@ -42,6 +42,8 @@ pub struct Parts {
     pub store: Store,
     /// Where webhooks go and what their receivers know us by.
     pub webhook_secrets: ReadSecrets,
+    /// For so long after its end, the same action asked for by the same client is its repetition.
+    pub repeat_window: Duration,
     /// What receivers of callbacks get.
     pub callbacks: CallbackRules,
     /// How long it is kept.
@@ -151,6 +153,7 @@ impl Daemon {
             callback_body: |lock, states, event| {
                 http::bridge::wire::callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
             },
+            repeat_window: parts.repeat_window,
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();

@@ -69,6 +69,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         locks,
         store: store.clone(),
         webhook_secrets: webhook_secrets(&args.data.data),
+        repeat_window: config.actions.repeat_window,
         callbacks: config.callbacks,
         retention: config.retention,
         tokens: tokens::of(&secrets)?,

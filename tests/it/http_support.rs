@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::gateway::{
-    ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult,
+    WaitFor,
 };
 use keyturner::http::{
     AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token, router, serve,
@@ -153,11 +154,11 @@ impl Doors for FakeDoors {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         let mut script = self.script();
-        script.acted.push((nuki_id, action, requester.to_owned(), wait));
+        script.acted.push((nuki_id, action, asker.name.to_owned(), wait));
         let outcome = script.outcome.clone();
         Box::pin(async { outcome })
     }

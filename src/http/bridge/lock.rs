@@ -70,13 +70,14 @@ async fn act(
 ) -> Result<String, Refusal> {
     let no_wait = matches!(params.get("nowait"), Some("1" | "true"));
     let wait = if no_wait { WaitFor::Accepted } else { WaitFor::Completed };
-    let outcome = gateway.act(lock.nuki_id, action, requester, wait).await;
+    let outcome = gateway.act(lock.nuki_id, action, requester.into(), wait).await;
     tracing::info!(nuki_id = lock.nuki_id, %action, requester, ?outcome, "an action was asked for");
     let success = match outcome.map_err(|error| Refusal::from_action(&error))? {
         ActionOutcome::Accepted | ActionOutcome::Done => true,
         // It never left, so repeating it is safe, and some clients do.
         ActionOutcome::NotDone(NotDone::NotSent) => return Err(Refusal::ActionUnavailable),
         ActionOutcome::NotDone(NotDone::Refused(_) | NotDone::Failed(_) | NotDone::ProvenByLog) => false,
+        ActionOutcome::NotDoneBefore => false,
         ActionOutcome::Unknown => return Err(Refusal::Gone),
     };
     let now = gateway.lock(lock.nuki_id);

@@ -6,12 +6,13 @@ mod list;
 mod lock;
 pub mod wire;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::AppState;
 use super::auth::Authenticated;
 use super::error::{Refusal, json};
+use super::idempotency::key_of;
 use super::query::Params;
 use crate::access::{Access, Scope};
 
@@ -46,6 +47,11 @@ impl Endpoint {
         })
     }
 
+    /// Whether it moves a lock.
+    const fn acts(self) -> bool {
+        matches!(self, Self::LockAction | Self::Lock | Self::Unlock)
+    }
+
     /// What a client is answered whose token does not allow this; `None` if it does.
     ///
     /// Actions are not decided here, because that depends on the action and the
@@ -67,8 +73,18 @@ impl Endpoint {
 }
 
 /// Answers a request whose credential was checked.
-pub(super) async fn answer(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authenticated) -> Response {
-    match body(app, endpoint, params, who).await {
+pub(super) async fn answer(
+    app: &AppState,
+    endpoint: Endpoint,
+    params: &Params,
+    who: &Authenticated,
+    headers: &HeaderMap,
+) -> Response {
+    let body = async {
+        let key = if endpoint.acts() { key_of(headers)? } else { None };
+        body(&app.within_reach_of(who, key), endpoint, params, who).await
+    };
+    match body.await {
         Ok(body) => json(StatusCode::OK, body),
         Err(refusal) => refusal.into_response(),
     }
@@ -78,7 +94,6 @@ async fn body(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authent
     if let Some(answer) = endpoint.not_for(who.access()) {
         return answer;
     }
-    let app = &app.within_reach_of(who);
     match endpoint {
         Endpoint::Info => Ok(info::info(app)),
         Endpoint::List => Ok(list::list(&*app.gateway)),
