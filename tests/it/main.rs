@@ -21,6 +21,10 @@ mod bridge_actions;
 #[cfg(feature = "daemon")]
 mod bridge_auth;
 #[cfg(feature = "daemon")]
+mod bridge_idempotency;
+#[cfg(feature = "daemon")]
+mod bridge_storm;
+#[cfg(feature = "daemon")]
 mod bridge_wire;
 #[cfg(feature = "daemon")]
 mod callback_body;
