@@ -20,7 +20,6 @@ const BATCH: u32 = 5000;
 fn event(log_index: u32) -> Event {
     let person = log_index % 8;
     Event {
-        kind: EventKind::LockAction,
         log_index: Some(log_index),
         device_time: DeviceTime::from_unix_seconds(START + i64::from(log_index) * 60),
         action: Some(LockAction::Unlock),
@@ -35,14 +34,9 @@ fn event(log_index: u32) -> Event {
         },
         method: Method::App,
         attribution: Attribution::Matched,
-        auto_unlock: false,
-        presses: 0,
-        backfilled: false,
-        answers_pending: false,
-        intent_id: None,
-        detail: None,
         // As long as a log entry.
         raw: log_index.to_le_bytes().repeat(13),
+        ..Event::blank(EventKind::LockAction)
     }
 }
 

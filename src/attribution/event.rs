@@ -46,7 +46,8 @@ pub struct Event {
 
 impl Event {
     /// An event of which nothing but its kind is known.
-    pub(crate) fn blank(kind: EventKind) -> Self {
+    #[must_use]
+    pub fn blank(kind: EventKind) -> Self {
         Self {
             kind,
             log_index: None,

@@ -11,9 +11,9 @@ use crate::http_support::{NOW, front, states};
 
 const VENDOR: &str = r#"{"deviceType": 4, "nukiId": 1015571181, "mode": 2, "state": 3, "stateName": "unlocked", "batteryCritical": false, "batteryCharging": false, "batteryChargeState": 96, "keypadBatteryCritical": false, "doorsensorState": 2, "doorsensorStateName": "door closed""#;
 
-fn by_code() -> Event {
+/// The cleaner unlocks with code 12 at the keypad.
+pub(crate) fn by_code() -> Event {
     Event {
-        kind: EventKind::KeypadAction,
         log_index: Some(77),
         device_time: Some(DeviceTime { year: 2026, month: 3, day: 4, hour: 5, minute: 6, second: 7 }),
         action: Some(LockAction::Unlock),
@@ -29,13 +29,7 @@ fn by_code() -> Event {
         },
         method: Method::Code,
         attribution: Attribution::Matched,
-        auto_unlock: false,
-        presses: 0,
-        backfilled: false,
-        answers_pending: false,
-        intent_id: None,
-        detail: None,
-        raw: Vec::new(),
+        ..Event::blank(EventKind::KeypadAction)
     }
 }
 

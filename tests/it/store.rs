@@ -80,7 +80,6 @@ pub(crate) fn device_time(seconds: i64) -> Option<DeviceTime> {
 /// Anna unlocks with her phone.
 pub(crate) fn by_app(log_index: u32) -> Event {
     Event {
-        kind: EventKind::LockAction,
         log_index: Some(log_index),
         device_time: device_time(i64::from(log_index)),
         action: Some(LockAction::Unlock),
@@ -95,13 +94,8 @@ pub(crate) fn by_app(log_index: u32) -> Event {
         },
         method: Method::App,
         attribution: Attribution::Matched,
-        auto_unlock: false,
-        presses: 0,
-        backfilled: false,
-        answers_pending: false,
-        intent_id: None,
-        detail: None,
         raw: log_index.to_le_bytes().to_vec(),
+        ..Event::blank(EventKind::LockAction)
     }
 }
 
