@@ -30,12 +30,21 @@ impl ScopedDoors {
         self.who.access().reaches(nuki_id)
     }
 
-    /// Nothing is asked of a lock before this is answered.
-    fn allow(&self, nuki_id: NukiId, is_allowed: bool) -> Result<(), GatewayError> {
+    /// Asks a lock for something, if it is in reach and that is allowed; else nothing is asked of it.
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        nuki_id: NukiId,
+        is_allowed: bool,
+        question: impl FnOnce(&'a dyn Doors) -> BoxFuture<'a, Result<T, GatewayError>>,
+    ) -> BoxFuture<'a, Result<T, GatewayError>> {
         if !self.reaches(nuki_id) {
-            return Err(GatewayError::UnknownLock(nuki_id));
+            return ready(Err(GatewayError::UnknownLock(nuki_id))).boxed();
         }
-        if is_allowed { Ok(()) } else { Err(GatewayError::NotAllowed) }
+        if is_allowed { question(&*self.all) } else { ready(Err(GatewayError::NotAllowed)).boxed() }
+    }
+
+    fn may(&self, scope: Scope) -> bool {
+        self.who.access().may(scope)
     }
 }
 
@@ -57,10 +66,7 @@ impl Doors for ScopedDoors {
     }
 
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
-        match self.allow(nuki_id, self.who.access().may(Scope::Read)) {
-            Ok(()) => self.all.read_state(nuki_id),
-            Err(error) => ready(Err(error)).boxed(),
-        }
+        self.ask(nuki_id, self.may(Scope::Read), move |all| all.read_state(nuki_id))
     }
 
     fn act<'a>(
@@ -71,23 +77,16 @@ impl Doors for ScopedDoors {
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         let is_opener = self.all.lock(nuki_id).is_some_and(|lock| lock.device_type == OPENER);
-        match self.allow(nuki_id, self.who.access().may_act(action, is_opener)) {
-            Ok(()) => self.all.act(nuki_id, action, requester, wait),
-            Err(error) => ready(Err(error)).boxed(),
-        }
+        self.ask(nuki_id, self.who.access().may_act(action, is_opener), move |all| {
+            all.act(nuki_id, action, requester, wait)
+        })
     }
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
-        match self.allow(nuki_id, self.who.access().may(Scope::Admin)) {
-            Ok(()) => self.all.set_clock(nuki_id),
-            Err(error) => ready(Err(error)).boxed(),
-        }
+        self.ask(nuki_id, self.may(Scope::Admin), move |all| all.set_clock(nuki_id))
     }
 
     fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
-        match self.allow(nuki_id, self.who.access().may(Scope::Admin)) {
-            Ok(()) => self.all.forget(nuki_id),
-            Err(error) => ready(Err(error)).boxed(),
-        }
+        self.ask(nuki_id, self.may(Scope::Admin), move |all| all.forget(nuki_id))
     }
 }
