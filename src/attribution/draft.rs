@@ -70,7 +70,7 @@ pub struct JournalConfig {
     pub own_auth_id: AuthId,
     /// Index of the last stored log entry; 0 for none.
     pub cursor: LogIndex,
-    /// The log was found to begin anew, so what is known of the bolt can be older than all of it.
+    /// Nothing is stored of the log since it was found to begin anew: what is known of the bolt can be older than all of it.
     pub has_begun_anew: bool,
     /// The last stored state.
     pub states: Option<KeyturnerStates>,

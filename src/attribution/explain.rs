@@ -12,13 +12,12 @@ use std::collections::BTreeSet;
 use super::pace::Span;
 use super::question::Run;
 use super::step::{Act, Step, is_leaving};
+use super::tenure::LOGGED_WITHIN;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{LockAction, LockState};
 
 /// More ways than this through log and states: nobody can be named.
 const MAX_WAYS: usize = 2_000;
-/// An action shows states on its way before it is logged; at most so long before, seconds.
-const ON_THE_WAY: i64 = 120;
 
 /// Where a replay begins.
 #[derive(Debug, Clone, Copy)]
@@ -312,7 +311,7 @@ impl Replay<'_> {
         let is_near = step
             .time
             .zip(sight.time)
-            .is_some_and(|(logged, seen)| logged >= seen.earliest && logged - seen.latest <= ON_THE_WAY);
+            .is_some_and(|(logged, seen)| logged >= seen.earliest && logged - seen.latest <= LOGGED_WITHIN);
         let shows = match sight.state {
             LockState::UnlockedLockNGo => is_leaving(act.action),
             // Only a latch is pulled behind it.

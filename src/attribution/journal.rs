@@ -38,6 +38,15 @@ struct Base {
     in_step: bool,
 }
 
+/// What a look at the lock's clock has shown.
+#[derive(Debug, Clone, Copy)]
+struct ClockMoves {
+    /// It was set since the look before.
+    was_set: bool,
+    /// It was set back lately, or shows no time any more.
+    was_set_back: bool,
+}
+
 /// Joins states and log entries of one lock. Same contract as a session: one
 /// input, drain [`poll`](Self::poll), sleep until [`next_timeout`](Self::next_timeout).
 ///
@@ -94,7 +103,7 @@ impl Journal {
         let oldest = config.pending.first().map(|pending| pending.change.before);
         let newest = config.pending.last().map(|pending| pending.change.after);
         let mut trail = Trail::new(config.cursor);
-        if config.cursor == 0 && config.has_begun_anew {
+        if config.has_begun_anew {
             trail.hole();
         }
         Self {
@@ -164,25 +173,14 @@ impl Journal {
         let was_still = self.config.states.is_some() && self.is_still(now);
         let before = self.config.states.replace(states);
         let is_rest = !states.lock_state.is_transitional();
-        let pace = seconds(states.current_time).map(|shown| Pace::seen(self.pace, shown, now));
-        let pace = core::mem::replace(&mut self.pace, pace);
+        let bolt_moved = before.is_some_and(|before| before.lock_state != states.lock_state);
         // The first state shows what happened while we were away.
         let live = self.arrival.is_some();
         self.arrival.get_or_insert(states.current_time);
-        let was_set_back =
-            self.questions.clock_fell(states.current_time) || self.pace.as_ref().is_some_and(Pace::was_set_back);
-        if let Some(before) = pace.filter(|_| self.pace.as_ref().is_some_and(Pace::was_set)) {
-            self.questions.doubt_late(before.at);
-        }
-        let was_set_back = self.trail.clock_shows(seconds(states.current_time)) || was_set_back;
-        if was_set_back {
-            self.doubt();
-        }
+        let clock = self.follow_clock(states.current_time, now);
         // A motor that is seen running at once was begun by whoever was known at rest.
-        let has_moved = before.is_some_and(|before| before.lock_state != states.lock_state);
-        let is_still = if has_moved { was_still } else { self.is_still(now) };
-        let was_set = self.pace.as_ref().is_some_and(Pace::was_set);
-        if self.names.shown(states.config_update_count, states.current_time, is_still, was_set) {
+        let is_still = if bolt_moved { was_still } else { self.is_still(now) };
+        if self.names.shown(states.config_update_count, states.current_time, is_still, clock.was_set) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
                 self.names_until.get_or_insert(now.saturating_add(self.config.patience));
@@ -198,18 +196,16 @@ impl Journal {
                 time: self.seen(),
                 leaving: None,
                 under_way: false,
-
                 in_step: self.base.in_step,
             };
             self.rest = Some(states.lock_state);
             return self.commit(Draft { observations: vec![observation], ..Draft::default() });
         };
-        let bolt_moved = known.lock_state != states.lock_state;
         if bolt_moved {
             self.busy_until = Some(now.saturating_add(ON_THE_WAY));
         }
         if bolt_moved && is_rest {
-            self.ask(observation, live, was_set_back, now);
+            self.ask(observation, live, clock.was_set_back, now);
         } else {
             if bolt_moved || (known.nuki_state, known.door_sensor) != (states.nuki_state, states.door_sensor) {
                 self.note(observation, live);
@@ -228,6 +224,23 @@ impl Journal {
             }
         }
         self.settle(now);
+    }
+
+    /// Looks at the lock's clock beside ours, and doubts what cannot be compared with it any more.
+    fn follow_clock(&mut self, time: Option<DeviceTime>, now: Duration) -> ClockMoves {
+        let shown = seconds(time);
+        let before = self.pace;
+        self.pace = shown.map(|shown| Pace::seen(before, shown, now));
+        let was_set = self.pace.as_ref().is_some_and(Pace::was_set);
+        if let Some(before) = before.filter(|_| was_set) {
+            self.questions.doubt_late(before.at);
+        }
+        let fell = self.questions.clock_fell(time) || self.pace.as_ref().is_some_and(Pace::was_set_back);
+        let was_set_back = self.trail.clock_shows(shown) || fell;
+        if was_set_back {
+            self.doubt();
+        }
+        ClockMoves { was_set, was_set_back }
     }
 
     /// When the state was seen last, by the lock's clock.

@@ -8,7 +8,7 @@ use crate::protocol::datetime::DeviceTime;
 /// A lock's clock is set by hours: zone, summer time, drift. So moments that are further apart came in their order.
 const CLOCK_IS_SET_BY: i64 = 24 * 60 * 60;
 /// An action is logged when it ends: at most so many seconds after somebody began it.
-const LOGGED_WITHIN: i64 = 120;
+pub(super) const LOGGED_WITHIN: i64 = 120;
 /// So many former holders of one number are told apart; with more, nobody is named.
 const MAX_FORMER: usize = 16;
 

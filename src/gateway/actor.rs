@@ -98,7 +98,7 @@ impl<'a> Actor<'a> {
         let journal = Journal::new(JournalConfig {
             own_auth_id: lock.auth_id,
             cursor,
-            has_begun_anew: store.log_has_begun_anew(lock.nuki_id).await?,
+            has_begun_anew: cursor == 0 && store.log_has_begun_anew(lock.nuki_id).await?,
             states: states.map(|stored| stored.states),
             pending: pending.collect(),
             directory: directory.clone(),

@@ -6,7 +6,7 @@ use crate::protocol::beacon::NukiId;
 use crate::protocol::log::LogIndex;
 use crate::protocol::state::KeyturnerStates;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, log_epoch};
 
 /// A paired lock. Its keys are not here: they stand with the secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,16 +137,13 @@ impl Store {
         Ok(cursor.unwrap_or(0))
     }
 
-    /// Whether a lock's log was found to begin anew, once at least.
+    /// Whether a registered lock's log was found to begin anew, once at least.
     ///
     /// # Errors
-    /// [`StoreError`] when the file cannot be read.
+    /// [`StoreError`] when the lock is not registered or the file cannot be read.
     pub async fn log_has_begun_anew(&self, nuki_id: NukiId) -> Result<bool, StoreError> {
         let _held = self.hold_time();
-        let epoch: Option<i64> = sqlx::query_scalar("select log_epoch from locks where nuki_id = ?")
-            .bind(nuki_id)
-            .fetch_optional(&self.readers)
-            .await?;
-        Ok(epoch.is_some_and(|epoch| epoch > 0))
+        let mut connection = self.readers.acquire().await?;
+        Ok(log_epoch(&mut connection, nuki_id).await? > 0)
     }
 }

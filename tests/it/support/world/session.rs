@@ -17,7 +17,7 @@ impl World {
         self.journal = Some(Journal::new(JournalConfig {
             own_auth_id: GATEWAY,
             cursor: self.cursor,
-            has_begun_anew: self.committed_epoch > 0,
+            has_begun_anew: self.cursor == 0 && self.committed_epoch > 0,
             states: self.states,
             pending: pending.collect(),
             directory: self.keys.stored(self.read_up_to_time),
