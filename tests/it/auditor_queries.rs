@@ -2,11 +2,12 @@
 //!
 //! A new question gets its answer with `KEYTURNER_BLESS=1`; then read it, row by row, beside `auditor_fixture.rs`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sqlx::{AssertSqlSafe, Column, Row, SqliteConnection};
 
 use crate::auditor_fixture::fixture;
+use crate::support::golden::golden;
 
 /// What stands for "now" and for the zone of the machine while testing.
 const NOW: &str = "'2026-11-27 09:00:00'";
@@ -50,10 +51,6 @@ async fn answer(connection: &mut SqliteConnection, sql: &str) -> String {
     text
 }
 
-fn golden(number: usize) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/queries/{number:02}.txt"))
-}
-
 #[tokio::test]
 async fn every_question_of_an_auditor_gets_the_answer_that_was_worked_out_by_hand() {
     let f = fixture().await;
@@ -64,10 +61,7 @@ async fn every_question_of_an_auditor_gets_the_answer_that_was_worked_out_by_han
     for Query { number, question, sql } in &queries {
         let actual = answer(&mut auditor, sql).await;
         assert!(!actual.is_empty(), "the fixture has nothing to answer {number}. {question}");
-        if std::env::var_os("KEYTURNER_BLESS").is_some() {
-            std::fs::write(golden(*number), &actual).unwrap();
-        }
-        let expected = std::fs::read_to_string(golden(*number)).unwrap_or_default();
+        let expected = golden(&format!("queries/{number:02}.txt"), &actual);
         if actual != expected {
             wrong.push_str(&format!("{number}. {question}\n--- expected\n{expected}--- actual\n{actual}\n"));
         }

@@ -1,17 +1,18 @@
 //! Every response of the Bridge API, byte for byte, for a device of each kind. Only the header `date` is left out.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
-use keyturner::attribution::{Attribution, Event, EventKind, Method, StateChange, Who};
+use keyturner::attribution::{Event, StateChange};
 use keyturner::gateway::{ActionOutcome, GatewayError, LockSnapshot, NotDone};
-use keyturner::http::bridge::wire::callback_body;
+use keyturner::http::bridge::wire;
 use keyturner::http::bridge::{BridgeSettings, Maintenance};
+use keyturner::protocol::ErrorCode;
 use keyturner::protocol::datetime::DeviceTime;
-use keyturner::protocol::{CompletionStatus, ErrorCode, IdType, LockAction, Trigger};
 
 use crate::bridge_devices::{KINDS, device, heard};
+use crate::callback_body;
 use crate::http_support::{NOW, Server, TOKEN};
+use crate::support::golden::golden;
 
 /// Exchanges, one after the other, as the golden file shows them.
 struct Album(String);
@@ -45,13 +46,7 @@ impl Album {
     }
 
     fn compare(&self, name: &str) -> Result<(), String> {
-        let path: PathBuf =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bridge").join(format!("{name}.txt"));
-        if std::env::var_os("KEYTURNER_BLESS").is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &self.0).unwrap();
-        }
-        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        let golden = golden(&format!("bridge/{name}.txt"), &self.0);
         let at = self.0.lines().zip(golden.lines()).find(|(now, then)| now != then);
         if self.0 == golden {
             return Ok(());
@@ -69,29 +64,9 @@ fn freeze(albums: &[(&str, Album)]) {
 fn by_code(device: &LockSnapshot) -> Event {
     let after = device.state.unwrap().0.lock_state;
     Event {
-        kind: EventKind::KeypadAction,
-        log_index: Some(77),
         device_time: Some(DeviceTime { year: 2024, month: 4, day: 6, hour: 6, minute: 3, second: 0 }),
-        action: Some(LockAction::Unlock),
-        trigger: Some(Trigger::System),
-        completion_status: Some(CompletionStatus::Success),
         change: Some(StateChange { before: None, after }),
-        who: Who {
-            auth_id: Some(4_000_000_000),
-            auth_type: Some(IdType::Keypad),
-            auth_name: Some("Nuki Keypad".into()),
-            code_id: Some(12),
-            code_name: Some("Zoë [cleaner]".into()),
-        },
-        method: Method::Code,
-        attribution: Attribution::Matched,
-        auto_unlock: false,
-        presses: 0,
-        backfilled: false,
-        answers_pending: false,
-        intent_id: None,
-        detail: None,
-        raw: Vec::new(),
+        ..callback_body::by_code()
     }
 }
 
@@ -121,8 +96,11 @@ async fn every_kind_of_device_answers_as_frozen() {
         let sent: Vec<_> = server.doors.script().acted.iter().map(|(_, action, ..)| action.code()).collect();
         album.note("what the device was told", &format!("{sent:?}"));
         album.ask(&server, "/log").await;
-        album.note("POST to a callback, nobody known", &callback_body(&device, &states, None, NOW));
-        album.note("POST to a callback, by a code", &callback_body(&device, &states, Some(&by_code(&device)), NOW));
+        album.note("POST to a callback, nobody known", &wire::callback_body(&device, &states, None, NOW));
+        album.note(
+            "POST to a callback, by a code",
+            &wire::callback_body(&device, &states, Some(&by_code(&device)), NOW),
+        );
         server.doors.script().locks.insert(id, LockSnapshot { state: None, firmware_version: None, ..device });
         album.ask(&server, "/list").await;
         albums.push((kind, album));

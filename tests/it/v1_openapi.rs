@@ -1,13 +1,13 @@
 //! `/v1/openapi.json`: frozen, complete, and true of the answers.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::http_support::Server;
 use crate::store::{by_app, by_code, events, without_entry};
+use crate::support::golden::golden;
 use keyturner::attribution::EventKind;
 use keyturner::clock::UnixMillis;
 use keyturner::protocol::CompletionStatus;
@@ -16,7 +16,7 @@ use keyturner::store::{NewWebhook, WebhookFilter};
 
 use crate::store::{LOCK, NOW};
 
-const GOLDEN: &str = "tests/golden/openapi.json";
+const GOLDEN: &str = "openapi.json";
 
 async fn described(server: &Server) -> Value {
     let reply = server.get("/v1/openapi.json").await;
@@ -26,14 +26,13 @@ async fn described(server: &Server) -> Value {
 
 #[tokio::test]
 async fn the_description_is_the_frozen_one() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
     let server = Server::start().await;
     let text = server.get("/v1/openapi.json").await.body + "\n";
-    if std::env::var_os("KEYTURNER_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let golden = std::fs::read_to_string(&path).unwrap();
-    assert!(text == golden, "the API changed; look at it, then run with KEYTURNER_BLESS=1 to freeze {GOLDEN}\n{text}");
+    let golden = golden(GOLDEN, &text);
+    assert!(
+        text == golden,
+        "the API changed; look at it, then run with KEYTURNER_BLESS=1 to freeze tests/golden/{GOLDEN}\n{text}"
+    );
     assert!(golden.contains("\"openapi\": \"3.1"));
 }
 

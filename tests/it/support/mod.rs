@@ -5,6 +5,8 @@ pub(crate) mod bench;
 pub(crate) mod central;
 pub(crate) mod dice;
 #[cfg(feature = "daemon")]
+pub(crate) mod golden;
+#[cfg(feature = "daemon")]
 pub(crate) mod house;
 pub(crate) mod pair;
 pub(crate) mod puppet;
