@@ -178,8 +178,9 @@ impl Journal {
         let live = self.arrival.is_some();
         self.arrival.get_or_insert(states.current_time);
         let clock = self.follow_clock(states.current_time, now);
-        // A motor that is seen running at once was begun by whoever was known at rest.
-        let is_still = if bolt_moved { was_still } else { self.is_still(now) };
+        // A motor that is seen running at once was begun by whoever was known at rest; if that changed, nobody knows by whom.
+        let is_same_count = before.is_some_and(|before| before.config_update_count == states.config_update_count);
+        let is_still = if bolt_moved { was_still && is_same_count } else { self.is_still(now) };
         if self.names.shown(states.config_update_count, states.current_time, is_still, clock.was_set) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {

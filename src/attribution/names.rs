@@ -41,7 +41,7 @@ pub(super) struct Names {
 /// When the lock showed its count, by its own clock in seconds.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
-    /// First with a bolt that had been at rest: what still ran was begun by whoever was known before.
+    /// First with a bolt that was at rest: what still ran, or ended just then, was begun by whoever was known before.
     at_rest: Option<i64>,
     last: i64,
 }
