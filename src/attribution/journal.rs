@@ -41,8 +41,8 @@ struct Base {
 /// What a look at the lock's clock has shown.
 #[derive(Debug, Clone, Copy)]
 struct ClockMoves {
-    /// It was set since the look before.
-    was_set: bool,
+    /// It was not set since the look before, and there was one by this process.
+    goes_on: bool,
     /// It was set back lately, or shows no time any more.
     was_set_back: bool,
 }
@@ -178,10 +178,12 @@ impl Journal {
         let live = self.arrival.is_some();
         self.arrival.get_or_insert(states.current_time);
         let clock = self.follow_clock(states.current_time, now);
-        // A motor that is seen running at once was begun by whoever was known at rest; if that changed, nobody knows by whom.
+        // A motor that is seen running at once was begun by whoever was known at rest. If a number was given away meanwhile,
+        // only the clock tells how long its new holder has had it.
         let is_same_count = before.is_some_and(|before| before.config_update_count == states.config_update_count);
-        let is_still = if bolt_moved { was_still && is_same_count } else { self.is_still(now) };
-        if self.names.shown(states.config_update_count, states.current_time, is_still, clock.was_set) {
+        let began_as_known = was_still && (is_same_count || clock.goes_on);
+        let is_still = if bolt_moved { began_as_known } else { self.is_still(now) };
+        if self.names.shown(states.config_update_count, states.current_time, is_still, clock.goes_on) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
                 self.names_until.get_or_insert(now.saturating_add(self.config.patience));
@@ -241,7 +243,7 @@ impl Journal {
         if was_set_back {
             self.doubt();
         }
-        ClockMoves { was_set, was_set_back }
+        ClockMoves { goes_on: before.is_some() && shown.is_some() && !was_set, was_set_back }
     }
 
     /// When the state was seen last, by the lock's clock.
