@@ -174,8 +174,8 @@ impl Journal {
         let before = self.config.states.replace(states);
         let is_rest = !states.lock_state.is_transitional();
         let bolt_moved = before.is_some_and(|before| before.lock_state != states.lock_state);
-        // The first state shows what happened while we were away.
-        let live = self.arrival.is_some();
+        // The first state shows what happened while we were away; but a motor that runs, runs now.
+        let live = self.arrival.is_some() || !is_rest;
         self.arrival.get_or_insert(states.current_time);
         let clock = self.follow_clock(states.current_time, now);
         // A motor that is seen running at once was begun by whoever was known at rest. If a number was given away meanwhile,
@@ -193,7 +193,7 @@ impl Journal {
         }
         let observation = Observation { states, before };
         let Some(known) = before else {
-            // The very first state is no change.
+            // The very first state is no change, unless the motor runs.
             self.base = Base {
                 state: Some(states.lock_state),
                 time: self.seen(),
@@ -202,7 +202,9 @@ impl Journal {
                 in_step: self.base.in_step,
             };
             self.rest = Some(states.lock_state);
-            return self.commit(Draft { observations: vec![observation], ..Draft::default() });
+            let mut draft = Draft::default();
+            show(&mut draft, observation, !is_rest, None);
+            return self.commit(draft);
         };
         if bolt_moved {
             self.busy_until = Some(now.saturating_add(ON_THE_WAY));
