@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::delivery::CallbackRules;
 use crate::http::PlainTokens;
 use crate::http::bridge::BridgeSettings;
 use crate::store::RetentionRules;
@@ -23,6 +24,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
     pub adapter: Option<String>,
+    /// What receivers of callbacks get.
+    pub callbacks: CallbackRules,
     /// How long events and observations are kept.
     pub retention: RetentionRules,
     /// What clients of the Bridge API may expect.
@@ -49,6 +52,7 @@ impl Default for Config {
             hosts: Vec::new(),
             tls: None,
             adapter: None,
+            callbacks: CallbackRules::default(),
             retention: RetentionRules::default(),
             bridge: BridgeSettings::default(),
         }
@@ -135,6 +139,16 @@ mod tests {
         assert!(error.contains("line 2"), "{error}");
         let error = read("plain_tokens = \"on\"").unwrap_err().to_string();
         assert!(error.contains("`never`, `local`, `always`"), "{error}");
+    }
+
+    #[test]
+    fn callbacks_carry_our_keys_unless_the_owner_says_otherwise() {
+        let text = "[callbacks]\nextended = false\nstate_when_added = true\n";
+        let rules = toml::from_str::<Config>(text).unwrap().callbacks;
+        assert!(rules.is_bare_url("http://h/") && rules.state_when_added);
+        let rules = toml::from_str::<Config>("callbacks = { vendor_only = [\"fhem.lan\"] }").unwrap().callbacks;
+        assert!(rules.is_bare_url("http://fhem.lan:8083/x") && !rules.is_bare_url("http://ha.lan:8123/x"));
+        assert!(!Config::default().callbacks.is_bare_url("http://h/"));
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub(crate) async fn serve(store: Store) -> SocketAddr {
         gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Local)),
         clock,
         identity: BridgeIdentity::new(1, 2),
+        callbacks: Arc::default(),
         delivery: Waker::new(),
         news: News::new(),
         bridge: Bridge {

@@ -19,6 +19,7 @@ use super::run::{paired, seed_source, webhook_secrets};
 use super::{fresh_seed, history, stop_signal};
 use crate::clock::Clock;
 use crate::daemon::{Daemon, Parts};
+use crate::delivery::CallbackRules;
 use crate::gateway::pair::{PairRequest, find, pair};
 use crate::http::bridge::BridgeSettings;
 use crate::http::{BridgeIdentity, PlainTokens, Token};
@@ -76,6 +77,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let token = secrets.bridge.token.expose().to_owned();
     let store = Store::open(&scratch.0.join("keyturner.db")).await?;
     let daemon = Daemon::start(Parts {
+        callbacks: CallbackRules::default(),
         retention: RetentionRules::default(),
         listen: args.listen,
         tls: None,

@@ -17,7 +17,7 @@ use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
 use crate::session::{Input, Listed, LogAccess, Output};
-use crate::store::{Batch, LockRow, Observation, StoreError, StoredDirectory};
+use crate::store::{Batch, CallbackBody, LockRow, Observation, StoreError, StoredDirectory};
 
 impl Actor<'_> {
     pub(super) async fn on_session(&mut self, output: Output) -> Result<(), StoreError> {
@@ -87,7 +87,8 @@ impl Actor<'_> {
             .iter()
             .map(|telling| {
                 let event = telling.event.and_then(|at| draft.events.get(at));
-                (self.tools.callback_body)(&snapshot, &telling.states, event, now)
+                let body = |event| (self.tools.callback_body)(&snapshot, &telling.states, event, now);
+                CallbackBody { whole: body(event), bare: event.is_some().then(|| body(None)) }
             })
             .collect();
         let batch = Batch {

@@ -42,7 +42,7 @@ pub use v1::News;
 pub use v1::entry_json;
 
 use crate::clock::Clock;
-use crate::delivery::Waker;
+use crate::delivery::{CallbackRules, Waker};
 use crate::diagnostics::Diagnostics;
 use crate::store::Store;
 use error::Refusal;
@@ -65,6 +65,8 @@ pub struct AppState {
     pub clock: Clock,
     /// What `/info` says we are.
     pub identity: BridgeIdentity,
+    /// What receivers of callbacks get.
+    pub callbacks: Arc<CallbackRules>,
     /// Woken when callbacks are added or removed.
     pub delivery: Waker,
     /// Tells live streams that something was stored.

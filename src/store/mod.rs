@@ -63,7 +63,7 @@ use crate::protocol::beacon::NukiId;
 
 pub use audit::AuditRow;
 pub use backup::backup;
-pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
+pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback, NewCallback};
 pub use chain::{ChainHead, NoChainHead};
 pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
 pub use credentials::UsedCredentials;
@@ -78,7 +78,7 @@ pub use history_row::HistoryRow;
 pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use live::{LiveRow, RowNumbers};
 pub use locks::{LockRow, StoredObservation};
-pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
+pub use outbox::{CallbackBody, Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use retention::{ClockDoubt, Keep, Removed, RetentionRules};
 pub use users::{UserKind, UserRow};
 pub use verify::{Fault, VerifyReport, verify};

@@ -155,6 +155,7 @@ fn the_first_state_ever_is_told_only_if_the_motor_runs() {
             pending: Vec::new(),
             directory: Directory::default(),
             patience: Duration::from_secs(1),
+            has_begun_anew: false,
         });
         journal.handle_states(crate::http_support::states(lock_state), Duration::ZERO);
         let mut tellings = Vec::new();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
-use keyturner::delivery::Waker;
+use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
     ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
@@ -268,6 +268,15 @@ impl Server {
 
     /// The same with settings and behind another gate.
     pub(crate) async fn start_as(settings: BridgeSettings, gate: Gate) -> Self {
+        Self::start_all(settings, gate, CallbackRules::default()).await
+    }
+
+    /// The same with other rules for callbacks.
+    pub(crate) async fn start_ruled(gate: Gate, callbacks: CallbackRules) -> Self {
+        Self::start_all(BridgeSettings::default(), gate, callbacks).await
+    }
+
+    async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         let path = database(&dir);
@@ -285,6 +294,7 @@ impl Server {
             gate: Arc::clone(&gate),
             clock: Clock::virtual_from(NOW),
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
+            callbacks: Arc::new(callbacks),
             delivery: Waker::new(),
             news: news.clone(),
             bridge,

@@ -33,6 +33,8 @@ mod bridge_wire;
 #[cfg(feature = "daemon")]
 mod callback_body;
 #[cfg(feature = "daemon")]
+mod callback_settings;
+#[cfg(feature = "daemon")]
 mod callback_worker;
 #[cfg(feature = "daemon")]
 mod callbacks;
