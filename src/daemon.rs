@@ -44,6 +44,8 @@ pub struct Parts {
     pub store: Store,
     /// Where webhooks go and what their receivers know us by.
     pub webhook_secrets: ReadSecrets,
+    /// For so long after its end, the same action asked for by the same client is its repetition.
+    pub repeat_window: Duration,
     /// What receivers of callbacks get.
     pub callbacks: CallbackRules,
     /// How long it is kept.
@@ -156,6 +158,7 @@ impl Daemon {
             clock: parts.clock,
             seed: parts.seed.clone(),
             callback_body: http::bridge::wire::callback_body,
+            repeat_window: parts.repeat_window,
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();

@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
 use keyturner::diagnostics::Diagnostics;
-use keyturner::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
+use keyturner::gateway::{
+    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor,
+};
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
     self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token,
@@ -61,7 +63,7 @@ impl Doors for NoDoors {
         &'a self,
         nuki_id: NukiId,
         _: LockAction,
-        _: &'a str,
+        _: Asker<'a>,
         _: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })

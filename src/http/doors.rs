@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use crate::gateway::{
-    ActionOutcome, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, ScanResult, WaitFor,
 };
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
@@ -26,7 +26,7 @@ pub trait Doors: Send + Sync + 'static {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>>;
     /// Sets the lock's clock to the host's.
@@ -60,10 +60,10 @@ impl Doors for GatewayHandle {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
-        Box::pin(Self::act(self, nuki_id, action, requester, wait))
+        Box::pin(Self::act(self, nuki_id, action, asker, wait))
     }
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {

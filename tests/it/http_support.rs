@@ -12,7 +12,8 @@ use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
-    ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult,
+    WaitFor,
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
@@ -170,11 +171,11 @@ impl Doors for FakeDoors {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         let mut script = self.script();
-        script.acted.push((nuki_id, action, requester.to_owned(), wait));
+        script.acted.push((nuki_id, action, asker.name.to_owned(), wait));
         let outcome = script.outcome.clone();
         Box::pin(async { outcome })
     }

@@ -3,6 +3,8 @@
 
 mod action_at_most_once;
 mod action_random;
+#[cfg(feature = "daemon")]
+mod action_repeats;
 mod attribution_cases;
 mod attribution_names;
 mod attribution_property;
