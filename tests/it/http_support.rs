@@ -24,7 +24,7 @@ use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
 use keyturner::secrets::{SecretsError, Token as SecretToken};
-use keyturner::store::{Batch, Store};
+use keyturner::store::{Batch, IdempotencyKey, Store};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,6 +77,8 @@ pub(crate) struct Script {
     pub state: Result<KeyturnerStates, GatewayError>,
     pub outcome: Result<ActionOutcome, GatewayError>,
     pub acted: Vec<(NukiId, LockAction, String, WaitFor)>,
+    /// The key of each of them.
+    pub keys: Vec<Option<IdempotencyKey>>,
     pub health: Option<LockHealth>,
     pub clock: Result<ClockHealth, GatewayError>,
     pub clocks_set: Vec<NukiId>,
@@ -119,6 +121,7 @@ impl FakeDoors {
             state: Ok(states(LockState::Locked)),
             outcome: Ok(ActionOutcome::Done),
             acted: Vec::new(),
+            keys: Vec::new(),
             health: Some(known()),
             clock: Ok(clock(0)),
             clocks_set: Vec::new(),
@@ -176,6 +179,7 @@ impl Doors for FakeDoors {
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         let mut script = self.script();
         script.acted.push((nuki_id, action, asker.name.to_owned(), wait));
+        script.keys.push(asker.key);
         let outcome = script.outcome.clone();
         Box::pin(async { outcome })
     }

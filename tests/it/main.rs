@@ -27,6 +27,10 @@ mod bridge_golden;
 #[cfg(feature = "daemon")]
 mod bridge_hostile;
 #[cfg(feature = "daemon")]
+mod bridge_idempotency;
+#[cfg(feature = "daemon")]
+mod bridge_storm;
+#[cfg(feature = "daemon")]
 mod bridge_upkeep;
 #[cfg(feature = "daemon")]
 mod bridge_window;

@@ -217,7 +217,13 @@ impl House {
     }
 }
 
-async fn paired(radio: &SimRadio, clock: Clock, door: &SimDoor, id_type: IdType, pin: Option<Pin>) -> PairedLock {
+pub(crate) async fn paired(
+    radio: &SimRadio,
+    clock: Clock,
+    door: &SimDoor,
+    id_type: IdType,
+    pin: Option<Pin>,
+) -> PairedLock {
     door.pairing_mode(true);
     let app_id = 0x4B54_0001;
     let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin, seed: [3; 32] };
