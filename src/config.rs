@@ -180,6 +180,12 @@ mod tests {
     }
 
     #[test]
+    fn the_example_shows_the_defaults() {
+        let text = include_str!("../examples/keyturner.toml");
+        assert_eq!(toml::from_str::<Config>(text).unwrap(), Config::default());
+    }
+
+    #[test]
     fn a_repeat_window_in_which_people_would_be_ignored_is_refused() {
         let read = |text: &str| toml::from_str::<Config>(text).map(|config| config.actions.repeat_window.as_secs());
         assert_eq!((read(""), read("[actions]\nrepeat_window = 0")), (Ok(2), Ok(0)));

@@ -149,7 +149,7 @@ impl Client {
             let (action, key) = (1 + (self.token + round) % 3, format!("round {round}"));
             let no_wait = if connection == 1 { "&nowait=1" } else { "" };
             let target = format!("/lockAction?nukiId={}&action={action}{no_wait}", FIRST_LOCK + lock);
-            self.get(&target, (self.token % 2 == 0).then_some(&*key)).await;
+            self.get(&target, self.token.is_multiple_of(2).then_some(&*key)).await;
             rounds.push((self.token, round));
             at += Duration::from_secs(15);
         }
