@@ -11,9 +11,12 @@ use keyturner::daemon::{Daemon, Parts};
 use keyturner::delivery::CallbackRules;
 use keyturner::gateway::pair::{PairRequest, pair};
 use keyturner::gateway::{ActionOutcome, PairedLock, WaitFor};
+use keyturner::http::bridge::{BridgeSettings, Host};
 use keyturner::http::{BridgeIdentity, PlainTokens, Token};
+use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{IdType, LockAction};
+use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::simlock::SimLockConfig;
 use keyturner::store::{RetentionRules, Store};
 use keyturner::transport::sim::{SimRadio, SimSettings};
@@ -24,6 +27,21 @@ pub(crate) const TOKEN: &str = "bench";
 const LOCKS: u32 = 4;
 const FIRST_LOCK: u32 = 0x0A1B_2C30;
 const PIN: Pin = Pin::new(1234);
+
+/// Nobody asks for a token here, and there is no process to start anew.
+struct NoHost;
+
+impl Host for NoHost {
+    fn hand_out_token(&self) -> Result<SecretToken, SecretsError> {
+        Ok(SecretToken::new(TOKEN).unwrap())
+    }
+
+    fn forget_key(&self, _: NukiId) -> Result<(), SecretsError> {
+        Ok(())
+    }
+
+    fn restart(&self) {}
+}
 
 pub(crate) struct Town {
     pub(crate) address: SocketAddr,
@@ -65,6 +83,8 @@ impl Town {
             transport: Arc::new(radio),
             store: Store::open(&files.path().join("keyturner.db")).await.unwrap(),
             webhook_secrets: Arc::new(|| Ok(Vec::new())),
+            bridge: BridgeSettings::default(),
+            host: Arc::new(NoHost),
             repeat_window: Duration::from_secs(2),
             callbacks: CallbackRules::default(),
             retention: RetentionRules::default(),

@@ -1,5 +1,6 @@
 //! Fifty clients at four locks for a minute: nobody is sent away, nothing is done twice, everybody gets a true answer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
+use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{Gateway, Tools};
 use keyturner::http::bridge::wire::callback_body;
+use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings};
 use keyturner::http::{
     AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Gate, News, PlainTokens, Token, router,
 };
@@ -24,7 +27,7 @@ use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http_support::NOW;
+use crate::http_support::{FakeHost, NOW};
 use crate::support::house::paired;
 
 const LOCKS: u32 = 4;
@@ -63,11 +66,10 @@ impl Town {
             store: store.clone(),
             clock,
             seed: Arc::new(move || [seed.fetch_add(1, std::sync::atomic::Ordering::Relaxed); 32]),
-            callback_body: |lock, states, event| {
-                callback_body(states, lock.nuki_id, lock.device_type, lock.has_keypad, event)
-            },
+            callback_body,
             repeat_window: Duration::from_secs(2),
             committed: Arc::new(|| {}),
+            diagnostics: Diagnostics::default(),
         };
         let gateway = Gateway::start(locks, Arc::new(radio), tools).await.unwrap();
         let tokens = (0..TOKENS).map(|n| Token::new(format!("program {n}"), format!("token-{n}")).unwrap()).collect();
@@ -81,6 +83,13 @@ impl Town {
             callbacks: Arc::default(),
             delivery: Waker::new(),
             news: News::new(),
+            bridge: Bridge {
+                settings: BridgeSettings::default(),
+                window: AuthWindow::new(false),
+                host: Arc::new(FakeHost::default()),
+                listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            },
+            diagnostics: Diagnostics::default(),
         });
         Self { doors, router, clock, store, _gateway: gateway, _files: files }
     }
