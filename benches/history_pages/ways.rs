@@ -11,7 +11,7 @@ use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
-    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
@@ -36,6 +36,10 @@ impl Doors for NoDoors {
     }
 
     fn lock(&self, _: NukiId) -> Option<LockSnapshot> {
+        None
+    }
+
+    fn radio(&self) -> Option<RadioHealth> {
         None
     }
 

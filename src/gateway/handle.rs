@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::acting::Asked;
-use super::health::{ClockHealth, LockHealth};
+use super::health::{ClockHealth, LockHealth, RadioHealth};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::{Family, NukiId};
 use crate::protocol::crypto::Pin;
@@ -160,6 +160,8 @@ pub(super) struct Shared {
     pub(super) locks: BTreeMap<NukiId, LockSnapshot>,
     pub(super) health: BTreeMap<NukiId, LockHealth>,
     pub(super) heard: BTreeMap<NukiId, ScanResult>,
+    /// `None` until it has begun.
+    pub(super) radio: Option<RadioHealth>,
 }
 
 /// The gateway, to be cloned freely.
@@ -186,6 +188,12 @@ impl GatewayHandle {
     #[must_use]
     pub fn scan_results(&self) -> Vec<ScanResult> {
         self.lock_shared().heard.values().cloned().collect()
+    }
+
+    /// How the radio listens; `None` until it has begun.
+    #[must_use]
+    pub fn radio(&self) -> Option<RadioHealth> {
+        self.lock_shared().radio.clone()
     }
 
     /// Reads the state from the lock itself.

@@ -39,7 +39,7 @@ use carry::lock_row;
 use handle::{Shared, forget};
 
 pub use handle::{ActionOutcome, Asker, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
-pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess};
+pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess, RadioHealth};
 
 /// So many requests may wait for one lock's actor, which is as many as the HTTP server has connections.
 const REQUEST_QUEUE: usize = 256;

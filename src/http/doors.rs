@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 
 use crate::gateway::{
-    ActionOutcome, Asker, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, RadioHealth, ScanResult,
+    WaitFor,
 };
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
@@ -19,6 +20,8 @@ pub trait Doors: Send + Sync + 'static {
     fn health(&self, nuki_id: NukiId) -> Option<LockHealth>;
     /// Every Nuki device heard on the air.
     fn scan_results(&self) -> Vec<ScanResult>;
+    /// How the radio listens; `None` until it has begun.
+    fn radio(&self) -> Option<RadioHealth>;
     /// Reads the state from the lock itself.
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>>;
     /// Has the lock do something, once at most.
@@ -50,6 +53,10 @@ impl Doors for GatewayHandle {
 
     fn scan_results(&self) -> Vec<ScanResult> {
         Self::scan_results(self)
+    }
+
+    fn radio(&self) -> Option<RadioHealth> {
+        Self::radio(self)
     }
 
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {

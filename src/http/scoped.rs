@@ -10,7 +10,9 @@ use super::auth::Authenticated;
 use super::bridge::wire::OPENER;
 use super::doors::Doors;
 use crate::access::Scope;
-use crate::gateway::{ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
+use crate::gateway::{
+    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
+};
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::state::KeyturnerStates;
@@ -70,6 +72,10 @@ impl Doors for ScopedDoors {
 
     fn scan_results(&self) -> Vec<ScanResult> {
         self.all.scan_results().into_iter().filter(|heard| self.reaches(heard.nuki_id)).collect()
+    }
+
+    fn radio(&self) -> Option<RadioHealth> {
+        self.all.radio()
     }
 
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {

@@ -12,8 +12,8 @@ use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
-    ActionOutcome, Asker, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult,
-    WaitFor,
+    ActionOutcome, Asker, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, RadioHealth,
+    ScanResult, WaitFor,
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
@@ -80,6 +80,7 @@ pub(crate) struct Script {
     /// The key of each of them.
     pub keys: Vec<Option<IdempotencyKey>>,
     pub health: Option<LockHealth>,
+    pub radio: Option<RadioHealth>,
     pub clock: Result<ClockHealth, GatewayError>,
     pub clocks_set: Vec<NukiId>,
     pub forgotten: Vec<NukiId>,
@@ -123,6 +124,7 @@ impl FakeDoors {
             acted: Vec::new(),
             keys: Vec::new(),
             health: Some(known()),
+            radio: Some(RadioHealth { since: NOW, problem: None }),
             clock: Ok(clock(0)),
             clocks_set: Vec::new(),
             forgotten: Vec::new(),
@@ -159,6 +161,10 @@ impl Doors for FakeDoors {
         script.locks.remove(&nuki_id);
         script.forgotten.push(nuki_id);
         Box::pin(async { Ok(()) })
+    }
+
+    fn radio(&self) -> Option<RadioHealth> {
+        self.script().radio.clone()
     }
 
     fn scan_results(&self) -> Vec<ScanResult> {

@@ -17,6 +17,10 @@ mod auditor_reader;
 #[cfg(feature = "daemon")]
 mod auditor_views;
 #[cfg(feature = "daemon")]
+mod bluez_errors;
+#[cfg(feature = "daemon")]
+mod bluez_recovery;
+#[cfg(feature = "daemon")]
 mod bridge_actions;
 #[cfg(feature = "daemon")]
 mod bridge_auth;
