@@ -56,12 +56,17 @@ pub(crate) async fn body(address: SocketAddr, target: &str) -> String {
     String::from_utf8(buffer.split_off(head)).unwrap()
 }
 
-fn request(target: &str) -> Vec<u8> {
+pub(crate) fn request(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// Sends, reads one whole answer, and gives the length of its head.
-async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> usize {
+/// The same, named by a key.
+pub(crate) fn keyed(target: &str, key: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {key}\r\n\r\n").into_bytes()
+}
+
+/// Sends, reads one whole answer, which has to be 200, and gives the length of its head.
+pub(crate) async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> usize {
     buffer.clear();
     stream.write_all(request).await.unwrap();
     loop {

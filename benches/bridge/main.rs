@@ -3,12 +3,14 @@
 //! `cargo bench --bench bridge -- 10` measures each part for ten seconds.
 //!
 //! Four simulated locks behind the real daemon on loopback. `/list` is asked for over connections that stay open, while
-//! the locks rest and while they all move, and beside it a bare axum route that answers the same bytes. Then bodies are
-//! stored for a good receiver alone, and for the same one with a mute and a dead one beside it.
+//! the locks rest and while they all move, and beside it a bare axum route that answers the same bytes. Then fifty
+//! clients mix `/list`, `/lockState` and actions for six times as long: each answer has to be 200, and each round of
+//! actions has to move each lock once. Then bodies are stored for a good receiver alone, and for the same one with a mute and a dead one beside it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod client;
 mod receivers;
+mod storm;
 mod town;
 
 use std::time::Duration;
@@ -63,11 +65,12 @@ async fn main() {
         moving.per_second() / axum.per_second(),
         moving.percentile(99).as_secs_f64() / resting.percentile(99).as_secs_f64(),
     );
+    storm::measure(&town, Duration::from_secs(seconds * 6)).await;
     drop(town);
     receivers::measure(seconds).await;
 }
 
-fn show(name: &str, load: &Load) {
+pub(crate) fn show(name: &str, load: &Load) {
     println!(
         "{name:<14} {:>8.0} requests/s   p50 {:>9.3?}   p99 {:>9.3?}   max {:>9.3?}",
         load.per_second(),

@@ -19,13 +19,13 @@ use keyturner::protocol::{IdType, LockAction};
 use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::simlock::SimLockConfig;
 use keyturner::store::{RetentionRules, Store};
-use keyturner::transport::sim::{SimRadio, SimSettings};
+use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 pub(crate) const TOKEN: &str = "bench";
-const LOCKS: u32 = 4;
-const FIRST_LOCK: u32 = 0x0A1B_2C30;
+pub(crate) const LOCKS: u32 = 4;
+pub(crate) const FIRST_LOCK: u32 = 0x0A1B_2C30;
 const PIN: Pin = Pin::new(1234);
 
 /// Nobody asks for a token here, and there is no process to start anew.
@@ -46,6 +46,7 @@ impl Host for NoHost {
 pub(crate) struct Town {
     pub(crate) address: SocketAddr,
     daemon: Daemon,
+    doors: Vec<SimDoor>,
     _files: TempDir,
 }
 
@@ -54,7 +55,7 @@ impl Town {
     pub(crate) async fn start() -> Self {
         let clock = Clock::system();
         let radio = SimRadio::new(clock, SimSettings::default(), [1; 32]);
-        let mut locks = Vec::new();
+        let (mut locks, mut doors) = (Vec::new(), Vec::new());
         for n in 0..LOCKS {
             let door = radio.add(SimLockConfig::family(FIRST_LOCK + n), [2 + u8::try_from(n).unwrap(); 32]);
             door.pairing_mode(true);
@@ -72,6 +73,7 @@ impl Town {
                 app_id,
                 pin: Some(PIN),
             });
+            doors.push(door);
         }
         let files = TempDir::new().unwrap();
         let seed = AtomicU8::new(10);
@@ -96,7 +98,7 @@ impl Town {
         })
         .await
         .unwrap();
-        let town = Self { address: daemon.address(), daemon, _files: files };
+        let town = Self { address: daemon.address(), daemon, doors, _files: files };
         let began = Instant::now();
         while !town.daemon.gateway().locks().iter().all(|lock| lock.firmware_version.is_some() && lock.state.is_some())
         {
@@ -104,6 +106,11 @@ impl Town {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         town
+    }
+
+    /// How many actions the locks have executed.
+    pub(crate) fn executions(&self) -> u32 {
+        self.doors.iter().map(|door| door.inspect(|lock| lock.executions_total())).sum()
     }
 
     /// Locks and unlocks every door without a pause.

@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::PairedLock;
 use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
 use super::health::log_blocked;
-use crate::attribution::{self, Draft};
+use super::{Cause, PairedLock};
+use crate::attribution::{self, Draft, Event};
 use crate::clock::UnixMillis;
 use crate::diagnostics::Deed;
+use crate::protocol::beacon::NukiId;
 use crate::protocol::config::Config;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
 use crate::session::{Input, Listed, LogAccess, Output};
-use crate::store::{Batch, CallbackBody, LockRow, Observation, StoreError, StoredDirectory};
+use crate::store::{Batch, CallbackBody, LockRow, Observation, Store, StoreError, StoredDirectory};
 
 impl Actor<'_> {
     pub(super) async fn on_session(&mut self, output: Output) -> Result<(), StoreError> {
@@ -82,15 +83,14 @@ impl Actor<'_> {
     /// Truth on disk, then tell.
     async fn commit(&mut self, draft: Draft) -> Result<(), StoreError> {
         let (snapshot, now) = (self.snapshot(), self.tools.clock.wall());
-        let bodies = draft
-            .tellings
-            .iter()
-            .map(|telling| {
-                let event = telling.event.and_then(|at| draft.events.get(at));
-                let body = |event| (self.tools.callback_body)(&snapshot, &telling.states, event, now);
-                CallbackBody { whole: body(event), bare: event.is_some().then(|| body(None)) }
-            })
-            .collect();
+        let mut bodies = Vec::with_capacity(draft.tellings.len());
+        for telling in &draft.tellings {
+            let event = telling.event.and_then(|at| draft.events.get(at));
+            let client = client_behind(&self.tools.store, self.lock.nuki_id, event).await?;
+            let cause = event.map(|event| Cause { event, client: client.as_deref() });
+            let body = |cause| (self.tools.callback_body)(&snapshot, &telling.states, cause, now);
+            bodies.push(CallbackBody { whole: body(cause), bare: cause.is_some().then(|| body(None)) });
+        }
         let batch = Batch {
             nuki_id: self.lock.nuki_id,
             observed_at: now,
@@ -213,5 +213,14 @@ pub(super) fn lock_row(snapshot: &LockSnapshot, now: UnixMillis) -> LockRow {
         firmware_version: snapshot.firmware_version.clone(),
         has_keypad: snapshot.has_keypad,
         paired_at: now,
+    }
+}
+
+/// Whose request an event goes back to. It is asked of the event log, as the history does: what an actor remembers ends
+/// with an action or with a restart, and the lock's entry may come after either.
+async fn client_behind(store: &Store, nuki_id: NukiId, event: Option<&Event>) -> Result<Option<String>, StoreError> {
+    match event.and_then(|event| event.intent_id) {
+        Some(intent_id) => store.requester_of(nuki_id, intent_id).await,
+        None => Ok(None),
     }
 }

@@ -100,8 +100,17 @@ impl PairedLock {
     }
 }
 
+/// What explains a state that is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    /// What happened.
+    pub event: &'a Event,
+    /// Name of the token whose client asked for it; `None` if no client did.
+    pub client: Option<&'a str>,
+}
+
 /// Builds the body of a Bridge callback at a moment; `http` owns the wire form, the daemon hands it in.
-pub type CallbackBody = fn(&LockSnapshot, &KeyturnerStates, Option<&Event>, UnixMillis) -> String;
+pub type CallbackBody = fn(&LockSnapshot, &KeyturnerStates, Option<Cause<'_>>, UnixMillis) -> String;
 
 /// What every actor uses.
 #[derive(Clone)]

@@ -100,6 +100,21 @@ impl Store {
         Ok(id)
     }
 
+    /// Who asked for what a lock did; `None` if no intent of this lock has the number.
+    ///
+    /// Read as writes are done, so that a commit never waits for long readers of the history.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn requester_of(&self, nuki_id: NukiId, intent_id: i64) -> Result<Option<String>, StoreError> {
+        let _held = self.hold_time();
+        Ok(sqlx::query_scalar("select requester from intents where id = ? and nuki_id = ?")
+            .bind(intent_id)
+            .bind(nuki_id)
+            .fetch_optional(&self.writer)
+            .await?)
+    }
+
     /// Ends an open intent.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ mod bridge_wire;
 #[cfg(feature = "daemon")]
 mod callback_body;
 #[cfg(feature = "daemon")]
+mod callback_client;
+#[cfg(feature = "daemon")]
 mod callback_settings;
 #[cfg(feature = "daemon")]
 mod callback_worker;
