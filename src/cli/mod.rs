@@ -4,6 +4,7 @@ mod auth;
 mod backup;
 mod clock;
 mod demo;
+mod doctor;
 mod erase;
 mod export;
 mod health;
@@ -48,6 +49,8 @@ enum Command {
     History(history::HistoryArgs),
     /// Say how the running gateway and its locks are; exit code 1 if something wants attention
     Health(health::HealthArgs),
+    /// Examine everything the gateway needs, and say what to do where something is amiss; exit code 1 if anything is
+    Doctor(doctor::DoctorArgs),
     /// Check that nothing in the event log was changed, removed or slipped in; exit code 1 if something was
     Verify(verify::VerifyArgs),
     /// Set the security PIN of a paired lock; a running gateway notices
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
             Command::Health(args) => return health::run(args).await,
+            Command::Doctor(args) => return doctor::run(args).await,
             Command::Verify(args) => return verify::run(args).await,
             Command::Pin(args) => pin::run(args).await,
             Command::Clock(args) => clock::run(args).await,

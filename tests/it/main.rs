@@ -63,6 +63,8 @@ mod chain_tampering;
 #[cfg(feature = "daemon")]
 mod conformance;
 #[cfg(feature = "daemon")]
+mod doctor;
+#[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_backfill;

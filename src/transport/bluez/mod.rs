@@ -10,6 +10,7 @@ mod connect;
 mod errors;
 mod limits;
 mod link;
+mod probe;
 mod scan;
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
 use super::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
 use errors::Stage;
+pub use probe::{AdapterFacts, look_at_adapter};
 
 /// How to reach the radio.
 #[derive(Debug, Clone, Default)]
@@ -140,12 +142,7 @@ impl Shared {
 impl Radio {
     async fn open(name: Option<&str>) -> Result<Self, TransportError> {
         let session = limited(Stage::Adapter, "connecting to D-Bus", limits::CALL, Session::new()).await?;
-        let adapter = match name {
-            Some(name) => session
-                .adapter(name)
-                .map_err(|error| errors::translate(Stage::Adapter, &format!("adapter {name}"), &error))?,
-            None => limited(Stage::Adapter, "looking for an adapter", limits::CALL, session.default_adapter()).await?,
-        };
+        let adapter = choose(&session, name).await?;
         // Only kept in bluer until discovery starts. Both fields matter:
         // bluer's default is no duplicates, which hides the changed bit.
         limited(Stage::Adapter, "discovery filter", limits::CALL, adapter.set_discovery_filter(filter())).await?;
@@ -166,6 +163,16 @@ impl Radio {
                 _ => error,
             }
         })
+    }
+}
+
+/// The adapter of this name, or the one that BlueZ takes.
+async fn choose(session: &Session, name: Option<&str>) -> Result<Adapter, TransportError> {
+    match name {
+        Some(name) => {
+            session.adapter(name).map_err(|error| errors::translate(Stage::Adapter, &format!("adapter {name}"), &error))
+        }
+        None => limited(Stage::Adapter, "looking for an adapter", limits::CALL, session.default_adapter()).await,
     }
 }
 
