@@ -11,6 +11,8 @@ mod cursor;
 mod entry;
 mod events;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod health;
 mod history;
 mod live;
