@@ -21,6 +21,7 @@ mod openapi;
 mod problem;
 mod query;
 mod refused;
+mod schema;
 mod users;
 
 use axum::Router;
