@@ -35,8 +35,10 @@ pub(super) struct Conditions {
     #[param(schema_with = schema::lock_number, required = false)]
     nuki_id: (),
     /// Of this authorization. Its number counts per lock: give nukiId too if there are several.
+    #[param(schema_with = schema::auth_id, required = false)]
     auth_id: Option<u32>,
     /// Of this keypad code; per lock as well.
+    #[param(schema_with = schema::code_id, required = false)]
     code_id: Option<u16>,
     /// Of whoever had exactly this name when it happened. A name is no key: two people may have it.
     user: Option<String>,

@@ -58,7 +58,7 @@ pub(super) async fn refused(State(app): State<Arc<AppState>>, ask: Ask) -> Resul
 
 /// What an authorization did, newest first. Its number counts per lock: without nukiId those of every lock are given.
 #[utoipa::path(get, path = "/users/{auth_id}/history", tag = "users",
-    params(("auth_id" = u32, Path, description = "Number of the authorization"), schema::OfUser), responses(
+    params(("auth_id" = u32, Path, maximum = 4294967295_f64, description = "Number of the authorization"), schema::OfUser), responses(
     (status = 200, description = "A page of events", content((EventPage = "application/json"), (String = "text/csv"))),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "A parameter is bad", body = Problem),
@@ -80,7 +80,7 @@ pub(super) async fn of_user(
 
 /// What was done with a keypad code, newest first. Its number counts per lock: without nukiId those of every lock are given.
 #[utoipa::path(get, path = "/codes/{code_id}/history", tag = "users",
-    params(("code_id" = u16, Path, description = "Number of the keypad code"), schema::OfCode), responses(
+    params(("code_id" = u16, Path, maximum = 65535, description = "Number of the keypad code"), schema::OfCode), responses(
     (status = 200, description = "A page of events", content((EventPage = "application/json"), (String = "text/csv"))),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "A parameter is bad", body = Problem),

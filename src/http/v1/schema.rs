@@ -14,6 +14,16 @@ pub(super) fn lock_number() -> Schema {
     AnyOfBuilder::new().item(decimal).item(hex).build().into()
 }
 
+/// The number of an authorization.
+pub(super) fn auth_id() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u32::MAX)).build().into()
+}
+
+/// The number of a keypad code.
+pub(super) fn code_id() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u16::MAX)).build().into()
+}
+
 /// Kinds of events.
 pub(super) fn kinds() -> Schema {
     ArrayBuilder::new().items(words(&EventKind::NAMES)).build().into()
