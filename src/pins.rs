@@ -4,7 +4,6 @@
 //! What the event log counts is how often the owner has set it, so that the
 //! gateway, which looks there every few seconds, knows when to read it again.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -14,7 +13,7 @@ use crate::gateway::GatewayHandle;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::crypto::Pin;
 use crate::protocol::gatt::Generation;
-use crate::secrets::{LockSecret, Secrets, SecretsError};
+use crate::secrets::{LockSecret, Place, Secrets, SecretsError};
 use crate::store::{Store, StoreError};
 
 /// How soon a running gateway notices.
@@ -42,8 +41,13 @@ pub enum SetPinError {
 ///
 /// # Errors
 /// [`SetPinError`] says what and what to do; no error holds the PIN.
-pub async fn set(dir: &Path, store: Option<&Store>, nuki_id: NukiId, digits: &str) -> Result<(), SetPinError> {
-    let mut secrets = Secrets::load_or_create(dir)?;
+pub async fn set(
+    place: impl Into<Place>,
+    store: Option<&Store>,
+    nuki_id: NukiId,
+    digits: &str,
+) -> Result<(), SetPinError> {
+    let mut secrets = Secrets::load_or_create(place)?;
     let lock = secrets.lock(nuki_id).ok_or(SetPinError::UnknownLock(nuki_id))?.clone();
     let wanted = if lock.generation == Generation::Gen5 { 6 } else { 4 };
     let number = digits.parse().ok().filter(|_| digits.len() == wanted && digits.bytes().all(|b| b.is_ascii_digit()));
@@ -59,11 +63,12 @@ pub async fn set(dir: &Path, store: Option<&Store>, nuki_id: NukiId, digits: &st
 /// Hands every PIN that the owner sets to the gateway, as long as it is polled. `seen` is what
 /// [`Store::pins_set`] said before the gateway's own PINs were read.
 pub async fn watch(
-    dir: PathBuf,
+    place: impl Into<Place>,
     store: Store,
     gateway: GatewayHandle,
     mut seen: std::collections::BTreeMap<NukiId, i64>,
 ) {
+    let place = place.into();
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -77,7 +82,7 @@ pub async fn watch(
         };
         let news: Vec<NukiId> = set.iter().filter(|(id, n)| seen.get(id) != Some(n)).map(|(id, _)| *id).collect();
         for nuki_id in news {
-            if let Err(error) = hand_over(&dir, &gateway, nuki_id).await {
+            if let Err(error) = hand_over(&place, &gateway, nuki_id).await {
                 // The next look tries again.
                 warn!(lock = format!("{nuki_id:08X}"), %error, "the PIN that was set cannot be used yet");
                 continue;
@@ -89,8 +94,8 @@ pub async fn watch(
     }
 }
 
-async fn hand_over(dir: &Path, gateway: &GatewayHandle, nuki_id: NukiId) -> Result<(), anyhow::Error> {
-    let pin = Secrets::load(dir)?.and_then(|secrets| secrets.lock(nuki_id).and_then(|lock| lock.pin));
+async fn hand_over(place: &Place, gateway: &GatewayHandle, nuki_id: NukiId) -> Result<(), anyhow::Error> {
+    let pin = Secrets::load(place.clone())?.and_then(|secrets| secrets.lock(nuki_id).and_then(|lock| lock.pin));
     if gateway.lock(nuki_id).is_some() {
         gateway.set_pin(nuki_id, pin).await?;
     }

@@ -1,6 +1,6 @@
 //! The tokens in the hands of their owner: a running gateway that notices a new, changed or revoked one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use crate::daemon::Keys;
 use crate::http::{EmptyToken, Token};
-use crate::secrets::{ClientKey, ClientToken, FIRST_TOKEN, Secrets, SecretsError, Version};
+use crate::secrets::{ClientKey, ClientToken, FIRST_TOKEN, Place, Secrets, SecretsError, Version};
 
 /// How soon a running gateway notices.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -42,16 +42,17 @@ pub fn of(secrets: &Secrets) -> Result<Vec<Token>, EmptyToken> {
 
 /// Hands the tokens over whenever the secret store changes, as long as it is polled. `seen` is the version of the
 /// store that was read at the start, or one before it.
-pub async fn watch(dir: PathBuf, keys: Keys, mut seen: Version) {
+pub async fn watch(place: impl Into<Place>, keys: Keys, mut seen: Version) {
+    let place = place.into();
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut complaint = String::new();
     loop {
         ticks.tick().await;
         // The version first: what is written meanwhile is another one at the next look.
-        let taken = Secrets::version(&dir).map_err(TokensError::from).and_then(|version| {
+        let taken = Secrets::version(place.clone()).map_err(TokensError::from).and_then(|version| {
             if version != seen {
-                keys.set_tokens(read(&dir)?);
+                keys.set_tokens(read(&place)?);
                 info!("the secret store has changed, so its tokens were read again");
             }
             Ok(version)
@@ -73,7 +74,7 @@ pub async fn watch(dir: PathBuf, keys: Keys, mut seen: Version) {
     }
 }
 
-fn read(dir: &Path) -> Result<Vec<Token>, TokensError> {
-    let secrets = Secrets::load(dir)?.ok_or_else(|| TokensError::Gone(dir.to_owned()))?;
+fn read(place: &Place) -> Result<Vec<Token>, TokensError> {
+    let secrets = Secrets::load(place.clone())?.ok_or_else(|| TokensError::Gone(place.dir().to_owned()))?;
     Ok(of(&secrets)?)
 }

@@ -70,7 +70,7 @@ pub(super) async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
         }
         findings.extend(found);
     };
-    let (secrets, found) = checks::secrets(&args.data.data);
+    let (secrets, found) = checks::secrets(args.data.place());
     tell(found);
     tell(vec![checks::disk(&args.data.data).await]);
     tell(checks::bluetooth(args.adapter.as_deref()).await);

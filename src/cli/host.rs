@@ -1,23 +1,21 @@
 //! What the Bridge API asks of this process.
 
-use std::path::PathBuf;
-
 use tokio::sync::Notify;
 
 use crate::http::bridge::Host;
 use crate::protocol::beacon::NukiId;
-use crate::secrets::{Secrets, SecretsError, Token};
+use crate::secrets::{Place, Secrets, SecretsError, Token};
 
-/// The process, by its directory.
+/// The process, by where its secrets are.
 #[derive(Debug)]
 pub(super) struct Process {
-    data: PathBuf,
+    place: Place,
     restart: Notify,
 }
 
 impl Process {
-    pub(super) fn new(data: PathBuf) -> Self {
-        Self { data, restart: Notify::new() }
+    pub(super) fn new(place: impl Into<Place>) -> Self {
+        Self { place: place.into(), restart: Notify::new() }
     }
 
     /// Waits until a client wants the gateway started anew.
@@ -29,11 +27,11 @@ impl Process {
 impl Host for Process {
     // Read anew each time, because other processes change the file.
     fn hand_out_token(&self) -> Result<Token, SecretsError> {
-        Ok(Secrets::load_or_create(&self.data)?.bridge.token)
+        Ok(Secrets::load_or_create(self.place.clone())?.bridge.token)
     }
 
     fn forget_key(&self, nuki_id: NukiId) -> Result<(), SecretsError> {
-        let mut secrets = Secrets::load_or_create(&self.data)?;
+        let mut secrets = Secrets::load_or_create(self.place.clone())?;
         match secrets.remove_lock(nuki_id) {
             Some(_) => secrets.save(),
             None => Ok(()),
@@ -73,7 +71,7 @@ mod tests {
             });
         }
         secrets.save().unwrap();
-        let process = Process::new(dir.path().to_owned());
+        let process = Process::new(dir.path());
         process.forget_key(1).unwrap();
         process.forget_key(1).unwrap();
         let left = Secrets::load(dir.path()).unwrap().unwrap();
@@ -83,7 +81,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_restart_that_was_wanted_before_anybody_waits_is_not_lost() {
-        let process = Process::new(PathBuf::new());
+        let process = Process::new("");
         process.restart();
         process.restart_wanted().await;
     }

@@ -49,7 +49,7 @@ impl Local {
     /// The gateway of this configuration, with the token of this directory.
     pub(super) fn find(data: &DataArgs, args: &LocalArgs) -> anyhow::Result<Self> {
         let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
-        let secrets = Secrets::load(&data.data)?
+        let secrets = Secrets::load(data.place())?
             .with_context(|| format!("there are no secrets in {}; is --data right?", data.data.display()))?;
         Ok(Self::new(reachable(args.listen.unwrap_or(config.listen)), secrets.bridge.token))
     }

@@ -25,10 +25,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::secrets::is_client_name;
+use crate::secrets::{Place, is_client_name};
 
 #[derive(Debug, Parser)]
 #[command(version, about = "A gateway for Nuki smart locks that says who opened the door", max_term_width = 100)]
@@ -81,9 +82,33 @@ struct DataArgs {
     /// Directory with secrets.json and keyturner.db
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", default_value = "/var/lib/keyturner")]
     data: PathBuf,
+    /// Directory of the credentials that systemd hands to this process; it names it itself
+    #[arg(long, value_name = "DIR", env = "CREDENTIALS_DIRECTORY", hide = true)]
+    credentials: Option<PathBuf>,
 }
 
+/// How a configuration names a file that systemd hands over.
+const CREDENTIAL: &str = "credential:";
+
 impl DataArgs {
+    /// Where the secrets are.
+    fn place(&self) -> Place {
+        Place::new(&self.data, self.credentials.clone())
+    }
+
+    /// A file of the configuration: a path, or `credential:NAME`.
+    fn file(&self, path: PathBuf) -> anyhow::Result<PathBuf> {
+        let Some(name) = path.to_str().and_then(|path| path.strip_prefix(CREDENTIAL)) else { return Ok(path) };
+        let dir = self.credentials.as_ref().with_context(|| {
+            format!("{CREDENTIAL}{name}: systemd hands no credentials to this process; add LoadCredential={name}:PATH to its unit")
+        })?;
+        anyhow::ensure!(
+            Path::new(name).file_name().is_some_and(|file| file == name),
+            "{CREDENTIAL}{name}: the name of a credential is no path; write it as in LoadCredential="
+        );
+        Ok(dir.join(name))
+    }
+
     fn database(&self) -> PathBuf {
         self.data.join("keyturner.db")
     }
@@ -201,4 +226,25 @@ async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_configuration_is_a_path_or_a_credential_by_its_name() {
+        let with = |dir: Option<&str>| DataArgs { data: PathBuf::new(), credentials: dir.map(PathBuf::from) };
+        let file = |dir, name: &str| with(dir).file(PathBuf::from(name)).map_err(|error| error.to_string());
+        let dir = Some("/run/credentials/keyturner.service");
+        assert_eq!(file(None, "/etc/key.pem").unwrap(), PathBuf::from("/etc/key.pem"));
+        assert_eq!(file(dir, "/etc/key.pem").unwrap(), PathBuf::from("/etc/key.pem"));
+        let key = file(dir, "credential:tls.key").unwrap();
+        assert_eq!(key, PathBuf::from("/run/credentials/keyturner.service/tls.key"));
+        assert!(file(None, "credential:tls.key").unwrap_err().contains("LoadCredential=tls.key:PATH"));
+        for name in ["credential:", "credential:..", "credential:../tls.key", "credential:a/b", "credential:/a"] {
+            assert!(file(dir, name).unwrap_err().contains("is no path"), "{name}");
+        }
+    }
 }

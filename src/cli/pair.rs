@@ -49,11 +49,13 @@ pub(super) fn parse_nuki_id(text: &str) -> Result<NukiId, String> {
 }
 
 pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
+    let mut secrets = Secrets::load_or_create(args.data.place())?;
+    // Before a bridge is thrown out for a key that could not be kept.
+    secrets.check_writable()?;
     let pin = args.pin_file.as_deref().map(read_pin).transpose()?;
     if pin.is_none() {
         println!("No PIN given: the lock's log stays closed, and nobody can be named. Give it with --pin-file.");
     }
-    let mut secrets = Secrets::load_or_create(&args.data.data)?;
     let transport = BluezTransport::new(BluezOptions { adapter: args.adapter, known: Vec::new() });
     println!("Looking for a lock in pairing mode (hold its button for 5 seconds until the ring lights up) ...");
     let found = find(&transport, args.nuki_id, Duration::from_secs(args.timeout)).await?;

@@ -27,7 +27,7 @@ pub(super) async fn run(args: PinArgs) -> anyhow::Result<()> {
     let path = args.data.database();
     // Without an event log no gateway has run yet, and no try was counted.
     let store = if path.exists() { Some(Store::open(&path).await?) } else { None };
-    pins::set(&args.data.data, store.as_ref(), args.lock, &digits).await?;
+    pins::set(args.data.place(), store.as_ref(), args.lock, &digits).await?;
     println!("The PIN of lock {:08X} is kept. A gateway that runs tries it within seconds.", args.lock);
     println!("Remove {} now.", args.pin_file.display());
     Ok(())

@@ -18,7 +18,7 @@ use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
 use crate::http::{BridgeIdentity, TlsFiles};
 use crate::pins;
-use crate::secrets::{LockSecret, Secrets};
+use crate::secrets::{LockSecret, Place, Secrets};
 use crate::store::Store;
 use crate::tokens;
 use crate::transport::bluez::{BluezOptions, BluezTransport};
@@ -49,9 +49,10 @@ enum Ended {
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     // Makes the directory at the first start.
-    Secrets::load_or_create(&args.data.data)?;
+    Secrets::load_or_create(args.data.place())?;
+    args.data.place().note()?;
     let _only_one = claim(&args.data.data)?;
-    let process = Arc::new(Process::new(args.data.data.clone()));
+    let process = Arc::new(Process::new(args.data.place()));
     while serve(&args, &process).await? == Ended::Restart {
         info!("starting again, as a client wants it");
     }
@@ -69,14 +70,21 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     let store = Store::open(&args.data.database()).await?;
     // In this order, a PIN that is set meanwhile is noticed.
     let pins_set = store.pins_set().await?;
-    let secrets_version = Secrets::version(&args.data.data)?;
-    let secrets = Secrets::load_or_create(&args.data.data)?;
+    let place = args.data.place();
+    let secrets_version = Secrets::version(place.clone())?;
+    let secrets = Secrets::load_or_create(place.clone())?;
     let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
         warn!("no lock is paired yet; run `keyturner pair`, then start again");
     }
     let seed = seed_source()?;
-    let tls = config.tls.map(|tls| (tls.listen, TlsFiles { certificate: tls.certificate, key: tls.key }));
+    let tls = match config.tls {
+        Some(tls) => {
+            let file = |path| args.data.file(path);
+            Some((tls.listen, TlsFiles { certificate: file(tls.certificate)?, key: file(tls.key)? }))
+        }
+        None => None,
+    };
     let daemon = Daemon::start(Parts {
         listen: config.listen,
         tls,
@@ -87,7 +95,7 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
         })),
         locks,
         store: store.clone(),
-        webhook_secrets: webhook_secrets(&args.data.data),
+        webhook_secrets: webhook_secrets(place.clone()),
         repeat_window: config.actions.repeat_window,
         callbacks: config.callbacks,
         retention: config.retention,
@@ -105,9 +113,8 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     }
     info!(address = %daemon.address(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    let data = &args.data.data;
-    let pins = tokio::spawn(pins::watch(data.clone(), store, daemon.gateway(), pins_set));
-    let tokens = tokio::spawn(tokens::watch(data.clone(), daemon.keys(), secrets_version));
+    let pins = tokio::spawn(pins::watch(place.clone(), store, daemon.gateway(), pins_set));
+    let tokens = tokio::spawn(tokens::watch(place, daemon.keys(), secrets_version));
     let mut ended = Ok(Ended::Signal);
     daemon
         .run_until(async {
@@ -148,9 +155,9 @@ pub(super) fn seed_source() -> anyhow::Result<Arc<dyn Fn() -> [u8; 32] + Send + 
 }
 
 /// Reads the secrets of webhooks anew each time, because another process adds and removes them.
-pub(super) fn webhook_secrets(dir: &Path) -> ReadSecrets {
-    let dir = dir.to_owned();
-    Arc::new(move || Ok(Secrets::load(&dir)?.map(|secrets| secrets.webhooks().to_vec()).unwrap_or_default()))
+pub(super) fn webhook_secrets(place: impl Into<Place>) -> ReadSecrets {
+    let place = place.into();
+    Arc::new(move || Ok(Secrets::load(place.clone())?.map(|secrets| secrets.webhooks().to_vec()).unwrap_or_default()))
 }
 
 /// What the gateway needs of a lock's secrets.

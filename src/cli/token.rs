@@ -84,13 +84,14 @@ pub(super) async fn run(args: TokenArgs) -> anyhow::Result<()> {
 }
 
 fn print_first(data: &DataArgs) -> anyhow::Result<()> {
-    let secrets = Secrets::load_or_create(&data.data)?;
+    let secrets = Secrets::load_or_create(data.place())?;
     println!("{}", secrets.bridge.token.expose());
     Ok(())
 }
 
 async fn add(args: AddArgs) -> anyhow::Result<()> {
-    let mut secrets = Secrets::load_or_create(&args.data.data)?;
+    let mut secrets = Secrets::load_or_create(args.data.place())?;
+    secrets.check_writable()?;
     let strangers: Vec<String> =
         args.locks.iter().filter(|lock| secrets.lock(**lock).is_none()).map(|lock| format!("{lock:08X}")).collect();
     if !strangers.is_empty() {
@@ -120,7 +121,8 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
 }
 
 async fn revoke(args: &RevokeArgs) -> anyhow::Result<()> {
-    let mut secrets = Secrets::load_or_create(&args.data.data)?;
+    let mut secrets = Secrets::load_or_create(args.data.place())?;
+    secrets.check_writable()?;
     let is_first = args.name == FIRST_TOKEN;
     if is_first {
         secrets.renew_first_token()?;
@@ -139,7 +141,7 @@ async fn revoke(args: &RevokeArgs) -> anyhow::Result<()> {
 }
 
 async fn list(data: &DataArgs) -> anyhow::Result<()> {
-    let secrets = Secrets::load_or_create(&data.data)?;
+    let secrets = Secrets::load_or_create(data.place())?;
     let uses = match open(data).await? {
         Some(store) => store.token_uses().await?,
         None => BTreeMap::new(),

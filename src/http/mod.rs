@@ -9,6 +9,9 @@ mod auth;
 pub mod bridge;
 mod doors;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod idempotency;
 mod json;

@@ -41,6 +41,21 @@ pub(super) fn stamp(path: &Path) -> Result<Option<Stamp>, SecretsError> {
 
 /// The content, if the file is ours alone; `None` if there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<(Content, Stamp)>, SecretsError> {
+    // Nobody but the owner.
+    read_kept(path, is_ours, 0o077)
+}
+
+/// The same for a file that systemd has put there for us: root's, with an access list for our user. Of such a list the
+/// mode shows what it allows at most as the group's rights.
+pub(super) fn read_credential(path: &Path) -> Result<Option<(Content, Stamp)>, SecretsError> {
+    read_kept(path, |owner, us| owner == ROOT || owner == us, 0o037)
+}
+
+fn read_kept(
+    path: &Path,
+    is_kept_by: impl Fn(u32, u32) -> bool,
+    refused: u32,
+) -> Result<Option<(Content, Stamp)>, SecretsError> {
     // Links are refused: the rename of the next save would replace the link,
     // not the file. Without O_NONBLOCK a pipe of that name would block us.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
@@ -58,11 +73,11 @@ pub(super) fn read(path: &Path) -> Result<Option<(Content, Stamp)>, SecretsError
         return Err(SecretsError::NotAFile { path: path.to_owned() });
     }
     let us = effective_user().map_err(io(path, "find out which user this is"))?;
-    if !is_ours(metadata.uid(), us) {
+    if !is_kept_by(metadata.uid(), us) {
         return Err(SecretsError::Owner { path: path.to_owned(), owner: metadata.uid(), us });
     }
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    if mode & refused != 0 {
         return Err(SecretsError::Readable { path: path.to_owned(), mode });
     }
     if metadata.len() > MAX_LEN {
@@ -79,6 +94,14 @@ pub(super) fn read(path: &Path) -> Result<Option<(Content, Stamp)>, SecretsError
 /// Makes the directory, for us alone.
 pub(super) fn create_dir(dir: &Path) -> Result<(), SecretsError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir, "create the directory"))
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), SecretsError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(path, "remove it")(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces the file as a whole: after a crash there is the old one or the new one.

@@ -1,4 +1,5 @@
-//! The secret store: one file, `secrets.json`, that only its owner may read.
+//! The secret store: one file, `secrets.json`, that only its owner may read, or a systemd credential that nobody writes
+//! (docs/adr/0028).
 //!
 //! Who has it can open the doors. So the file is refused when anyone else can
 //! read it, it is replaced as a whole or not at all, and nothing of it is ever
@@ -12,10 +13,11 @@
 mod client;
 mod file;
 mod format;
+mod place;
 mod webhook;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
@@ -26,6 +28,7 @@ use crate::protocol::gatt::Generation;
 use crate::transport::Address;
 pub use client::{ClientKey, ClientToken, FIRST_TOKEN, MAX_TOKENS, NotAdded, is_client_name};
 use file::Stamp;
+pub use place::{CREDENTIAL_NAME, Place};
 pub use webhook::{BadWebhookUrl, WebhookSecret, WebhookUrl};
 
 /// Name of the file in the daemon's directory.
@@ -127,9 +130,16 @@ pub struct Secrets {
     locks: Vec<LockSecret>,
     webhooks: Vec<WebhookSecret>,
     tokens: Vec<ClientToken>,
-    dir: PathBuf,
-    /// The file as we last saw it.
-    seen: Option<Stamp>,
+    place: Place,
+    source: Source,
+}
+
+/// Where secrets were read.
+enum Source {
+    /// The file, as we last saw it.
+    File(Option<Stamp>),
+    /// The credential at this path.
+    Credential(PathBuf),
 }
 
 impl fmt::Debug for Secrets {
@@ -146,70 +156,104 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Reads `dir/secrets.json`; makes it, and `dir`, where there is none.
+    /// Reads the secrets; makes `secrets.json`, and its directory, where there are none.
     ///
     /// # Errors
     /// [`SecretsError`] that names the file and what to do.
-    pub fn load_or_create(dir: impl AsRef<Path>) -> Result<Self, SecretsError> {
-        let dir = dir.as_ref();
-        if let Some(secrets) = Self::load(dir)? {
+    pub fn load_or_create(place: impl Into<Place>) -> Result<Self, SecretsError> {
+        let place = place.into();
+        if let Some(secrets) = Self::load(place.clone())? {
             return Ok(secrets);
         }
-        file::create_dir(dir)?;
+        file::create_dir(place.dir())?;
         let mut secrets = Self {
             bridge: BridgeIdentity { token: Token::random()?, hardware_id: random_id()?, server_id: random_id()? },
             app_id: random_u32()?,
             locks: Vec::new(),
             webhooks: Vec::new(),
             tokens: Vec::new(),
-            dir: dir.to_owned(),
-            seen: None,
+            place,
+            source: Source::File(None),
         };
         secrets.save()?;
         Ok(secrets)
     }
 
-    /// Reads `dir/secrets.json`; `None` if there is no such file.
+    /// Reads the secrets: the credential, else `secrets.json`; `None` if there is neither.
     ///
     /// # Errors
-    /// [`SecretsError`] that names the file and what to do.
-    pub fn load(dir: impl AsRef<Path>) -> Result<Option<Self>, SecretsError> {
-        let dir = dir.as_ref();
-        let path = dir.join(FILE_NAME);
-        let Some((bytes, stamp)) = file::read(&path)? else { return Ok(None) };
+    /// [`SecretsError`] that names the file and what to do. Both at once are an error: one of them is outdated, and keys
+    /// would lie in clear that somebody meant to seal. None is one too where a gateway was seen with a credential.
+    pub fn load(place: impl Into<Place>) -> Result<Option<Self>, SecretsError> {
+        let place = place.into();
+        let path = place.file();
+        let (path, bytes, source) = match place.credential()? {
+            Some((credential, _)) => {
+                if file::stamp(&path)?.is_some() {
+                    return Err(SecretsError::Twice { path, credential });
+                }
+                let Some((bytes, _)) = file::read_credential(&credential)? else { return Ok(None) };
+                (credential.clone(), bytes, Source::Credential(credential))
+            }
+            None => match file::read(&path)? {
+                Some((bytes, stamp)) => (path, bytes, Source::File(Some(stamp))),
+                None if place.has_note()? => return Err(SecretsError::Elsewhere { path }),
+                None => return Ok(None),
+            },
+        };
         let format::Content { bridge, app_id, locks, webhooks, tokens } =
             format::parse(&bytes).map_err(|problem| SecretsError::Content { path, problem })?;
-        Ok(Some(Self { bridge, app_id, locks, webhooks, tokens, dir: dir.to_owned(), seen: Some(stamp) }))
+        Ok(Some(Self { bridge, app_id, locks, webhooks, tokens, place, source }))
     }
 
-    /// Which version of `dir/secrets.json` there is now, without reading it.
+    /// Which version of the secrets there is now, without reading them.
     ///
     /// # Errors
     /// [`SecretsError::Io`].
-    pub fn version(dir: impl AsRef<Path>) -> Result<Version, SecretsError> {
-        file::stamp(&dir.as_ref().join(FILE_NAME)).map(Version)
+    pub fn version(place: impl Into<Place>) -> Result<Version, SecretsError> {
+        let place = place.into();
+        match place.credential()? {
+            Some((_, stamp)) => Ok(Version(Some(stamp))),
+            None => file::stamp(&place.file()).map(Version),
+        }
+    }
+
+    /// Whether [`save`](Self::save) can do its work at all; to be asked before something is done that must be kept.
+    ///
+    /// # Errors
+    /// [`SecretsError::ReadOnly`].
+    pub fn check_writable(&self) -> Result<(), SecretsError> {
+        match &self.source {
+            Source::File(_) => Ok(()),
+            Source::Credential(path) => Err(SecretsError::ReadOnly { path: path.clone() }),
+        }
     }
 
     /// Writes everything: afterwards the file is either the new one, on disk, or the old one.
     ///
     /// # Errors
     /// [`SecretsError`]; in particular when another process has written the
-    /// file since, whose new lock would otherwise be lost.
+    /// file since, whose new lock would otherwise be lost, and when it is a
+    /// credential.
     pub fn save(&mut self) -> Result<(), SecretsError> {
         let path = self.path();
-        if file::stamp(&path)? != self.seen {
+        let Source::File(seen) = &mut self.source else { return Err(SecretsError::ReadOnly { path }) };
+        if file::stamp(&path)? != *seen {
             return Err(SecretsError::ChangedMeanwhile { path });
         }
         let text = format::render(&self.bridge, self.app_id, &self.locks, &self.webhooks, &self.tokens)
             .map_err(|problem| SecretsError::Content { path: path.clone(), problem })?;
-        self.seen = Some(file::replace(&self.dir, FILE_NAME, text.as_bytes())?);
+        *seen = Some(file::replace(self.place.dir(), FILE_NAME, text.as_bytes())?);
         Ok(())
     }
 
-    /// Where it is.
+    /// Where they are.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.dir.join(FILE_NAME)
+        match &self.source {
+            Source::File(_) => self.place.file(),
+            Source::Credential(path) => path.clone(),
+        }
     }
 
     /// Every lock, in the order in which they were added.
@@ -295,6 +339,37 @@ pub enum SecretsError {
     /// Written by another process since it was read.
     #[error("{}: another process has changed this file meanwhile; stop the daemon, or try again", path.display())]
     ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A credential is systemd's.
+    #[error(
+        "{}: systemd has handed this file over, and nobody can write it. To change secrets, decrypt the credential \
+         into secrets.json, change that, and encrypt it anew (docs/secrets.md)",
+        path.display()
+    )]
+    ReadOnly {
+        /// The credential.
+        path: PathBuf,
+    },
+    /// Both a file and a credential.
+    #[error(
+        "{}: this file is there, and so is the credential {}; remove the one that is outdated (docs/secrets.md)",
+        path.display(), credential.display()
+    )]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// The credential.
+        credential: PathBuf,
+    },
+    /// They are in a credential that this process was not given.
+    #[error(
+        "{}: there is no such file, because the secrets of this gateway are in the systemd credential {CREDENTIAL_NAME}; \
+         run this with `systemd-run --pipe --property=LoadCredentialEncrypted={CREDENTIAL_NAME} ...` (docs/secrets.md)",
+        path.display()
+    )]
+    Elsewhere {
         /// The file.
         path: PathBuf,
     },

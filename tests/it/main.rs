@@ -104,6 +104,8 @@ mod purity;
 mod reassembly;
 #[cfg(feature = "daemon")]
 mod secrets;
+#[cfg(feature = "daemon")]
+mod secrets_credential;
 mod session_directory;
 mod session_hygiene;
 mod session_logs;

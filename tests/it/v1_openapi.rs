@@ -106,6 +106,74 @@ async fn every_documented_path_answers_as_documented() {
     }
 }
 
+/// What a parameter's schema allows at its ends is taken, and what is just beyond them is refused.
+#[tokio::test]
+async fn parameters_are_described_as_exactly_as_they_are_read() {
+    let server = house().await;
+    let api = described(&server).await;
+    let mut ends = 0;
+    for (path, operations) in api["paths"].as_object().unwrap() {
+        let Some(operation) = operations.get("get").filter(|_| path != "/events") else { continue };
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in &parameters {
+            let name = parameter["name"].as_str().unwrap();
+            let (good, bad) = at_the_ends(&parameter["schema"]);
+            for (text, is_good) in good.iter().map(|text| (text, true)).chain(bad.iter().map(|text| (text, false))) {
+                let in_path = parameter["in"] == "path";
+                let target = if in_path { path.replace(&format!("{{{name}}}"), text) } else { path.clone() };
+                let target = target.replace("{auth_id}", "7").replace("{code_id}", "1").replace("{id}", "1");
+                let query = if in_path { String::new() } else { format!("?{name}={}", text.replace('+', "%2B")) };
+                let reply = server.get(&format!("/v1{target}{query}")).await;
+                let is_taken = reply.status != 400;
+                assert_eq!(is_taken, is_good, "{target}{query}: {} {}", reply.status, reply.body);
+                ends += 1;
+            }
+        }
+    }
+    assert!(ends > 200, "{ends}");
+    let named = |path: &str| -> Vec<String> {
+        let parameters = api["paths"][path]["get"]["parameters"].as_array().unwrap();
+        parameters.iter().map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (path, settled) in
+        [("/refused", "refused"), ("/users/{auth_id}/history", "authId"), ("/codes/{code_id}/history", "codeId")]
+    {
+        assert!(!named(path).contains(&settled.to_owned()), "{path} does not take {settled}");
+        assert!(named("/history").contains(&settled.to_owned()));
+    }
+}
+
+/// Values that a schema allows, and values that it does not.
+fn at_the_ends(schema: &Value) -> (Vec<String>, Vec<String>) {
+    if let Some(any) = schema["anyOf"].as_array() {
+        let (good, _): (Vec<_>, Vec<_>) = any.iter().map(at_the_ends).unzip();
+        return (good.concat(), vec![String::new(), "-1".to_owned(), "4294967296".to_owned(), "xyz".to_owned()]);
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        let words = words.iter().map(|word| word.as_str().unwrap().to_owned()).collect();
+        return (words, vec![String::new(), "nonsense".to_owned()]);
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
+    match (kind, schema["pattern"].as_str()) {
+        (Some("integer"), _) => {
+            let (least, most) = (schema["minimum"].as_i64().unwrap(), schema["maximum"].as_i64());
+            let good = [Some(least), most].into_iter().flatten().map(|number| number.to_string()).collect();
+            let beyond = [Some(least - 1), most.map(|most| most + 1)].into_iter().flatten();
+            (good, beyond.map(|number| number.to_string()).chain(["x".to_owned()]).collect())
+        }
+        (Some("array"), _) => at_the_ends(&schema["items"]),
+        (Some("boolean"), _) => (vec!["true".to_owned(), "false".to_owned()], vec!["maybe".to_owned()]),
+        (_, Some(pattern)) if pattern.contains("14:00") => {
+            let texts = |texts: [&str; 4]| texts.map(str::to_owned).to_vec();
+            (texts(["Z", "+00:00", "-03:30", "+14:00"]), texts(["", "+14:01", "+1:00", "-00:60"]))
+        }
+        (_, Some(pattern)) if pattern.contains("A-F") => (vec!["0A1B2C3D".to_owned(), "f".to_owned()], Vec::new()),
+        (_, None) if schema["format"] == "date-time" => (Vec::new(), vec![String::new(), "yesterday".to_owned()]),
+        // A person's name is any text; a cursor is taken from an answer.
+        _ => (Vec::new(), Vec::new()),
+    }
+}
+
 /// Checks a value against a schema as far as ours go: references, types, required keys, and no key that is not described.
 fn check(api: &Value, schema: &Value, value: &Value, at: &str) {
     assert!(schema.is_object(), "{at} has no schema");

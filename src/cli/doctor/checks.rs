@@ -16,7 +16,7 @@ use super::super::local::{Local, LocalArgs};
 use super::Finding;
 use crate::protocol::IdType;
 use crate::protocol::gatt::Generation;
-use crate::secrets::{LockSecret, Secrets};
+use crate::secrets::{LockSecret, Place, Secrets};
 use crate::store::Store;
 use crate::transport::bluez::{BluezOptions, BluezTransport, look_at_adapter};
 use crate::transport::{Address, Transport};
@@ -33,11 +33,12 @@ const WEAK_SIGNAL: i16 = -85;
 const REACH_WITHIN: Duration = Duration::from_secs(3);
 
 /// The secret store, and what it says of each lock.
-pub(super) fn secrets(dir: &Path) -> (Option<Secrets>, Vec<Finding>) {
-    let secrets = match Secrets::load(dir) {
+pub(super) fn secrets(place: Place) -> (Option<Secrets>, Vec<Finding>) {
+    let dir = place.dir().display().to_string();
+    let secrets = match Secrets::load(place) {
         Ok(Some(secrets)) => secrets,
         Ok(None) => {
-            let seen = format!("none in {}", dir.display());
+            let seen = format!("none in {dir}");
             return (None, vec![Finding::amiss("secrets", seen, "run `keyturner pair`, or give the right --data")]);
         }
         Err(error) => return (None, vec![Finding::amiss("secrets", error.to_string(), "")]),

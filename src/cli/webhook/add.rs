@@ -59,7 +59,8 @@ pub(super) async fn run(args: AddArgs) -> anyhow::Result<()> {
     let filter = WebhookFilter::from(args.filter);
     let what = words(&filter);
     let store = open(&args.data).await?;
-    let mut secrets = Secrets::load_or_create(&args.data.data)?;
+    let mut secrets = Secrets::load_or_create(args.data.place())?;
+    secrets.check_writable()?;
     let webhook = NewWebhook {
         name: args.name.clone(),
         filter,

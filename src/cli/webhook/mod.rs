@@ -91,7 +91,8 @@ async fn forget_removed(store: &Store, secrets: &mut Secrets) -> anyhow::Result<
 async fn remove(args: NameArgs) -> anyhow::Result<()> {
     let store = open(&args.data).await?;
     find(&store, &args.name).await?;
-    let mut secrets = Secrets::load_or_create(&args.data.data)?;
+    let mut secrets = Secrets::load_or_create(args.data.place())?;
+    secrets.check_writable()?;
     store.remove_webhook(&args.name).await?;
     if forget_removed(&store, &mut secrets).await? {
         secrets.save().context("the webhook is removed, but its URL still stands in secrets.json")?;
@@ -103,7 +104,7 @@ async fn remove(args: NameArgs) -> anyhow::Result<()> {
 async fn test(args: NameArgs) -> anyhow::Result<()> {
     let store = open(&args.data).await?;
     let webhook = find(&store, &args.name).await?;
-    let secrets = Secrets::load_or_create(&args.data.data)?;
+    let secrets = Secrets::load_or_create(args.data.place())?;
     let secret = secrets
         .webhooks()
         .iter()

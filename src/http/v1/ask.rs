@@ -103,11 +103,7 @@ impl Ask {
             let _ = write!(tag, "{byte:02x}");
         }
         tag.push('"');
-        let known = self.headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        let is_known = known
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .any(|known| known == "*" || known.trim_start_matches("W/") == tag.trim_start_matches("W/"));
+        let is_known = is_known(&self.headers, &tag);
         Ok(Edition { tag, is_known })
     }
 
@@ -119,6 +115,15 @@ impl Ask {
         // A query that fits no header is still told by `next`.
         HeaderValue::from_str(&link).ok()
     }
+}
+
+/// Whether the client has the edition with this tag.
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.trim_start_matches("W/") == tag.trim_start_matches("W/"))
 }
 
 /// The edition of an answer.

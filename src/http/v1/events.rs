@@ -26,7 +26,7 @@ const LAST_EVENT_ID_HINT: &str = "take it from id of the last message; leave it 
 #[allow(dead_code, reason = "documentation: it says which names there are and is read by `Query`")]
 struct Place {
     /// Number of the last message, for clients that cannot send the header. The header counts more.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<i64>, minimum = 0)]
     last_event_id: (),
 }
 
@@ -45,7 +45,7 @@ impl IntoParams for LiveQuery {
 
 /// One event. The number of a late answer gives the event that it answers.
 #[utoipa::path(get, path = "/events/{id}", tag = "history",
-    params(("id" = i64, Path, description = "Number of the event")), responses(
+    params(("id" = i64, Path, minimum = 0, description = "Number of the event")), responses(
     (status = 200, description = "The event", body = Entry),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "The number is none", body = Problem),
@@ -76,7 +76,7 @@ pub(super) async fn event(State(app): State<Arc<AppState>>, id: PathText, ask: A
 /// client that comes back with `Last-Event-ID` misses nothing and gets nothing
 /// twice. If retention has removed some of it, a message `removed` says so.
 #[utoipa::path(get, path = "/events", tag = "history",
-    params(LiveQuery, ("Last-Event-ID" = Option<i64>, Header, description = "Number of the last message; begins now if absent")),
+    params(LiveQuery, ("Last-Event-ID" = Option<i64>, Header, minimum = 0, description = "Number of the last message; begins now if absent")),
     responses(
     (status = 200, description = "A stream that goes on until either side ends it", body = String, content_type = "text/event-stream"),
     (status = 400, description = "A parameter is bad, or no such message was ever sent", body = Problem),

@@ -6,6 +6,7 @@ use super::super::doors::Doors;
 use super::super::query::nuki_id_readings;
 use super::problem::Problem;
 use super::query::{Query, one_of};
+use super::schema;
 use crate::access::Access;
 use crate::attribution::{Attribution, EventKind, Method, UnknownReason};
 use crate::protocol::beacon::NukiId;
@@ -18,7 +19,7 @@ const DEFAULT_LIMIT: u32 = 50;
 pub(super) const AUTH_ID_HINT: &str = "take it from /v1/users";
 pub(super) const CODE_ID_HINT: &str = "take it from /v1/codes; it is never the code itself";
 
-const ATTRIBUTIONS: [&str; 4] = [
+pub(super) const ATTRIBUTIONS: [&str; 4] = [
     Attribution::Matched.name(),
     Attribution::Pending.name(),
     Attribution::Nobody.name(),
@@ -31,23 +32,29 @@ const ATTRIBUTIONS: [&str; 4] = [
 #[allow(dead_code, reason = "documentation: it says which names there are and is read by `Query`")]
 pub(super) struct Conditions {
     /// Of this lock: its number, decimal or as eight hex digits.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = schema::lock_number, required = false)]
     nuki_id: (),
     /// Of this authorization. Its number counts per lock: give nukiId too if there are several.
+    #[param(schema_with = schema::auth_id, required = false)]
     auth_id: Option<u32>,
     /// Of this keypad code; per lock as well.
+    #[param(schema_with = schema::code_id, required = false)]
     code_id: Option<u16>,
     /// Of whoever had exactly this name when it happened. A name is no key: two people may have it.
     user: Option<String>,
     /// Of this kind, such as keypad_action; repeat it for several.
+    #[param(schema_with = schema::kinds, required = false)]
     kind: Vec<String>,
     /// Done this way, such as code or app.
+    #[param(schema_with = schema::method, required = false)]
     method: Option<String>,
     /// With this action: 1 unlock, 2 lock, 3 unlatch, 4 lock 'n' go, 5 the same with unlatch, 6 full lock.
+    #[param(maximum = 199)]
     action: Option<u8>,
     /// true: only what did not succeed; false: only what did.
     refused: Option<bool>,
     /// Known so surely: matched, pending, nobody or unknown.
+    #[param(schema_with = schema::attribution, required = false)]
     attribution: Option<String>,
 }
 
@@ -88,7 +95,7 @@ impl IntoParams for HistoryQuery {
 #[allow(dead_code, reason = "documentation: it says which names there are and is read by `Query`")]
 pub(super) struct LockQuery {
     /// Of this lock: its number, decimal or as eight hex digits.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = schema::lock_number, required = false)]
     nuki_id: (),
 }
 

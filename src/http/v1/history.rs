@@ -13,6 +13,7 @@ use super::entry::Entry;
 use super::filter::{AUTH_ID_HINT, CODE_ID_HINT, HistoryQuery, history as filter};
 use super::problem::Problem;
 use super::query::Query;
+use super::schema;
 use super::{AppState, PathText, path_number};
 use super::{cursor, named};
 use crate::store::HistoryFilter;
@@ -40,7 +41,7 @@ pub(super) async fn history(State(app): State<Arc<AppState>>, ask: Ask) -> Resul
 }
 
 /// What was tried and did not succeed, newest first.
-#[utoipa::path(get, path = "/refused", tag = "history", params(HistoryQuery), responses(
+#[utoipa::path(get, path = "/refused", tag = "history", params(schema::Refused), responses(
     (status = 200, description = "A page of events", content((EventPage = "application/json"), (String = "text/csv"))),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "A parameter is bad", body = Problem),
@@ -57,7 +58,7 @@ pub(super) async fn refused(State(app): State<Arc<AppState>>, ask: Ask) -> Resul
 
 /// What an authorization did, newest first. Its number counts per lock: without nukiId those of every lock are given.
 #[utoipa::path(get, path = "/users/{auth_id}/history", tag = "users",
-    params(("auth_id" = u32, Path, description = "Number of the authorization"), HistoryQuery), responses(
+    params(("auth_id" = u32, Path, maximum = 4294967295_f64, description = "Number of the authorization"), schema::OfUser), responses(
     (status = 200, description = "A page of events", content((EventPage = "application/json"), (String = "text/csv"))),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "A parameter is bad", body = Problem),
@@ -79,7 +80,7 @@ pub(super) async fn of_user(
 
 /// What was done with a keypad code, newest first. Its number counts per lock: without nukiId those of every lock are given.
 #[utoipa::path(get, path = "/codes/{code_id}/history", tag = "users",
-    params(("code_id" = u16, Path, description = "Number of the keypad code"), HistoryQuery), responses(
+    params(("code_id" = u16, Path, maximum = 65535, description = "Number of the keypad code"), schema::OfCode), responses(
     (status = 200, description = "A page of events", content((EventPage = "application/json"), (String = "text/csv"))),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "A parameter is bad", body = Problem),

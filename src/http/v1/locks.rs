@@ -4,22 +4,34 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use utoipa::IntoParams;
 
 use super::accept::Media;
 use super::ask::{Ask, object, private};
 use super::events::NoQuery;
 use super::health::Clock;
 use super::problem::Problem;
+use super::schema;
 use super::{AppState, PathText};
 use crate::http::doors::Doors as _;
 use crate::http::query::nuki_id_readings;
+
+/// Which lock.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "documentation")]
+pub(super) struct LockPath {
+    /// Number of the lock, decimal or as eight hex digits
+    #[param(schema_with = schema::lock_number)]
+    nuki_id: (),
+}
 
 /// Sets the clock of a lock to the host's. It needs the security PIN and a link, so it takes some seconds.
 ///
 /// A lock that runs on local time keeps to it. This changes the lock's
 /// settings; the gateway never does so by itself.
 #[utoipa::path(post, path = "/locks/{nuki_id}/clock", tag = "gateway",
-    params(("nuki_id" = String, Path, description = "Number of the lock, decimal or as eight hex digits")), responses(
+    params(LockPath), responses(
     (status = 200, description = "What the clock shows now", body = Clock),
     (status = 400, description = "The number is none", body = Problem),
     (status = 404, description = "No such lock is paired", body = Problem),

@@ -11,6 +11,8 @@ mod cursor;
 mod entry;
 mod events;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod health;
 mod history;
 mod live;
@@ -19,6 +21,7 @@ mod openapi;
 mod problem;
 mod query;
 mod refused;
+mod schema;
 mod users;
 
 use axum::Router;

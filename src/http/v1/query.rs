@@ -12,7 +12,7 @@ use super::problem::Problem;
 use crate::clock::UnixMillis;
 
 /// Parameters that are credentials; they were checked before.
-const CREDENTIALS: [&str; 7] = ["token", "ts", "rnr", "hash", "ctoken", "nonce", "nounce"];
+pub(super) const CREDENTIALS: [&str; 7] = ["token", "ts", "rnr", "hash", "ctoken", "nonce", "nounce"];
 /// So much of a name that a client made up is repeated to it.
 const NAME_SHOWN: usize = 40;
 

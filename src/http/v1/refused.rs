@@ -15,6 +15,7 @@ use super::csv::Row;
 use super::filter::nuki_id;
 use super::problem::Problem;
 use super::query::Query;
+use super::schema;
 use crate::clock::UnixMillis;
 use crate::store::RefusedCount;
 
@@ -31,7 +32,7 @@ const HOUR_MILLIS: i64 = 60 * 60 * 1000;
 #[allow(dead_code, reason = "documentation: it says which names there are and is read by `Query`")]
 pub(super) struct CountsQuery {
     /// At this lock: its number, decimal or as eight hex digits.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = schema::lock_number, required = false)]
     nuki_id: (),
     /// Not before: RFC 3339; seven days before to, if absent.
     #[param(value_type = Option<String>, format = DateTime)]
@@ -40,7 +41,7 @@ pub(super) struct CountsQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: (),
     /// Offset from UTC of the clock whose hours are counted, such as +01:00; UTC if absent.
-    #[param(default = "+00:00")]
+    #[param(schema_with = schema::offset, required = false)]
     tz: Option<String>,
 }
 

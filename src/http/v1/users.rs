@@ -152,7 +152,7 @@ pub(super) async fn codes(State(app): State<Arc<AppState>>, ask: Ask) -> Result<
 
 /// Who an authorization is and was, when it was seen, and how often it did what. Without nukiId for every lock.
 #[utoipa::path(get, path = "/users/{auth_id}", tag = "users",
-    params(("auth_id" = u32, Path, description = "Number of the authorization"), LockQuery), responses(
+    params(("auth_id" = u32, Path, maximum = 4294967295_f64, description = "Number of the authorization"), LockQuery), responses(
     (status = 200, description = "It, at each lock", body = SummaryList),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "A parameter is bad", body = Problem),
@@ -167,7 +167,7 @@ pub(super) async fn user(State(app): State<Arc<AppState>>, auth_id: PathText, as
 
 /// What a keypad code is and was called, when it was used, and how often. Without nukiId for every lock.
 #[utoipa::path(get, path = "/codes/{code_id}", tag = "users",
-    params(("code_id" = u16, Path, description = "Number of the keypad code"), LockQuery), responses(
+    params(("code_id" = u16, Path, maximum = 65535, description = "Number of the keypad code"), LockQuery), responses(
     (status = 200, description = "It, at each lock", body = SummaryList),
     (status = 304, description = "As If-None-Match says"),
     (status = 400, description = "A parameter is bad", body = Problem),

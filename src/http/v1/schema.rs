@@ -1,0 +1,81 @@
+//! Schemas of parameters, as exact as they are read: what one allows is taken, what it does not allow is refused.
+
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, Type};
+
+use super::filter::{ATTRIBUTIONS, HistoryQuery};
+use crate::attribution::{EventKind, Method};
+
+/// A lock's number: decimal, or in hex digits.
+pub(super) fn lock_number() -> Schema {
+    let decimal = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u32::MAX));
+    let hex = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9A-Fa-f]{1,8}$"));
+    AnyOfBuilder::new().item(decimal).item(hex).build().into()
+}
+
+/// The number of an authorization.
+pub(super) fn auth_id() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u32::MAX)).build().into()
+}
+
+/// The number of a keypad code.
+pub(super) fn code_id() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u16::MAX)).build().into()
+}
+
+/// Kinds of events.
+pub(super) fn kinds() -> Schema {
+    ArrayBuilder::new().items(words(&EventKind::NAMES)).build().into()
+}
+
+/// How something was done.
+pub(super) fn method() -> Schema {
+    words(&Method::NAMES).into()
+}
+
+/// How surely it is known who did it.
+pub(super) fn attribution() -> Schema {
+    words(&ATTRIBUTIONS).into()
+}
+
+/// An offset from UTC.
+pub(super) fn offset() -> Schema {
+    let offset = ObjectBuilder::new().schema_type(Type::String).default(Some("+00:00".into()));
+    offset.pattern(Some("^([Zz]|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))$")).build().into()
+}
+
+fn words(words: &[&'static str]) -> utoipa::openapi::schema::Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build()
+}
+
+/// A history of which a part is settled already, by the path: `authId`.
+pub(super) struct OfUser;
+/// The same: `codeId`.
+pub(super) struct OfCode;
+/// The same: `refused`.
+pub(super) struct Refused;
+
+impl IntoParams for OfUser {
+    fn into_params(provider: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        history_without("authId", provider)
+    }
+}
+
+impl IntoParams for OfCode {
+    fn into_params(provider: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        history_without("codeId", provider)
+    }
+}
+
+impl IntoParams for Refused {
+    fn into_params(provider: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        history_without("refused", provider)
+    }
+}
+
+fn history_without(name: &str, provider: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+    let mut parameters = HistoryQuery::into_params(provider);
+    parameters.retain(|parameter| parameter.name != name);
+    parameters
+}
