@@ -19,6 +19,7 @@ use super::{PairedLock, Tools};
 use crate::attribution::{Directory, Journal, JournalConfig, Pending};
 use crate::diagnostics::{Deed, Line};
 use crate::protocol::beacon::Advertisement;
+use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::{Input, Output, Session, SessionConfig};
 use crate::store::{LockClock, StoreError, StoredClock};
@@ -96,6 +97,7 @@ impl<'a> Actor<'a> {
             update(&wiring.shared, lock, |snapshot| snapshot.state = Some((stored.states, stored.observed_at)));
         }
         let journal = Journal::new(JournalConfig {
+            is_opener: lock.generation == Generation::Opener,
             own_auth_id: lock.auth_id,
             cursor,
             has_begun_anew: cursor == 0 && store.log_has_begun_anew(lock.nuki_id).await?,

@@ -9,10 +9,10 @@ use super::PairedLock;
 use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
 use super::health::log_blocked;
-use crate::attribution::{self, Draft};
+use crate::attribution::{self, Draft, EventKind};
 use crate::clock::UnixMillis;
 use crate::diagnostics::Deed;
-use crate::protocol::config::Config;
+use crate::protocol::config::{Config, OpenerConfig};
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
@@ -47,7 +47,10 @@ impl Actor<'_> {
             Output::LogAccess(access) => self.on_log_access(access, now),
             Output::PinTries(tries) => self.on_pin_tries(tries).await?,
             Output::ClockSet(result) => self.on_clock_set(result),
-            Output::Config(config) => self.on_config(&config).await?,
+            Output::Config(config) => self.on_config(Settings::of_lock(*config, self.lock.generation)).await?,
+            Output::OpenerConfig(config) => self.on_config(Settings::of_opener(*config)).await?,
+            Output::AdvancedConfig(config) => self.note_timings(&config),
+            Output::Battery(report) => self.note_battery(report),
             Output::Codes(codes) => self.on_codes(codes).await?,
             Output::Users(users) => self.on_users(users, now).await?,
             Output::DirectoryLater => self.journal.handle_directory(self.directory.clone(), now),
@@ -81,15 +84,21 @@ impl Actor<'_> {
 
     /// Truth on disk, then tell.
     async fn commit(&mut self, draft: Draft) -> Result<(), StoreError> {
-        let (snapshot, now) = (self.snapshot(), self.tools.clock.wall());
-        let bodies = draft
-            .tellings
-            .iter()
-            .map(|telling| {
-                let event = telling.event.and_then(|at| draft.events.get(at));
-                (self.tools.callback_body)(&snapshot, &telling.states, event, now)
-            })
-            .collect();
+        let (mut snapshot, now) = (self.snapshot(), self.tools.clock.wall());
+        let ring = draft.events.iter().position(|event| event.kind == EventKind::Ring && !event.backfilled);
+        if ring.is_some() {
+            snapshot.last_ring = Some(now);
+        }
+        let body = |states: &KeyturnerStates, event: Option<usize>| {
+            (self.tools.callback_body)(&snapshot, states, event.and_then(|at| draft.events.get(at)), now)
+        };
+        let mut bodies: Vec<String> =
+            draft.tellings.iter().map(|telling| body(&telling.states, telling.event)).collect();
+        // A ring that opens nothing changes no state, and whoever listens wants to hear it all the same.
+        let is_untold = ring.is_some() && draft.tellings.iter().all(|telling| telling.event != ring);
+        if let Some((states, _)) = snapshot.state.as_ref().filter(|_| is_untold) {
+            bodies.push(body(states, ring));
+        }
         let batch = Batch {
             nuki_id: self.lock.nuki_id,
             observed_at: now,
@@ -104,6 +113,9 @@ impl Actor<'_> {
             callback_bodies: bodies,
         };
         self.tools.store.commit(&batch).await?;
+        if ring.is_some() {
+            update(&self.wiring.shared, self.lock, |snapshot| snapshot.last_ring = Some(now));
+        }
         if let Some(cursor) = batch.cursor {
             self.note_cursor(cursor);
         }
@@ -168,20 +180,48 @@ impl Actor<'_> {
         Ok(())
     }
 
-    async fn on_config(&mut self, config: &Config) -> Result<(), StoreError> {
-        let firmware = config.firmware_version.map(|[major, minor, patch]| format!("{major}.{minor}.{patch}"));
-        let has_keypad = config.has_keypad.unwrap_or(false) || config.has_keypad2.unwrap_or(false);
-        // An Opener has something else at that place.
-        let auto_unlatch = (self.lock.generation != Generation::Opener).then_some(config.auto_unlatch);
-        let device_type = bridge_device_type(self.lock.generation, config.device_type);
+    async fn on_config(&mut self, settings: Settings) -> Result<(), StoreError> {
+        let firmware = settings.firmware.map(|[major, minor, patch]| format!("{major}.{minor}.{patch}"));
         update(&self.wiring.shared, self.lock, |snapshot| {
-            snapshot.name.clone_from(&config.name);
+            snapshot.name.clone_from(&settings.name);
             snapshot.firmware_version.clone_from(&firmware);
-            snapshot.has_keypad = has_keypad;
-            snapshot.auto_unlatch = auto_unlatch;
-            snapshot.device_type = device_type;
+            snapshot.has_keypad = settings.has_keypad;
+            snapshot.auto_unlatch = settings.auto_unlatch;
+            snapshot.device_type = settings.device_type;
         });
         self.tools.store.register_lock(&lock_row(&self.snapshot(), self.tools.clock.wall())).await
+    }
+}
+
+/// What the gateway takes from a configuration, whatever its layout.
+struct Settings {
+    name: String,
+    firmware: Option<[u8; 3]>,
+    has_keypad: bool,
+    /// `None` for an Opener, which has no latch to pull on unlocking.
+    auto_unlatch: Option<bool>,
+    device_type: u8,
+}
+
+impl Settings {
+    fn of_lock(config: Config, generation: Generation) -> Self {
+        Self {
+            firmware: config.firmware_version,
+            has_keypad: config.has_keypad.unwrap_or(false) || config.has_keypad2.unwrap_or(false),
+            auto_unlatch: Some(config.auto_unlatch),
+            device_type: bridge_device_type(generation, config.device_type),
+            name: config.name,
+        }
+    }
+
+    fn of_opener(config: OpenerConfig) -> Self {
+        Self {
+            firmware: config.firmware_version,
+            has_keypad: config.has_keypad || config.has_keypad2.unwrap_or(false),
+            auto_unlatch: None,
+            device_type: bridge_device_type(Generation::Opener, None),
+            name: config.name,
+        }
     }
 }
 
@@ -194,13 +234,14 @@ pub(super) fn update(shared: &Mutex<Shared>, lock: &PairedLock, change: impl FnO
     change(shared.locks.entry(lock.nuki_id).or_insert_with(|| lock.snapshot()));
 }
 
-/// The Bridge API's number for a device; newer models than it knows are reported as the newest it knows.
-const fn bridge_device_type(generation: Generation, device_type: Option<u8>) -> u8 {
+/// The Bridge API's number for a device, continued by 5 for the 5th generation.
+pub(super) const fn bridge_device_type(generation: Generation, device_type: Option<u8>) -> u8 {
     match (generation, device_type) {
         (Generation::Opener, _) => 2,
+        (Generation::Gen5, _) => 5,
         (Generation::Gen1To4, None) => 0,
         (Generation::Gen1To4, Some(3)) => 3,
-        _ => 4,
+        (Generation::Gen1To4, Some(_)) => 4,
     }
 }
 

@@ -32,7 +32,7 @@ pub struct LockSnapshot {
     /// Whether the owner has told the lock to pull the latch when it unlocks (a knob outside); `None` until the
     /// configuration was read.
     pub auto_unlatch: Option<bool>,
-    /// When the bell of an Opener rang last; `None` for a lock. Nothing sets it before the gateway drives Openers.
+    /// When the bell of an Opener rang last; `None` for a lock, and until it rings since the start.
     pub last_ring: Option<UnixMillis>,
     /// Signal strength of the last advertisement, dBm.
     pub rssi: Option<i16>,

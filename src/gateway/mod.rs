@@ -32,11 +32,11 @@ use crate::transport::{Address, Transport};
 use actor::{Actor, Wiring};
 use arbiter::Adapter;
 use asked::Memory;
-use carry::lock_row;
+use carry::{bridge_device_type, lock_row};
 use handle::{Shared, forget};
 
 pub use handle::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
-pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess};
+pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess, Timings};
 
 /// So many requests may wait for one lock; more are refused at once.
 const REQUEST_QUEUE: usize = 16;
@@ -83,7 +83,8 @@ impl PairedLock {
         LockSnapshot {
             nuki_id: self.nuki_id,
             name,
-            device_type: if family == Family::Opener { 2 } else { 4 },
+            // Until its configuration was read, a lock of the first four generations counts as one of the later ones.
+            device_type: bridge_device_type(self.generation, Some(4)),
             firmware_version: None,
             state: None,
             has_keypad: false,

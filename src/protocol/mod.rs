@@ -5,6 +5,7 @@
 //! `tests/it/known_answers.rs`. Received bytes are hostile: nothing here panics,
 //! numbers that newer firmware invents are kept, and payloads may be longer than known.
 
+pub mod advanced_config;
 pub mod beacon;
 mod command;
 pub mod config;

@@ -1,7 +1,8 @@
 //! What a lock sends in daily operation, decoded by command.
 
+use super::advanced_config::AdvancedConfig;
 use super::command::Command;
-use super::config::{BatteryReport, Config};
+use super::config::{BatteryReport, Config, OpenerConfig};
 use super::crypto::Challenge;
 use super::frame::Message;
 use super::log::{LogEntry, LogEntryCount};
@@ -39,8 +40,12 @@ pub enum Reply {
     Status(StatusCode),
     /// Refused or failed.
     Error(ErrorReport),
-    /// Configuration.
+    /// Configuration of a lock.
     Config(Box<Config>),
+    /// Configuration of an Opener.
+    OpenerConfig(Box<OpenerConfig>),
+    /// Advanced configuration of a lock. An Opener's has a layout on which the sources disagree, and is not read.
+    AdvancedConfig(Box<AdvancedConfig>),
     /// Battery.
     Battery(BatteryReport),
     /// Before log entries.
@@ -78,8 +83,9 @@ impl Reply {
                 let [code, low, high] = payload.first_chunk().ok_or(short("Error Report", 3))?;
                 Self::Error(ErrorReport { code: (*code).into(), command: u16::from_le_bytes([*low, *high]) })
             }
-            // An Opener's configuration has another layout, which this version does not read.
-            Command::Config if !is_opener => Self::Config(Box::new(Config::decode(payload)?)),
+            Command::Config if is_opener => Self::OpenerConfig(Box::new(OpenerConfig::decode(payload)?)),
+            Command::Config => Self::Config(Box::new(Config::decode(payload)?)),
+            Command::AdvancedConfig if !is_opener => Self::AdvancedConfig(Box::new(AdvancedConfig::decode(payload)?)),
             Command::BatteryReport => Self::Battery(BatteryReport::decode(payload)?),
             Command::LogEntryCount => Self::LogEntryCount(LogEntryCount::decode(payload)?),
             Command::LogEntry => Self::LogEntry(LogEntry::decode(payload, is_opener)?),

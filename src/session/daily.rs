@@ -22,6 +22,9 @@ use crate::protocol::state::KeyturnerStates;
 /// The log lags behind the state a little; pause before it is read again.
 const LOG_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often the battery is asked for its figures, at most.
+const BATTERY_EVERY: Duration = Duration::from_secs(6 * 3600);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkState {
     Down,
@@ -81,6 +84,12 @@ pub struct Session {
     pub(super) lost: bool,
     /// How often the state was asked for during one motion.
     pub(super) motor_polls: u8,
+    /// Where a page of the log began that had fewer entries than announced, and how many it had.
+    pub(super) short_page: Option<(LogIndex, usize)>,
+    /// This lock announces more entries than it sends.
+    pub(super) counts_too_many: bool,
+    /// When the battery report was read last.
+    pub(super) battery_read: Option<Duration>,
     /// Nothing begins any more.
     pub(super) stopped: bool,
 }
@@ -122,6 +131,9 @@ impl Session {
             outputs: VecDeque::new(),
             lost: false,
             motor_polls: 0,
+            short_page: None,
+            counts_too_many: false,
+            battery_read: None,
             stopped: false,
         };
         session.want_everything(now);
@@ -180,8 +192,8 @@ impl Session {
     /// Makes a read due, if it can be made at all.
     pub(super) fn want(&mut self, read: Read) {
         let is_possible = match read {
-            // Its configuration has another layout, which this version does not read.
-            Read::Config => self.generation != Generation::Opener,
+            // The sources disagree about its layout.
+            Read::AdvancedConfig => self.generation != Generation::Opener,
             _ => self.pin.is_open() || !read.needs_pin(),
         };
         if is_possible && !self.stopped {
@@ -192,6 +204,7 @@ impl Session {
     pub(super) fn want_everything(&mut self, now: Duration) {
         self.want(Read::States);
         self.want(Read::Newest);
+        self.want(Read::Battery);
         self.want_directory(Why::Start, now);
     }
 
@@ -203,7 +216,7 @@ impl Session {
         if !self.pin.is_open() {
             // The configuration needs no PIN and costs no budget that names could use.
             if why != Why::Stranger {
-                self.want(Read::Config);
+                self.want_config();
             }
             return self.outputs.push_back(Output::DirectoryLater);
         }
@@ -215,7 +228,7 @@ impl Session {
                     self.want(read);
                 }
                 if why != Why::Stranger {
-                    self.want(Read::Config);
+                    self.want_config();
                 }
             }
             Some(at) => {
@@ -227,6 +240,18 @@ impl Session {
                 self.outputs.push_back(Output::DirectoryLater);
             }
         }
+    }
+
+    /// With the state that is read unasked, and no more often than every six hours.
+    fn want_battery(&mut self, now: Duration) {
+        if self.battery_read.is_none_or(|read| now.saturating_sub(read) >= BATTERY_EVERY) {
+            self.want(Read::Battery);
+        }
+    }
+
+    fn want_config(&mut self) {
+        self.want(Read::Config);
+        self.want(Read::AdvancedConfig);
     }
 
     fn rewind(&mut self, cursor: LogIndex) {
@@ -269,6 +294,7 @@ impl Session {
             Timer::SafetyNet => {
                 self.due.try_given_up_again();
                 self.want(Read::States);
+                self.want_battery(now);
                 self.timers.set(Timer::SafetyNet, now.saturating_add(upkeep(self.generation)));
             }
             Timer::AnswerDeadline => self.on_answer_deadline(now),

@@ -6,8 +6,9 @@ use super::action::{ActionRequest, Outcome};
 use super::channel::ChannelError;
 use super::pin::PinTries;
 use crate::protocol::ErrorCode;
+use crate::protocol::advanced_config::AdvancedConfig;
 use crate::protocol::beacon::Beacon;
-use crate::protocol::config::Config;
+use crate::protocol::config::{BatteryReport, Config, OpenerConfig};
 use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
@@ -115,8 +116,14 @@ pub enum Output {
     LogAccess(LogAccess),
     /// To be remembered before anything else is done: without it a PIN could be tried too often.
     PinTries(PinTries),
-    /// The configuration.
+    /// The configuration of a lock.
     Config(Box<Config>),
+    /// The configuration of an Opener.
+    OpenerConfig(Box<OpenerConfig>),
+    /// The advanced configuration of a lock.
+    AdvancedConfig(Box<AdvancedConfig>),
+    /// The battery report.
+    Battery(BatteryReport),
     /// Authorizations.
     Users(Listed<AuthorizationEntry>),
     /// Keypad codes.

@@ -29,15 +29,25 @@ impl Session {
             Reply::Challenge(nonce) => self.on_challenge(&nonce, now),
             Reply::Status(StatusCode::Accepted) => self.on_accepted(now),
             Reply::Status(StatusCode::Complete) => self.on_complete(now),
-            Reply::Status(StatusCode::Unknown(_)) | Reply::Battery(_) | Reply::Other(_) => {}
+            Reply::Status(StatusCode::Unknown(_)) | Reply::Other(_) => {}
             Reply::Error(report) => self.on_error(report, now),
-            Reply::Config(config) => {
-                if self.is_doing(|job| matches!(job, Job::Config)) {
-                    self.end_exchange();
-                    self.outputs.push_back(Output::Config(config));
-                }
+            Reply::Config(config) => self.on_single(&Job::Config, Output::Config(config)),
+            Reply::OpenerConfig(config) => self.on_single(&Job::Config, Output::OpenerConfig(config)),
+            Reply::AdvancedConfig(config) => self.on_single(&Job::AdvancedConfig, Output::AdvancedConfig(config)),
+            Reply::Battery(report) => {
+                self.battery_read = Some(now);
+                self.on_single(&Job::Battery, Output::Battery(report));
             }
             reply => self.on_list_item(reply, now),
+        }
+    }
+
+    /// The one message that ends an exchange, if it is the one that runs and its question has left.
+    fn on_single(&mut self, job: &Job, output: Output) {
+        let is_owed = |exchange: &Exchange| exchange.job == *job && exchange.stage == Stage::Answer;
+        if self.exchange.as_ref().is_some_and(is_owed) {
+            self.end_exchange();
+            self.outputs.push_back(output);
         }
     }
 
@@ -89,8 +99,8 @@ impl Session {
             self.beacons.state_read(now);
         }
         let news = self.states.is_none_or(|known| {
-            (known.lock_state, known.trigger, known.last_action, known.door_sensor)
-                != (states.lock_state, states.trigger, states.last_action, states.door_sensor)
+            (known.nuki_state, known.lock_state, known.trigger, known.last_action, known.door_sensor)
+                != (states.nuki_state, states.lock_state, states.trigger, states.last_action, states.door_sensor)
         });
         if news {
             self.beacons.news();
@@ -157,7 +167,7 @@ impl Session {
         let Some(Exchange { stage: Stage::Answer, job }) = &self.exchange else { return };
         match job {
             Job::Action => self.on_action_complete(now),
-            Job::States | Job::Config => {}
+            Job::States | Job::Config | Job::AdvancedConfig | Job::Battery => {}
             Job::SetClock => {
                 self.end_exchange();
                 self.finish_clock(Ok(()));

@@ -48,12 +48,18 @@ mod chain_retention;
 mod chain_tampering;
 #[cfg(feature = "daemon")]
 mod conformance;
+mod device_faults;
+mod device_pairing;
+mod devices;
+mod devices_table;
 #[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_backfill;
 #[cfg(feature = "daemon")]
 mod gateway_clock;
+#[cfg(feature = "daemon")]
+mod gateway_devices;
 #[cfg(feature = "daemon")]
 mod gateway_directory;
 #[cfg(feature = "daemon")]
