@@ -45,7 +45,7 @@ impl Step {
                 (keypad.action, Trigger::System, keypad.completion_status, key)
             }
             // A ring that found ring to open or continuous mode has opened.
-            LogEntryKind::Ring(ring) if ring.mode & (Ring::RING_TO_OPEN | Ring::CONTINUOUS) != 0 => {
+            LogEntryKind::Ring(ring) if is_opener && ring.mode & (Ring::RING_TO_OPEN | Ring::CONTINUOUS) != 0 => {
                 (OpenerAction::Open.command(), trigger_of_ring(*ring), ring.completion_status, None)
             }
             LogEntryKind::Door(_)

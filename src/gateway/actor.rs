@@ -12,6 +12,7 @@ use super::arbiter::{Adapter, Attempt};
 use super::asked::{ActionWaiter, Memory, ReadWaiter};
 use super::carry::update;
 use super::clock::ClockWaiter;
+use super::codes::CodeWaiter;
 use super::handle::{GatewayError, LockSnapshot, Request, Shared};
 use super::health::note;
 use super::port::{Event, Port};
@@ -55,6 +56,7 @@ pub(super) struct Actor<'a> {
     pub(super) readers: Vec<ReadWaiter>,
     /// Whoever wants the clock set.
     pub(super) clock_setters: Vec<ClockWaiter>,
+    pub(super) code_changer: Option<CodeWaiter>,
     /// The lock's clock beside ours, when its state was read last.
     pub(super) clock: Option<LockClock>,
     /// The clock as it is on disk.
@@ -134,6 +136,7 @@ impl<'a> Actor<'a> {
             actions: BTreeMap::new(),
             readers: Vec::new(),
             clock_setters: Vec::new(),
+            code_changer: None,
             clock: None,
             clock_stored: health.clock,
             codes: None,
@@ -292,6 +295,8 @@ impl<'a> Actor<'a> {
             let settled = self.settle().await;
             self.refuse_readers(&GatewayError::Stopping);
             self.refuse_clock_setters(&GatewayError::Stopping);
+            // What has left may have been done all the same.
+            self.refuse_code_changer(GatewayError::Uncertain);
             self.end_link();
             if let Some(task) = self.disconnecting.take() {
                 task.await.ok();
@@ -321,6 +326,7 @@ impl<'a> Actor<'a> {
         self.answer_all(&finished);
         self.refuse_readers(&GatewayError::Storage(error.to_string()));
         self.refuse_clock_setters(&GatewayError::Storage(error.to_string()));
+        self.refuse_code_changer(GatewayError::Uncertain);
         self.end_link();
         if let Some(task) = self.disconnecting.take() {
             tokio::time::timeout(LEAVE_WITHIN, task).await.ok();

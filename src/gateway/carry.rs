@@ -46,6 +46,7 @@ impl Actor<'_> {
             }
             Output::LogAccess(access) => self.on_log_access(access, now),
             Output::PinTries(tries) => self.on_pin_tries(tries).await?,
+            Output::CodeChanged(result) => self.on_code_changed(result),
             Output::ClockSet(result) => self.on_clock_set(result),
             Output::Config(config) => self.on_config(Settings::of_lock(*config, self.lock.generation)).await?,
             Output::OpenerConfig(config) => self.on_config(Settings::of_opener(*config)).await?,

@@ -5,6 +5,7 @@ mod arbiter;
 mod asked;
 mod carry;
 mod clock;
+mod codes;
 mod handle;
 mod health;
 pub mod pair;
@@ -35,7 +36,7 @@ use asked::Memory;
 use carry::{bridge_device_type, lock_row};
 use handle::{Shared, forget};
 
-pub use handle::{ActionOutcome, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
+pub use handle::{ActionOutcome, CodeChange, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
 pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess, Timings};
 
 /// So many requests may wait for one lock; more are refused at once.

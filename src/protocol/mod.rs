@@ -7,6 +7,7 @@
 
 pub mod advanced_config;
 pub mod beacon;
+pub mod codes;
 mod command;
 pub mod config;
 pub mod crc;

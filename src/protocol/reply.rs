@@ -1,6 +1,7 @@
 //! What a lock sends in daily operation, decoded by command.
 
 use super::advanced_config::AdvancedConfig;
+use super::codes::{KeypadCodeId, SealedDigits};
 use super::command::Command;
 use super::config::{BatteryReport, Config, OpenerConfig};
 use super::crypto::Challenge;
@@ -58,8 +59,10 @@ pub enum Reply {
     AuthorizationEntry(AuthorizationEntry),
     /// Before keypad codes.
     KeypadCodeCount(u16),
-    /// A keypad code.
-    KeypadCode(KeypadCode),
+    /// A keypad code, and its digits as far as they can be sent back.
+    KeypadCode(KeypadCode, SealedDigits),
+    /// The number of a new keypad code.
+    KeypadCodeId(KeypadCodeId),
     /// Something this version has no use for.
     Other(Message),
 }
@@ -98,7 +101,14 @@ impl Reply {
                 let count = payload.first_chunk().ok_or(short("Keypad Code Count", 2))?;
                 Self::KeypadCodeCount(u16::from_le_bytes(*count))
             }
-            Command::KeypadCode => Self::KeypadCode(KeypadCode::decode(payload)?),
+            Command::KeypadCode => {
+                let code = KeypadCode::decode(payload)?;
+                Self::KeypadCode(
+                    code,
+                    SealedDigits::of_entry(payload).ok_or(short("Keypad Code", KeypadCode::MIN_LEN))?,
+                )
+            }
+            Command::KeypadCodeId => Self::KeypadCodeId(KeypadCodeId::decode(payload)?),
             _ => Self::Other(message),
         })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::action::{Action, NotDone, Outcome};
 use super::channel::Channel;
 use super::clock::ClockWish;
+use super::codes::CodeWish;
 use super::directory::{DirectoryPolicy, Why};
 use super::due::{Due, Read};
 use super::exchange::{Exchange, Job};
@@ -71,6 +72,8 @@ pub struct Session {
     pub(super) directory: DirectoryPolicy,
     /// Somebody wants the clock set.
     pub(super) clock_wish: Option<ClockWish>,
+    /// Somebody wants a keypad code changed.
+    pub(super) code_wish: Option<CodeWish>,
     pub(super) log_access: LogAccess,
     pub(super) states: Option<KeyturnerStates>,
     /// The log may have something to say as soon as the bolt is at rest.
@@ -121,6 +124,7 @@ impl Session {
             last_link: None,
             directory: DirectoryPolicy::default(),
             clock_wish: None,
+            code_wish: None,
             log_access,
             states: None,
             log_follows: true,
@@ -174,6 +178,7 @@ impl Session {
             Input::CheckLog => self.want(Read::Newest),
             Input::ReadDirectory => self.want_directory(Why::Stranger, now),
             Input::SetClock { at_zero } => self.on_set_clock(at_zero, now),
+            Input::ChangeCode(change) => self.on_change_code(change, now),
             Input::NewPin { pin, tries } => self.on_new_pin(pin, tries, now),
             Input::Rewind(cursor) => self.rewind(cursor),
             Input::Stop => self.stop(now),
@@ -267,6 +272,7 @@ impl Session {
         self.stopped = true;
         self.finish_all_actions(Outcome::NotDone(NotDone::NotSent));
         self.finish_clock(Err(ClockNotSet::Unreachable));
+        self.on_code_deadline();
         self.leave_link(now);
         self.due = Due::default();
         self.timers = TimerTable::default();
@@ -311,6 +317,13 @@ impl Session {
                     self.leave_link(now);
                 }
             }
+            Timer::CodeDeadline => {
+                self.on_code_deadline();
+                if self.is_doing(|job| matches!(job, Job::FindCode | Job::ChangeCode(_))) {
+                    // The lock still owes an answer.
+                    self.leave_link(now);
+                }
+            }
             Timer::Reconnect | Timer::BusyAgain | Timer::SendDeadline => {}
         }
     }
@@ -338,7 +351,8 @@ impl Session {
     }
 
     pub(super) fn wants_link(&self) -> bool {
-        !self.stopped && (self.due.any() || self.action.is_some() || self.clock_wish.is_some())
+        !self.stopped
+            && (self.due.any() || self.action.is_some() || self.clock_wish.is_some() || self.code_wish.is_some())
     }
 
     pub(super) fn is_doing(&self, is: impl Fn(&Job) -> bool) -> bool {

@@ -54,6 +54,10 @@ pub(super) enum Job {
     LogBack { entries: Vec<LogEntry>, top: Option<LogIndex>, page_start: usize },
     /// Set the clock.
     SetClock,
+    /// Look a keypad code up that is to be changed.
+    FindCode,
+    /// Change the keypad codes.
+    ChangeCode(Command),
     /// A lock action.
     Action,
 }
@@ -133,13 +137,14 @@ impl Job {
             Self::Users(_) => Read::Users,
             Self::Codes(_) => Read::Codes,
             Self::Count { of, .. } => *of,
-            Self::SetClock | Self::Action => return None,
+            Self::SetClock | Self::FindCode | Self::ChangeCode(_) | Self::Action => return None,
         })
     }
 
     /// Whether its command carries the PIN.
     pub(super) fn has_pin(&self) -> bool {
-        matches!(self, Self::SetClock) || self.read().is_some_and(Read::needs_pin)
+        matches!(self, Self::SetClock | Self::FindCode | Self::ChangeCode(_))
+            || self.read().is_some_and(Read::needs_pin)
     }
 
     const fn command(&self) -> Command {
@@ -153,6 +158,8 @@ impl Job {
                 Command::RequestAuthorizationEntries
             }
             Self::Codes(_) | Self::Count { .. } => Command::RequestKeypadCodes,
+            Self::FindCode => Command::RequestKeypadCodes,
+            Self::ChangeCode(command) => *command,
             Self::SetClock => Command::UpdateTime,
             Self::Action => Command::LockAction,
         }
@@ -199,7 +206,7 @@ impl Exchange {
             PinCommand::RequestLogEntries(LogRequest { start_index, count, order, total_count: true })
         };
         let command = match &self.job {
-            Job::States | Job::Battery | Job::Action => return None,
+            Job::States | Job::Battery | Job::Action | Job::FindCode | Job::ChangeCode(_) => return None,
             Job::Config | Job::AdvancedConfig => return Some(config_request(self.job.command(), nonce)),
             Job::NewestLogIndex { .. } => log(0, 1, SortOrder::Descending),
             // The start is exclusive: one lower brings the anchor itself.
@@ -240,7 +247,7 @@ impl Exchange {
                 Job::NewestLogIndex { newest, .. } => newest.is_some(),
                 Job::Count { announced, .. } => announced.is_some(),
                 Job::LogBack { .. } | Job::States | Job::SetClock | Job::Action => false,
-                Job::Config | Job::AdvancedConfig | Job::Battery => false,
+                Job::Config | Job::AdvancedConfig | Job::Battery | Job::FindCode | Job::ChangeCode(_) => false,
             }
     }
 }

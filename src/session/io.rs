@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::action::{ActionRequest, Outcome};
 use super::channel::ChannelError;
+use super::codes::{CodeChange, CodeNotChanged};
 use super::pin::PinTries;
 use crate::protocol::ErrorCode;
 use crate::protocol::advanced_config::AdvancedConfig;
@@ -13,7 +14,7 @@ use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
 use crate::protocol::gatt::{Characteristic, Generation};
-use crate::protocol::log::{LogEntry, LogIndex};
+use crate::protocol::log::{CodeId, LogEntry, LogIndex};
 use crate::protocol::reply::ErrorReport;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
@@ -73,6 +74,8 @@ pub enum Input {
         /// Milliseconds since 1970 at the session's time 0.
         at_zero: i64,
     },
+    /// Change a keypad code, once at most; the answer is an [`Output::CodeChanged`].
+    ChangeCode(CodeChange),
     /// The owner has set the PIN.
     NewPin {
         /// The PIN.
@@ -132,6 +135,8 @@ pub enum Output {
     DirectoryLater,
     /// The lock took the time, or why not.
     ClockSet(Result<(), ClockNotSet>),
+    /// A keypad code was changed, or why not; the number of a new one.
+    CodeChanged(Result<Option<CodeId>, CodeNotChanged>),
     /// The lock accepted the action.
     ActionAccepted {
         /// Which.

@@ -31,6 +31,9 @@ impl Session {
         if self.clock_wish.is_some() && self.pin.is_open() && !is_motor_running {
             return Some(Job::SetClock);
         }
+        if let Some(wish) = self.code_wish.as_ref().filter(|_| self.pin.is_open() && !is_motor_running) {
+            return Some(wish.command().map_or(Job::FindCode, |command| Job::ChangeCode(command.command())));
+        }
         let read = Read::ALL
             .into_iter()
             .filter(|read| *read == Read::States || !is_motor_running)
@@ -113,7 +116,9 @@ impl Session {
             Job::Codes(list) if list.has_more() => self.begin(Job::Codes(list.next_page()), now),
             Job::Codes(list) => self.on_codes(list, now),
             Job::Count { of, announced } => self.on_count(of, announced, now),
-            Job::States | Job::Config | Job::AdvancedConfig | Job::Battery | Job::SetClock | Job::Action => {}
+            Job::FindCode => self.on_codes_searched(),
+            Job::States | Job::Config | Job::AdvancedConfig | Job::Battery => {}
+            Job::SetClock | Job::ChangeCode(_) | Job::Action => {}
         }
     }
 }

@@ -94,6 +94,7 @@ mod purity;
 mod reassembly;
 #[cfg(feature = "daemon")]
 mod secrets;
+mod session_codes;
 mod session_directory;
 mod session_hygiene;
 mod session_logs;

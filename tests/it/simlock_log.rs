@@ -264,7 +264,7 @@ fn users_and_codes_are_listed_with_the_own_entry_first_and_without_digits() {
 
     let replies = bench.pin_command(&client, PinCommand::RequestKeypadCodes(0, 100), PIN);
     assert_eq!(replies[0], Reply::KeypadCodeCount(2));
-    assert!(matches!(&replies[2], Reply::KeypadCode(code) if code.name == "Ben" && code.code_id == 2));
+    assert!(matches!(&replies[2], Reply::KeypadCode(code, _) if code.name == "Ben" && code.code_id == 2));
 }
 
 #[test]
