@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::delivery::CallbackRules;
 use crate::http::PlainTokens;
 use crate::http::bridge::BridgeSettings;
 use crate::store::RetentionRules;
@@ -23,6 +25,10 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
     pub adapter: Option<String>,
+    /// When an action is the repetition of another one.
+    pub actions: ActionRules,
+    /// What receivers of callbacks get.
+    pub callbacks: CallbackRules,
     /// How long events and observations are kept.
     pub retention: RetentionRules,
     /// What clients of the Bridge API may expect.
@@ -41,6 +47,30 @@ pub struct TlsConfig {
     pub key: PathBuf,
 }
 
+/// How actions are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ActionRules {
+    /// For so long after its end, the same action asked for by the same client is its repetition. In seconds.
+    #[serde(deserialize_with = "repeat_window")]
+    pub repeat_window: Duration,
+}
+
+impl Default for ActionRules {
+    /// Clients that lost an answer repeat within two seconds; people want a second time after more.
+    fn default() -> Self {
+        Self { repeat_window: Duration::from_secs(2) }
+    }
+}
+
+/// Somebody who asks again after half a minute means it.
+fn repeat_window<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    match u64::deserialize(deserializer)? {
+        seconds @ 0..=20 => Ok(Duration::from_secs(seconds)),
+        seconds => Err(serde::de::Error::custom(format!("`repeat_window` is 0 to 20 seconds, not {seconds}"))),
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -49,6 +79,8 @@ impl Default for Config {
             hosts: Vec::new(),
             tls: None,
             adapter: None,
+            actions: ActionRules::default(),
+            callbacks: CallbackRules::default(),
             retention: RetentionRules::default(),
             bridge: BridgeSettings::default(),
         }
@@ -135,6 +167,30 @@ mod tests {
         assert!(error.contains("line 2"), "{error}");
         let error = read("plain_tokens = \"on\"").unwrap_err().to_string();
         assert!(error.contains("`never`, `local`, `always`"), "{error}");
+    }
+
+    #[test]
+    fn callbacks_carry_our_keys_unless_the_owner_says_otherwise() {
+        let text = "[callbacks]\nextended = false\nstate_when_added = true\n";
+        let rules = toml::from_str::<Config>(text).unwrap().callbacks;
+        assert!(rules.is_bare_url("http://h/") && rules.state_when_added);
+        let rules = toml::from_str::<Config>("callbacks = { vendor_only = [\"fhem.lan\"] }").unwrap().callbacks;
+        assert!(rules.is_bare_url("http://fhem.lan:8083/x") && !rules.is_bare_url("http://ha.lan:8123/x"));
+        assert!(!Config::default().callbacks.is_bare_url("http://h/"));
+    }
+
+    #[test]
+    fn the_example_shows_the_defaults() {
+        let text = include_str!("../examples/keyturner.toml");
+        assert_eq!(toml::from_str::<Config>(text).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_repeat_window_in_which_people_would_be_ignored_is_refused() {
+        let read = |text: &str| toml::from_str::<Config>(text).map(|config| config.actions.repeat_window.as_secs());
+        assert_eq!((read(""), read("[actions]\nrepeat_window = 0")), (Ok(2), Ok(0)));
+        let error = read("[actions]\nrepeat_window = 21").unwrap_err().to_string();
+        assert!(error.contains("0 to 20"), "{error}");
     }
 
     #[test]

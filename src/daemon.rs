@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::clock::Clock;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
-use crate::delivery::{self, HttpPost, Waker, Workers};
+use crate::delivery::{self, CallbackRules, HttpPost, Waker, Workers};
 use crate::diagnostics::Diagnostics;
 use crate::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use crate::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
@@ -44,6 +44,10 @@ pub struct Parts {
     pub store: Store,
     /// Where webhooks go and what their receivers know us by.
     pub webhook_secrets: ReadSecrets,
+    /// For so long after its end, the same action asked for by the same client is its repetition.
+    pub repeat_window: Duration,
+    /// What receivers of callbacks get.
+    pub callbacks: CallbackRules,
     /// How long it is kept.
     pub retention: RetentionRules,
     /// Who may use the HTTP API.
@@ -154,12 +158,14 @@ impl Daemon {
             clock: parts.clock,
             seed: parts.seed.clone(),
             callback_body: http::bridge::wire::callback_body,
+            repeat_window: parts.repeat_window,
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();
             }),
             diagnostics: diagnostics.clone(),
         };
+        parts.store.set_bare_callbacks(|url| parts.callbacks.is_bare_url(url)).await?;
         let window = AuthWindow::new(parts.store.auth_enabled().await?);
         let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
@@ -187,6 +193,7 @@ impl Daemon {
             gate: Arc::clone(&gate),
             clock: parts.clock,
             identity: parts.identity,
+            callbacks: Arc::new(parts.callbacks),
             delivery: waker,
             news: news.clone(),
             bridge,

@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
 use keyturner::diagnostics::Diagnostics;
-use keyturner::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
+use keyturner::gateway::{
+    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
+};
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
     self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token,
@@ -34,6 +36,10 @@ impl Doors for NoDoors {
     }
 
     fn lock(&self, _: NukiId) -> Option<LockSnapshot> {
+        None
+    }
+
+    fn radio(&self) -> Option<RadioHealth> {
         None
     }
 
@@ -61,7 +67,7 @@ impl Doors for NoDoors {
         &'a self,
         nuki_id: NukiId,
         _: LockAction,
-        _: &'a str,
+        _: Asker<'a>,
         _: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
@@ -94,6 +100,7 @@ pub(crate) async fn serve(store: Store) -> SocketAddr {
         gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Local)),
         clock,
         identity: BridgeIdentity::new(1, 2),
+        callbacks: Arc::default(),
         delivery: Waker::new(),
         news: News::new(),
         bridge: Bridge {

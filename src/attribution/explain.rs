@@ -135,7 +135,7 @@ pub(super) const fn is_after(time: i64, than: i64) -> bool {
 /// Replays `steps` from `start` past `sights`.
 pub(super) fn replay(start: Start, steps: &[Step], sights: &[Sight<'_>]) -> Reading {
     let replay = Replay { start, steps };
-    if replay.has_clock_fallen() {
+    if replay.clock_falls().next().is_some() {
         return replay.nothing(sights);
     }
     // Only if no way explains everything, some entry is missing or still to come.
@@ -167,17 +167,11 @@ struct Replay<'a> {
 impl Replay<'_> {
     fn ways(&self, sights: &[Sight<'_>], may_lose: bool) -> Option<BTreeSet<Way>> {
         let states = self.start.state.map_or(ANYWHERE.to_vec(), |state| vec![state]);
+        let cause = if self.start.state.is_some() { Cause::Nothing } else { Cause::Lost };
         let at = |state| Way {
-            cut: 0,
-            state,
-            cause: if self.start.state.is_some() { Cause::Nothing } else { Cause::Lost },
             leaving: self.start.leaving.map(|_| Cause::Start),
-            by_itself: false,
-            owes_entry: false,
             under_way: self.start.under_way,
-            lost: 0,
-            lost_at: None,
-            marks: Vec::new(),
+            ..Way::begin(0, state, cause)
         };
         let mut ways: BTreeSet<Way> = states.into_iter().map(at).collect();
         for (at, sight) in sights.iter().enumerate() {
@@ -191,17 +185,21 @@ impl Replay<'_> {
         Some(ways)
     }
 
-    /// Without a way that fits nothing is known.
+    /// Without a way that fits nothing is known of the sights. Where the bolt is in the end, the last steps say all the same.
     fn nothing(&self, sights: &[Sight<'_>]) -> Reading {
         let mark = Mark { cut: self.steps.len(), least: 0, cause: Cause::Lost, leaving: None };
-        Reading { marks: vec![mark; sights.len()], ends: ANYWHERE.map(|state| (state, None)).into() }
+        let from = self.clock_falls().last().unwrap_or(0);
+        let ends = self.ends(&ANYWHERE.map(|state| Way::begin(from, state, Cause::Lost)).into());
+        Reading { marks: vec![mark; sights.len()], ends: ends.into_iter().map(|(state, _)| (state, None)).collect() }
     }
 
-    /// The log's order and its times contradict each other.
-    fn has_clock_fallen(&self) -> bool {
-        let mut times = self.steps.iter().filter_map(|step| step.time);
-        let mut newest = times.next();
-        times.any(|time| newest.replace(time).is_some_and(|before| is_after(before, time)))
+    /// The log's order and its times contradict each other in front of these steps.
+    fn clock_falls(&self) -> impl Iterator<Item = usize> {
+        let mut newest = None;
+        let timed = self.steps.iter().enumerate().filter_map(|(at, step)| Some((at, step.time?)));
+        timed.filter_map(move |(at, time)| {
+            newest.replace(time).is_some_and(|before| is_after(before, time)).then_some(at)
+        })
     }
 
     /// First and last number of steps that can lie before a sight.
@@ -388,7 +386,7 @@ impl Replay<'_> {
             let by_itself: Vec<Way> = running.iter().filter_map(Way::leave).collect();
             running.extend(by_itself);
             if let Some(step) = self.steps.get(cut) {
-                running = running.iter().flat_map(|way| way.after(cut, step)).collect();
+                running = running.iter().flat_map(|way| way.after(cut, step)).map(|way| way.without_past()).collect();
             }
         }
         let ends: BTreeSet<_> = running.into_iter().map(|way| (way.state, way.leaving)).collect();
@@ -409,6 +407,22 @@ const ANYWHERE: [LockState; 6] = [
 ];
 
 impl Way {
+    /// A way that has this state in front of the step `cut`.
+    const fn begin(cut: usize, state: LockState, cause: Cause) -> Self {
+        Self {
+            cut,
+            state,
+            cause,
+            leaving: None,
+            by_itself: false,
+            owes_entry: false,
+            under_way: false,
+            lost: 0,
+            lost_at: None,
+            marks: Vec::new(),
+        }
+    }
+
     /// The same way, with a sight behind it.
     fn at(&self, cut: usize, state: LockState, cause: Cause) -> Self {
         let mut marks = self.marks.clone();
@@ -424,7 +438,7 @@ impl Way {
     }
 
     fn without_past(&self) -> Self {
-        Self { marks: Vec::new(), lost: 0, lost_at: None, ..*self }
+        Self { cause: Cause::Nothing, marks: Vec::new(), lost: 0, lost_at: None, ..*self }
     }
 
     /// Lock 'n' go locks; some locks log that, some do not.

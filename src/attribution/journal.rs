@@ -41,8 +41,8 @@ struct Base {
 /// What a look at the lock's clock has shown.
 #[derive(Debug, Clone, Copy)]
 struct ClockMoves {
-    /// It was set since the look before.
-    was_set: bool,
+    /// It was not set since the look before, and there was one by this process.
+    goes_on: bool,
     /// It was set back lately, or shows no time any more.
     was_set_back: bool,
 }
@@ -174,13 +174,16 @@ impl Journal {
         let before = self.config.states.replace(states);
         let is_rest = !states.lock_state.is_transitional();
         let bolt_moved = before.is_some_and(|before| before.lock_state != states.lock_state);
-        // The first state shows what happened while we were away.
-        let live = self.arrival.is_some();
+        // The first state shows what happened while we were away; but a motor that runs, runs now.
+        let live = self.arrival.is_some() || !is_rest;
         self.arrival.get_or_insert(states.current_time);
         let clock = self.follow_clock(states.current_time, now);
-        // A motor that is seen running at once was begun by whoever was known at rest.
-        let is_still = if bolt_moved { was_still } else { self.is_still(now) };
-        if self.names.shown(states.config_update_count, states.current_time, is_still, clock.was_set) {
+        // A motor that is seen running at once was begun by whoever was known at rest. If a number was given away meanwhile,
+        // only the clock tells how long its new holder has had it.
+        let is_same_count = before.is_some_and(|before| before.config_update_count == states.config_update_count);
+        let began_as_known = was_still && (is_same_count || clock.goes_on);
+        let is_still = if bolt_moved { began_as_known } else { self.is_still(now) };
+        if self.names.shown(states.config_update_count, states.current_time, is_still, clock.goes_on) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
                 self.names_until.get_or_insert(now.saturating_add(self.config.patience));
@@ -190,7 +193,7 @@ impl Journal {
         }
         let observation = Observation { states, before };
         let Some(known) = before else {
-            // The very first state is no change.
+            // The very first state is no change, unless the motor runs.
             self.base = Base {
                 state: Some(states.lock_state),
                 time: self.seen(),
@@ -199,7 +202,9 @@ impl Journal {
                 in_step: self.base.in_step,
             };
             self.rest = Some(states.lock_state);
-            return self.commit(Draft { observations: vec![observation], ..Draft::default() });
+            let mut draft = Draft::default();
+            show(&mut draft, observation, !is_rest, None);
+            return self.commit(draft);
         };
         if bolt_moved {
             self.busy_until = Some(now.saturating_add(ON_THE_WAY));
@@ -240,7 +245,7 @@ impl Journal {
         if was_set_back {
             self.doubt();
         }
-        ClockMoves { was_set, was_set_back }
+        ClockMoves { goes_on: before.is_some() && shown.is_some() && !was_set, was_set_back }
     }
 
     /// When the state was seen last, by the lock's clock.

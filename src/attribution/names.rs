@@ -41,7 +41,7 @@ pub(super) struct Names {
 /// When the lock showed its count, by its own clock in seconds.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
-    /// First with a bolt that had been at rest: what still ran was begun by whoever was known before.
+    /// First with a bolt that was at rest: what still ran, or ended just then, was begun by whoever was known before.
     at_rest: Option<i64>,
     last: i64,
 }
@@ -104,7 +104,7 @@ impl Names {
     }
 
     /// The lock shows this count; `true` if people and codes must be read because of it.
-    pub(super) fn shown(&mut self, count: u8, clock: Option<DeviceTime>, is_still: bool, was_set: bool) -> bool {
+    pub(super) fn shown(&mut self, count: u8, clock: Option<DeviceTime>, is_still: bool, clock_goes_on: bool) -> bool {
         let clock = seconds(clock);
         let begins = clock.map(|clock| Shown { at_rest: is_still.then_some(clock), last: clock });
         if self.count.replace(count) != Some(count) {
@@ -112,7 +112,7 @@ impl Names {
             return core::mem::replace(&mut self.reading, Reading::Outdated) != Reading::Outdated;
         }
         // A clock that was set compares nothing any more.
-        let goes_on = self.shown.zip(clock).filter(|(shown, clock)| *clock >= shown.last && !was_set);
+        let goes_on = self.shown.zip(clock).filter(|(shown, clock)| *clock >= shown.last && clock_goes_on);
         self.shown = goes_on.map(|(shown, last)| Shown { at_rest: shown.at_rest.or(is_still.then_some(last)), last });
         if self.reading == Reading::Fresh {
             self.reading = Reading::Confirmed;

@@ -18,7 +18,9 @@ use super::pair::CLIENT_NAME;
 use super::run::{paired, seed_source, webhook_secrets};
 use super::{fresh_seed, history, stop_signal};
 use crate::clock::Clock;
+use crate::config::ActionRules;
 use crate::daemon::{Daemon, Parts};
+use crate::delivery::CallbackRules;
 use crate::gateway::pair::{PairRequest, find, pair};
 use crate::http::bridge::BridgeSettings;
 use crate::http::{BridgeIdentity, PlainTokens, Token};
@@ -76,6 +78,8 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let token = secrets.bridge.token.expose().to_owned();
     let store = Store::open(&scratch.0.join("keyturner.db")).await?;
     let daemon = Daemon::start(Parts {
+        repeat_window: ActionRules::default().repeat_window,
+        callbacks: CallbackRules::default(),
         retention: RetentionRules::default(),
         listen: args.listen,
         tls: None,

@@ -30,6 +30,10 @@ fn lines(health: &Value) -> Vec<String> {
     let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
     let list = |of: &Value, key: &str| of.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut lines = vec![format!("keyturner {}: {}", text(health, "version"), text(health, "status"))];
+    if let Some(radio) = health.get("radio").filter(|radio| radio.get("isListening") != Some(&Value::Bool(true))) {
+        let why = radio.get("problem").and_then(Value::as_str).unwrap_or("it has not begun");
+        lines.push(format!("radio: hears nothing since {}: {why}", text(radio, "since")));
+    }
     for lock in list(health, "locks") {
         let attention = list(&lock, "attention");
         let name = text(&lock, "name");
@@ -61,7 +65,8 @@ mod tests {
     #[test]
     fn each_part_has_its_line_and_what_is_wrong_is_said() {
         let health = serde_json::json!({
-            "version": "1", "status": "degraded", "chainHead": {"id": 7, "hash": "ab"},
+            "version": "1", "status": "degraded",
+            "radio": {"isListening": false, "since": "2026-11-25T10:00:00Z", "problem": "no adapter"}, "chainHead": {"id": 7, "hash": "ab"},
             "locks": [{"name": "Front", "attention": []}, {"name": "Back", "attention": ["no PIN", "clock"]}],
             "webhooks": [{"name": "alarm", "waiting": 2, "dead": 1, "lastError": "refused"}],
         });
@@ -69,6 +74,7 @@ mod tests {
             lines(&health),
             [
                 "keyturner 1: degraded",
+                "radio: hears nothing since 2026-11-25T10:00:00Z: no adapter",
                 "Front: well",
                 "Back: no PIN",
                 "Back: clock",

@@ -88,6 +88,8 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
         locks,
         store: store.clone(),
         webhook_secrets: webhook_secrets(&args.data.data),
+        repeat_window: config.actions.repeat_window,
+        callbacks: config.callbacks,
         retention: config.retention,
         tokens: tokens::of(&secrets)?,
         plain_tokens: config.plain_tokens,

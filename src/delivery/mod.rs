@@ -7,6 +7,7 @@
 
 mod callback;
 mod post;
+mod rules;
 pub mod webhook;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 pub use callback::Outbox;
 pub use post::{BadUrl, HttpPost, Limits, Post, Posted, Target};
+pub use rules::{BadReceiver, CallbackRules, Receiver};
 
 use crate::clock::Clock;
 

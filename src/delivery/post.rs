@@ -71,6 +71,14 @@ impl Target {
         Ok(Self { host, port: url.port().unwrap_or(80), path })
     }
 
+    pub(super) const fn host(&self) -> &Host<String> {
+        &self.host
+    }
+
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
     fn request(&self, body: &str) -> String {
         let Self { host, port, path } = self;
         let length = body.len();

@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use super::acting::ActionWaiter;
 use super::arbiter::{Adapter, Attempt};
-use super::asked::{ActionWaiter, Memory, ReadWaiter};
+use super::asked::{Memory, ReadWaiter};
 use super::carry::update;
 use super::clock::ClockWaiter;
 use super::codes::CodeWaiter;

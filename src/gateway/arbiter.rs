@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::handle::{ScanResult, Shared};
+use super::health::RadioHealth;
 use crate::clock::Clock;
 use crate::protocol::beacon::{Advertisement, Family, NukiId, PairingMode};
 use crate::transport::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
@@ -146,10 +147,18 @@ pub(super) async fn scan(
     shared: Arc<Mutex<Shared>>,
     clock: Clock,
 ) {
+    let tell = |problem: Option<String>| {
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = shared.radio.take();
+        let kept = before.filter(|before| before.problem.is_some() == problem.is_some());
+        let since = kept.map_or_else(|| clock.wall(), |before| before.since);
+        shared.radio = Some(RadioHealth { since, problem });
+    };
     let mut failing = false;
     loop {
         match transport.scan().await {
             Ok(mut sightings) => {
+                tell(None);
                 if core::mem::take(&mut failing) {
                     info!("scanning again");
                 }
@@ -160,9 +169,13 @@ pub(super) async fn scan(
                         actor.try_send(sighting).ok();
                     }
                 }
-                warn!("scanning has stopped, starting it again");
+                if !core::mem::replace(&mut failing, true) {
+                    warn!("scanning has stopped, starting it again");
+                }
+                tell(Some("scanning has stopped and is started again".to_owned()));
             }
             Err(error) => {
+                tell(Some(error.to_string()));
                 // Said once, not every two seconds.
                 if !core::mem::replace(&mut failing, true) {
                     warn!(%error, "cannot scan; trying again until it works");

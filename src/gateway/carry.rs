@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::PairedLock;
 use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
 use super::health::log_blocked;
-use crate::attribution::{self, Draft, EventKind};
+use super::{Cause, PairedLock};
+use crate::attribution::{self, Draft, Event, EventKind};
 use crate::clock::UnixMillis;
 use crate::diagnostics::Deed;
+use crate::protocol::beacon::NukiId;
 use crate::protocol::config::{Config, OpenerConfig};
+use crate::protocol::datetime::DeviceTime;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
 use crate::session::{Input, Listed, LogAccess, Output};
-use crate::store::{Batch, LockRow, Observation, StoreError, StoredDirectory};
+use crate::store::{Batch, CallbackBody, LockRow, Observation, Store, StoreError, StoredDirectory};
 
 impl Actor<'_> {
     pub(super) async fn on_session(&mut self, output: Output) -> Result<(), StoreError> {
@@ -87,18 +89,19 @@ impl Actor<'_> {
     async fn commit(&mut self, draft: Draft) -> Result<(), StoreError> {
         let (mut snapshot, now) = (self.snapshot(), self.tools.clock.wall());
         let ring = draft.events.iter().position(|event| event.kind == EventKind::Ring && !event.backfilled);
-        if ring.is_some() {
-            snapshot.last_ring = Some(now);
-        }
-        let body = |states: &KeyturnerStates, event: Option<usize>| {
-            (self.tools.callback_body)(&snapshot, states, event.and_then(|at| draft.events.get(at)), now)
-        };
-        let mut bodies: Vec<String> =
-            draft.tellings.iter().map(|telling| body(&telling.states, telling.event)).collect();
+        let rang_at = ring.and_then(|at| draft.events.get(at)).map(|event| rang_at(event, &snapshot).min(now));
+        snapshot.last_ring = rang_at.or(snapshot.last_ring);
+        let mut tellings: Vec<_> = draft.tellings.iter().map(|telling| (telling.states, telling.event)).collect();
         // A ring that opens nothing changes no state, and whoever listens wants to hear it all the same.
-        let is_untold = ring.is_some() && draft.tellings.iter().all(|telling| telling.event != ring);
-        if let Some((states, _)) = snapshot.state.as_ref().filter(|_| is_untold) {
-            bodies.push(body(states, ring));
+        let is_untold = ring.is_some() && tellings.iter().all(|(_, event)| *event != ring);
+        tellings.extend(snapshot.state.filter(|_| is_untold).map(|(states, _)| (states, ring)));
+        let mut bodies = Vec::with_capacity(tellings.len());
+        for (states, event) in tellings {
+            let event = event.and_then(|at| draft.events.get(at));
+            let client = client_behind(&self.tools.store, self.lock.nuki_id, event).await?;
+            let cause = event.map(|event| Cause { event, client: client.as_deref() });
+            let body = |cause| (self.tools.callback_body)(&snapshot, &states, cause, now);
+            bodies.push(CallbackBody { whole: body(cause), bare: cause.is_some().then(|| body(None)) });
         }
         let batch = Batch {
             nuki_id: self.lock.nuki_id,
@@ -114,8 +117,8 @@ impl Actor<'_> {
             callback_bodies: bodies,
         };
         self.tools.store.commit(&batch).await?;
-        if ring.is_some() {
-            update(&self.wiring.shared, self.lock, |snapshot| snapshot.last_ring = Some(now));
+        if rang_at.is_some() {
+            update(&self.wiring.shared, self.lock, |snapshot| snapshot.last_ring = rang_at);
         }
         if let Some(cursor) = batch.cursor {
             self.note_cursor(cursor);
@@ -226,6 +229,16 @@ impl Settings {
     }
 }
 
+/// When the bell rang, by the host's clock: as long before the state was read as the Opener's own clock says.
+fn rang_at(event: &Event, snapshot: &LockSnapshot) -> UnixMillis {
+    let Some((states, read_at)) = &snapshot.state else { return UnixMillis(i64::MAX) };
+    let seconds = |time: Option<DeviceTime>| time.and_then(DeviceTime::unix_seconds);
+    match seconds(states.current_time).zip(seconds(event.device_time)) {
+        Some((shown, rung)) => UnixMillis(read_at.0.saturating_sub(shown.saturating_sub(rung).saturating_mul(1000))),
+        None => *read_at,
+    }
+}
+
 fn count<T>(entries: &[T]) -> u32 {
     u32::try_from(entries.len()).unwrap_or(u32::MAX)
 }
@@ -254,5 +267,14 @@ pub(super) fn lock_row(snapshot: &LockSnapshot, now: UnixMillis) -> LockRow {
         firmware_version: snapshot.firmware_version.clone(),
         has_keypad: snapshot.has_keypad,
         paired_at: now,
+    }
+}
+
+/// Whose request an event goes back to. It is asked of the event log, as the history does: what an actor remembers ends
+/// with an action or with a restart, and the lock's entry may come after either.
+async fn client_behind(store: &Store, nuki_id: NukiId, event: Option<&Event>) -> Result<Option<String>, StoreError> {
+    match event.and_then(|event| event.intent_id) {
+        Some(intent_id) => store.requester_of(nuki_id, intent_id).await,
+        None => Ok(None),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::acting::Asked;
 use super::codes::CodeWaiter;
-use super::health::{ClockHealth, LockHealth};
+use super::health::{ClockHealth, LockHealth, RadioHealth};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::{Family, NukiId};
 use crate::protocol::crypto::Pin;
@@ -15,6 +17,7 @@ use crate::protocol::log::CodeId;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{ErrorCode, LockAction};
 pub use crate::session::{CodeChange, NotDone};
+use crate::store::IdempotencyKey;
 
 /// What is known of a lock, from memory: no radio is used to answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +67,8 @@ pub enum ActionOutcome {
     Done,
     /// The lock refused or failed, or state and log prove that it did not happen.
     NotDone(NotDone),
+    /// A request with the same key was answered so before.
+    NotDoneBefore,
     /// It left the gateway, and whether it happened cannot be told.
     Unknown,
 }
@@ -75,6 +80,21 @@ pub enum WaitFor {
     Accepted,
     /// That the lock is done.
     Completed,
+}
+
+/// Who asks for an action.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Name of the client's token.
+    pub name: &'a str,
+    /// By which key the client knows this request. Another request with the same key is the same one.
+    pub key: Option<IdempotencyKey>,
+}
+
+impl<'a> From<&'a str> for Asker<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, key: None }
+    }
 }
 
 /// Why the gateway cannot answer.
@@ -107,6 +127,12 @@ pub enum GatewayError {
     /// The client's token does not allow it. What stands before the gateway says so, never the gateway.
     #[error("the token does not allow this")]
     NotAllowed,
+    /// The client names its request by a key that it has used for something else.
+    #[error("the key of this request was used for another action or another lock")]
+    KeyUsed,
+    /// To remember one more key of this client, another one would have to be forgotten early.
+    #[error("too many keys of this client are remembered; the next one is free in {} s", .0.as_secs())]
+    TooManyKeys(Duration),
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
@@ -118,7 +144,7 @@ impl Request {
         match self {
             Self::ReadState { reply } => reply.send(Err(error)).ok(),
             // Whoever asked may have hung up.
-            Self::Act { reply, .. } => reply.send(Err(error)).map_err(drop).ok(),
+            Self::Act(asked) => asked.reply.send(Err(error)).map_err(drop).ok(),
             Self::SetClock { reply } => reply.send(Err(error)).ok(),
             Self::ChangeCode { reply, .. } => reply.send(Err(error)).map_err(drop).ok(),
             Self::SetPin { reply, .. } => reply.send(Err(error)).ok(),
@@ -130,30 +156,12 @@ impl Request {
 /// A request to one lock's actor.
 #[derive(Debug)]
 pub(super) enum Request {
-    ReadState {
-        reply: oneshot::Sender<Result<KeyturnerStates, GatewayError>>,
-    },
-    SetClock {
-        reply: oneshot::Sender<Result<ClockHealth, GatewayError>>,
-    },
-    ChangeCode {
-        change: CodeChange,
-        reply: CodeWaiter,
-    },
-    Forget {
-        reply: oneshot::Sender<Result<(), GatewayError>>,
-    },
-    SetPin {
-        pin: Option<Pin>,
-        reply: oneshot::Sender<Result<(), GatewayError>>,
-    },
-    Act {
-        action: LockAction,
-        requester: String,
-        asked_at: Instant,
-        wait: WaitFor,
-        reply: oneshot::Sender<Result<ActionOutcome, GatewayError>>,
-    },
+    ReadState { reply: oneshot::Sender<Result<KeyturnerStates, GatewayError>> },
+    SetClock { reply: oneshot::Sender<Result<ClockHealth, GatewayError>> },
+    ChangeCode { change: CodeChange, reply: CodeWaiter },
+    Forget { reply: oneshot::Sender<Result<(), GatewayError>> },
+    SetPin { pin: Option<Pin>, reply: oneshot::Sender<Result<(), GatewayError>> },
+    Act(Asked),
 }
 
 /// State shared between actors and handles; every lock on it is held for a copy only.
@@ -162,6 +170,8 @@ pub(super) struct Shared {
     pub(super) locks: BTreeMap<NukiId, LockSnapshot>,
     pub(super) health: BTreeMap<NukiId, LockHealth>,
     pub(super) heard: BTreeMap<NukiId, ScanResult>,
+    /// `None` until it has begun.
+    pub(super) radio: Option<RadioHealth>,
 }
 
 /// The gateway, to be cloned freely.
@@ -190,6 +200,12 @@ impl GatewayHandle {
         self.lock_shared().heard.values().cloned().collect()
     }
 
+    /// How the radio listens; `None` until it has begun.
+    #[must_use]
+    pub fn radio(&self) -> Option<RadioHealth> {
+        self.lock_shared().radio.clone()
+    }
+
     /// Reads the state from the lock itself.
     ///
     /// # Errors
@@ -198,7 +214,8 @@ impl GatewayHandle {
         self.ask(nuki_id, |reply| Request::ReadState { reply }).await?.unwrap_or(Err(GatewayError::Stopping))
     }
 
-    /// Has the lock do something, once at most. The intent is on disk before the first byte leaves.
+    /// Has the lock do something, once at most. The intent is on disk before the first byte leaves. The same asked for
+    /// again at once by the same client is no other intent (`docs/adr/0025`).
     ///
     /// # Errors
     /// [`GatewayError`] when nothing was sent.
@@ -206,11 +223,13 @@ impl GatewayHandle {
         &self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &str,
+        asker: impl Into<Asker<'_>>,
         wait: WaitFor,
     ) -> Result<ActionOutcome, GatewayError> {
-        let (requester, asked_at) = (requester.to_owned(), Instant::now());
-        let answer = self.ask(nuki_id, |reply| Request::Act { action, requester, asked_at, wait, reply }).await?;
+        let (Asker { name, key }, asked_at) = (asker.into(), Instant::now());
+        let requester = name.to_owned();
+        let asked = |reply| Request::Act(Asked { action, requester, key, asked_at, wait, reply });
+        let answer = self.ask(nuki_id, asked).await?;
         // Without an answer nobody can promise that nothing was sent, and a caller who believes that asks again.
         answer.unwrap_or(Ok(ActionOutcome::Unknown))
     }

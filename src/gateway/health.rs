@@ -61,6 +61,15 @@ pub struct Timings {
     pub unlatch: Option<u8>,
 }
 
+/// How the radio listens for beacons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RadioHealth {
+    /// Since when, by the host's clock.
+    pub since: UnixMillis,
+    /// Why nothing can be heard, and what to do about it; `None` while it listens.
+    pub problem: Option<String>,
+}
+
 /// A lock's clock beside the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockHealth {

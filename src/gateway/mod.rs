@@ -1,5 +1,6 @@
 //! Where session and transport meet: an actor per lock, an arbiter per adapter.
 
+mod acting;
 mod actor;
 mod arbiter;
 mod asked;
@@ -10,6 +11,7 @@ mod handle;
 mod health;
 pub mod pair;
 mod port;
+mod repeat;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -28,6 +30,7 @@ use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::frame::AuthId;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
+use crate::session::Outcome;
 use crate::store::{Store, StoreError};
 use crate::transport::{Address, Transport};
 use actor::{Actor, Wiring};
@@ -36,15 +39,19 @@ use asked::Memory;
 use carry::{bridge_device_type, lock_row};
 use handle::{Shared, forget};
 
-pub use handle::{ActionOutcome, CodeChange, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
-pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess, Timings};
+pub use handle::{
+    ActionOutcome, Asker, CodeChange, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor,
+};
+pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess, RadioHealth, Timings};
 
-/// So many requests may wait for one lock; more are refused at once.
-const REQUEST_QUEUE: usize = 16;
+/// So many requests may wait for one lock's actor, which is as many as the HTTP server has connections.
+const REQUEST_QUEUE: usize = 256;
 /// Beacons repeat, so a short queue is enough.
 const SIGHTING_QUEUE: usize = 16;
 /// Pause before an actor starts again after the store failed.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
+/// Who asked for an action that was open when the process was killed repeats it within this time, or means it anew.
+const REPEATED_WITHIN: Duration = Duration::from_secs(20);
 /// Everything has stopped by then, in order or not.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -97,8 +104,17 @@ impl PairedLock {
     }
 }
 
+/// What explains a state that is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    /// What happened.
+    pub event: &'a Event,
+    /// Name of the token whose client asked for it; `None` if no client did.
+    pub client: Option<&'a str>,
+}
+
 /// Builds the body of a Bridge callback at a moment; `http` owns the wire form, the daemon hands it in.
-pub type CallbackBody = fn(&LockSnapshot, &KeyturnerStates, Option<&Event>, UnixMillis) -> String;
+pub type CallbackBody = fn(&LockSnapshot, &KeyturnerStates, Option<Cause<'_>>, UnixMillis) -> String;
 
 /// What every actor uses.
 #[derive(Clone)]
@@ -111,6 +127,8 @@ pub struct Tools {
     pub seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
     /// The wire form of callbacks.
     pub callback_body: CallbackBody,
+    /// For so long after its end, the same action asked for by the same client is its repetition.
+    pub repeat_window: Duration,
     /// Called after each commit, to wake whoever delivers.
     pub committed: Arc<dyn Fn() + Send + Sync>,
     /// Where links are written down for the Bridge API's `/log`.
@@ -136,7 +154,8 @@ impl Gateway {
         transport: Arc<dyn Transport>,
         tools: Tools,
     ) -> Result<Self, StoreError> {
-        for intent in tools.store.expire_open_intents(tools.clock.wall()).await? {
+        let expired = tools.store.expire_open_intents(tools.clock.wall()).await?;
+        for intent in &expired {
             info!(
                 intent_id = intent.id,
                 "an action of an earlier run was never finished; it is closed and not done again"
@@ -166,13 +185,20 @@ impl Gateway {
             let (sighting_sender, sighting_receiver) = mpsc::channel(SIGHTING_QUEUE);
             requests.insert(lock.nuki_id, request_sender);
             sightings.insert(lock.nuki_id, sighting_sender);
+            let mut memory = Memory::new(tools.repeat_window);
+            for intent in expired.iter().filter(|intent| intent.nuki_id == lock.nuki_id) {
+                // Its client may have lost the connection just now, and repeats by itself.
+                if tools.clock.wall().since(intent.at) <= REPEATED_WITHIN {
+                    memory.lately.ends(&intent.requester, intent.action, Outcome::Unknown, tools.clock.monotonic());
+                }
+            }
             let wiring = Wiring {
                 requests: request_receiver,
                 sightings: sighting_receiver,
                 adapter: adapter.clone(),
                 shared: shared.clone(),
                 stop: stopped.clone(),
-                memory: Memory::default(),
+                memory,
             };
             actors.spawn(supervise(lock, tools.clone(), wiring));
         }

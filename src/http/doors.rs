@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 
 use crate::gateway::{
-    ActionOutcome, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, RadioHealth, ScanResult,
+    WaitFor,
 };
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
@@ -19,6 +20,8 @@ pub trait Doors: Send + Sync + 'static {
     fn health(&self, nuki_id: NukiId) -> Option<LockHealth>;
     /// Every Nuki device heard on the air.
     fn scan_results(&self) -> Vec<ScanResult>;
+    /// How the radio listens; `None` until it has begun.
+    fn radio(&self) -> Option<RadioHealth>;
     /// Reads the state from the lock itself.
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>>;
     /// Has the lock do something, once at most.
@@ -26,7 +29,7 @@ pub trait Doors: Send + Sync + 'static {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>>;
     /// Sets the lock's clock to the host's.
@@ -52,6 +55,10 @@ impl Doors for GatewayHandle {
         Self::scan_results(self)
     }
 
+    fn radio(&self) -> Option<RadioHealth> {
+        Self::radio(self)
+    }
+
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
         Box::pin(Self::read_state(self, nuki_id))
     }
@@ -60,10 +67,10 @@ impl Doors for GatewayHandle {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
-        Box::pin(Self::act(self, nuki_id, action, requester, wait))
+        Box::pin(Self::act(self, nuki_id, action, asker, wait))
     }
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {

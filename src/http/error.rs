@@ -36,6 +36,10 @@ pub(super) enum Refusal {
     /// Not 503, 502, 504 or 500: widely used clients repeat those by
     /// themselves, and a repeated unlatch opens the door once more.
     Gone,
+    /// The `Idempotency-Key` is no key.
+    BadKey,
+    /// The `Idempotency-Key` was used for something else.
+    KeyUsed,
     /// Longer than any client's URL.
     UriTooLong,
     /// The store failed.
@@ -50,7 +54,8 @@ pub(super) enum Refusal {
 impl Refusal {
     const fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::BadKey => StatusCode::BAD_REQUEST,
+            Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ForeignSite | Self::ForeignHost => StatusCode::FORBIDDEN,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -66,6 +71,10 @@ impl Refusal {
     const fn body(self) -> &'static str {
         match self {
             Self::BadRequest => "HTTP 400 Bad Request",
+            Self::BadKey => "HTTP 400 Bad Request: an Idempotency-Key is given once and has 1 to 255 ASCII characters",
+            Self::KeyUsed => {
+                "HTTP 422 Unprocessable Content: this Idempotency-Key was used for another action or another lock"
+            }
             Self::Unauthorized => "HTTP 401 Unauthorized",
             Self::Forbidden => "HTTP 403 Forbidden",
             Self::ForeignSite => "HTTP 403 Forbidden: asked for by a page of another site",
@@ -97,6 +106,8 @@ impl Refusal {
         match error {
             GatewayError::UnknownLock(_) => Self::NotFound,
             GatewayError::NotAllowed => Self::Forbidden,
+            GatewayError::KeyUsed => Self::KeyUsed,
+            GatewayError::TooManyKeys(wait) => Self::TooManyRequests(whole_seconds(*wait)),
             _ => Self::ActionUnavailable,
         }
     }

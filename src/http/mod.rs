@@ -10,6 +10,7 @@ pub mod bridge;
 mod doors;
 mod error;
 mod gate;
+mod idempotency;
 mod json;
 mod network;
 mod origin;
@@ -42,9 +43,9 @@ pub use v1::News;
 pub use v1::entry_json;
 
 use crate::clock::Clock;
-use crate::delivery::Waker;
+use crate::delivery::{CallbackRules, Waker};
 use crate::diagnostics::Diagnostics;
-use crate::store::Store;
+use crate::store::{IdempotencyKey, Store};
 use error::Refusal;
 use origin::Foreign;
 use scoped::ScopedDoors;
@@ -65,6 +66,8 @@ pub struct AppState {
     pub clock: Clock,
     /// What `/info` says we are.
     pub identity: BridgeIdentity,
+    /// What receivers of callbacks get.
+    pub callbacks: Arc<CallbackRules>,
     /// Woken when callbacks are added or removed.
     pub delivery: Waker,
     /// Tells live streams that something was stored.
@@ -76,9 +79,10 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The same with no other locks and no other actions than a client's token allows.
-    fn within_reach_of(&self, who: &Authenticated) -> Self {
-        Self { gateway: Arc::new(ScopedDoors::new(Arc::clone(&self.gateway), who.clone())), ..self.clone() }
+    /// The same with no other locks and no other actions than a client's token allows, for one request, perhaps with a key.
+    fn within_reach_of(&self, who: &Authenticated, key: Option<IdempotencyKey>) -> Self {
+        let doors = ScopedDoors::new(Arc::clone(&self.gateway), who.clone()).with_key(key);
+        Self { gateway: Arc::new(doors), ..self.clone() }
     }
 }
 
@@ -176,7 +180,7 @@ async fn answer(app: &AppState, request: &Parts) -> Response {
     let params = Params::parse(request.uri.query().unwrap_or_default());
     let knock = Knock { params: &params, bearer: None, is_v1: false, from: peer(&request.extensions) };
     match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {
-        Ok(who) => bridge::answer(app, endpoint, &params, &who).await,
+        Ok(who) => bridge::answer(app, endpoint, &params, &who, &request.headers).await,
         Err(denied) => Refusal::from(denied).into_response(),
     }
 }

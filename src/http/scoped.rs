@@ -10,20 +10,29 @@ use super::auth::Authenticated;
 use super::bridge::wire::OPENER;
 use super::doors::Doors;
 use crate::access::Scope;
-use crate::gateway::{ActionOutcome, ClockHealth, GatewayError, LockHealth, LockSnapshot, ScanResult, WaitFor};
+use crate::gateway::{
+    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
+};
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::state::KeyturnerStates;
+use crate::store::IdempotencyKey;
 
 /// [`Doors`] within a token's reach.
 pub(super) struct ScopedDoors {
     all: Arc<dyn Doors>,
     who: Authenticated,
+    key: Option<IdempotencyKey>,
 }
 
 impl ScopedDoors {
     pub(super) const fn new(all: Arc<dyn Doors>, who: Authenticated) -> Self {
-        Self { all, who }
+        Self { all, who, key: None }
+    }
+
+    /// For a request that its client names by a key.
+    pub(super) fn with_key(self, key: Option<IdempotencyKey>) -> Self {
+        Self { key, ..self }
     }
 
     fn reaches(&self, nuki_id: NukiId) -> bool {
@@ -65,6 +74,10 @@ impl Doors for ScopedDoors {
         self.all.scan_results().into_iter().filter(|heard| self.reaches(heard.nuki_id)).collect()
     }
 
+    fn radio(&self) -> Option<RadioHealth> {
+        self.all.radio()
+    }
+
     fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
         self.ask(nuki_id, self.may(Scope::Read), move |all| all.read_state(nuki_id))
     }
@@ -73,12 +86,14 @@ impl Doors for ScopedDoors {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         let is_opener = self.all.lock(nuki_id).is_some_and(|lock| lock.device_type == OPENER);
+        // The key goes along here, so that an endpoint cannot forget it either.
+        let asker = Asker { key: self.key, ..asker };
         self.ask(nuki_id, self.who.access().may_act(action, is_opener), move |all| {
-            all.act(nuki_id, action, requester, wait)
+            all.act(nuki_id, action, asker, wait)
         })
     }
 

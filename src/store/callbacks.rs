@@ -1,6 +1,7 @@
 //! Receivers of the Bridge API: three slots, kept over restarts.
 
 use crate::clock::UnixMillis;
+use crate::protocol::beacon::NukiId;
 
 use super::{Store, StoreError};
 
@@ -18,6 +19,17 @@ pub struct Callback {
     pub added_at: UnixMillis,
 }
 
+/// A receiver to be registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewCallback<'a> {
+    /// Its URL.
+    pub url: &'a str,
+    /// It gets the vendor's keys alone.
+    pub is_bare: bool,
+    /// When it is registered.
+    pub at: UnixMillis,
+}
+
 /// What became of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddCallback {
@@ -30,11 +42,27 @@ pub enum AddCallback {
 }
 
 impl Store {
-    /// Registers a receiver in the lowest free slot.
+    /// Registers a receiver that gets everything, from the next change on.
+    ///
+    /// # Errors
+    /// As [`register_callback`](Self::register_callback).
+    pub async fn add_callback(&self, url: &str, at: UnixMillis) -> Result<AddCallback, StoreError> {
+        self.register_callback(NewCallback { url, is_bare: false, at }, Vec::new).await
+    }
+
+    /// Registers a receiver in the lowest free slot, and has it told what `current` says.
+    ///
+    /// `current` is asked while nobody else writes, so that what it says is told
+    /// before whatever is stored later.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
-    pub async fn add_callback(&self, url: &str, at: UnixMillis) -> Result<AddCallback, StoreError> {
+    pub async fn register_callback(
+        &self,
+        new: NewCallback<'_>,
+        current: impl FnOnce() -> Vec<(NukiId, String)> + Send,
+    ) -> Result<AddCallback, StoreError> {
+        let NewCallback { url, is_bare, at } = new;
         let _held = self.hold_time();
         let mut tx = self.begin().await?;
         let taken: Vec<(u8, String)> = sqlx::query_as("select id, url from callbacks").fetch_all(&mut *tx).await?;
@@ -44,14 +72,43 @@ impl Store {
         let Some(free) = (0..CALLBACK_SLOTS).find(|id| taken.iter().all(|(other, _)| other != id)) else {
             return Ok(AddCallback::Full);
         };
-        sqlx::query("insert into callbacks (id, url, added_at) values (?, ?, ?)")
-            .bind(free)
-            .bind(url)
-            .bind(at.0)
-            .execute(&mut *tx)
-            .await?;
+        let seq: i64 =
+            sqlx::query_scalar("insert into callbacks (id, url, added_at, bare) values (?, ?, ?, ?) returning seq")
+                .bind(free)
+                .bind(url)
+                .bind(at.0)
+                .bind(is_bare)
+                .fetch_one(&mut *tx)
+                .await?;
+        for (nuki_id, body) in current() {
+            sqlx::query("insert into outbox (callback_seq, url, nuki_id, body, created_at) values (?, ?, ?, ?, ?)")
+                .bind(seq)
+                .bind(url)
+                .bind(nuki_id)
+                .bind(body)
+                .bind(at.0)
+                .execute(&mut *tx)
+                .await?;
+        }
         tx.commit().await?;
         Ok(AddCallback::Added(free))
+    }
+
+    /// Says anew which receivers get the vendor's keys alone, by their URLs. What waits already stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub async fn set_bare_callbacks(&self, is_bare: impl Fn(&str) -> bool + Send) -> Result<(), StoreError> {
+        for callback in self.callbacks().await? {
+            let _held = self.hold_time();
+            sqlx::query("update callbacks set bare = ?1 where id = ?2 and url = ?3 and bare <> ?1")
+                .bind(is_bare(&callback.url))
+                .bind(callback.id)
+                .bind(&callback.url)
+                .execute(&self.writer)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Every receiver, in the order of registration.

@@ -13,6 +13,7 @@ use crate::protocol::{CompletionStatus, LockAction, LockState, Trigger};
 use super::append::Chain;
 use super::convert::device_time;
 use super::insert::{Place, event_row, insert_observation};
+use super::outbox::CallbackBody;
 use super::{Store, StoreError, log_epoch, outbox};
 
 /// What one look at a lock brought; stored whole or not at all.
@@ -31,7 +32,7 @@ pub struct Batch {
     /// Up to which entry the lock's log is read now; `None` leaves it.
     pub cursor: Option<LogIndex>,
     /// Bodies that every registered callback must be sent, oldest first.
-    pub callback_bodies: Vec<String>,
+    pub callback_bodies: Vec<CallbackBody>,
 }
 
 /// What a lock's clock showed beside ours.

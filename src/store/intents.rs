@@ -1,5 +1,7 @@
 //! What clients asked for: on disk before the first byte leaves, so that nothing is done twice or forgotten.
 
+use sqlx::{Sqlite, Transaction};
+
 use crate::clock::UnixMillis;
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
@@ -43,6 +45,11 @@ impl IntentState {
             Self::Expired => "expired",
         }
     }
+
+    /// The state by its name; `None` while an intent is open.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Done, Self::NotDone, Self::Unknown, Self::Expired].into_iter().find(|state| state.name() == name)
+    }
 }
 
 /// An intent that had not ended when the gateway stopped. Whether it reached the lock is not known.
@@ -60,6 +67,25 @@ pub struct OpenIntent {
     pub at: UnixMillis,
 }
 
+pub(super) async fn insert_intent(
+    tx: &mut Transaction<'static, Sqlite>,
+    intent: &NewIntent,
+) -> Result<i64, StoreError> {
+    sqlx::query_scalar(
+        "insert into intents (nuki_id, action, action_code, requester, created_at)
+         select nuki_id, ?, ?, ?, ? from locks where nuki_id = ?
+         returning id",
+    )
+    .bind(intent.action.to_string())
+    .bind(intent.action.code())
+    .bind(&intent.requester)
+    .bind(intent.at.0)
+    .bind(intent.nuki_id)
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(StoreError::UnknownLock(intent.nuki_id))
+}
+
 impl Store {
     /// Writes an intent down and gives its number. It is on disk when this returns.
     ///
@@ -69,21 +95,24 @@ impl Store {
         let _held = self.hold_time();
         // Without a transaction of its own, the first returned row could be handed out before the statement commits.
         let mut tx = self.begin().await?;
-        let id = sqlx::query_scalar(
-            "insert into intents (nuki_id, action, action_code, requester, created_at)
-             select nuki_id, ?, ?, ?, ? from locks where nuki_id = ?
-             returning id",
-        )
-        .bind(intent.action.to_string())
-        .bind(intent.action.code())
-        .bind(&intent.requester)
-        .bind(intent.at.0)
-        .bind(intent.nuki_id)
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or(StoreError::UnknownLock(intent.nuki_id))?;
+        let id = insert_intent(&mut tx, intent).await?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// Who asked for what a lock did; `None` if no intent of this lock has the number.
+    ///
+    /// Read as writes are done, so that a commit never waits for long readers of the history.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn requester_of(&self, nuki_id: NukiId, intent_id: i64) -> Result<Option<String>, StoreError> {
+        let _held = self.hold_time();
+        Ok(sqlx::query_scalar("select requester from intents where id = ? and nuki_id = ?")
+            .bind(intent_id)
+            .bind(nuki_id)
+            .fetch_optional(&self.writer)
+            .await?)
     }
 
     /// Ends an open intent.

@@ -10,7 +10,7 @@
 //! | `history`, `history_row`, `audit` | reading the log, late answers joined in |
 //! | `live` | reading it row by row, as it is written |
 //! | `counts` | sums over it |
-//! | `intents` | what clients asked for |
+//! | `intents`, `intent_keys` | what clients asked for, and under which keys |
 //! | `credentials` | when tokens were used, and used credentials over an orderly stop |
 //! | `bridge` | what clients of the Bridge API have switched |
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
@@ -40,6 +40,7 @@ mod health;
 mod history;
 mod history_row;
 mod insert;
+mod intent_keys;
 mod intents;
 mod live;
 mod locks;
@@ -63,7 +64,7 @@ use crate::protocol::beacon::NukiId;
 
 pub use audit::AuditRow;
 pub use backup::backup;
-pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback};
+pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback, NewCallback};
 pub use chain::{ChainHead, NoChainHead};
 pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
 pub use credentials::UsedCredentials;
@@ -75,10 +76,11 @@ pub use export::{ExportFilter, ExportRow, export};
 pub use health::{HealthRow, StoredClock, StoredDirectory};
 pub use history::{HistoryFilter, HistoryPage, MAX_PAGE, Order, PageKey};
 pub use history_row::HistoryRow;
+pub use intent_keys::{Begun, IdempotencyKey, KEYS_KEPT, KEYS_LIMIT, KeyedIntent};
 pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use live::{LiveRow, RowNumbers};
 pub use locks::{LockRow, StoredObservation};
-pub use outbox::{Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
+pub use outbox::{CallbackBody, Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use retention::{ClockDoubt, Keep, Removed, RetentionRules};
 pub use users::{UserKind, UserRow};
 pub use verify::{Fault, VerifyReport, verify};

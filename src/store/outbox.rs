@@ -31,6 +31,22 @@ pub struct Delivery {
     pub created_at: UnixMillis,
 }
 
+/// What is to be told of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackBody {
+    /// The vendor's keys and ours.
+    pub whole: String,
+    /// The vendor's alone; `None` if there are no others.
+    pub bare: Option<String>,
+}
+
+impl From<String> for CallbackBody {
+    /// The same for everybody.
+    fn from(whole: String) -> Self {
+        Self { whole, bare: None }
+    }
+}
+
 /// How a try to deliver ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryOutcome {
@@ -126,7 +142,7 @@ impl Store {
 pub(super) async fn enqueue(
     tx: &mut Transaction<'static, Sqlite>,
     nuki_id: NukiId,
-    bodies: &[String],
+    bodies: &[CallbackBody],
     at: UnixMillis,
 ) -> Result<(), StoreError> {
     if bodies.is_empty() {
@@ -135,10 +151,11 @@ pub(super) async fn enqueue(
     for body in bodies {
         sqlx::query(
             "insert into outbox (callback_seq, url, nuki_id, body, created_at)
-             select seq, url, ?, ?, ? from callbacks order by seq",
+             select seq, url, ?, iif(bare, ?, ?), ? from callbacks order by seq",
         )
         .bind(nuki_id)
-        .bind(body)
+        .bind(body.bare.as_ref().unwrap_or(&body.whole))
+        .bind(&body.whole)
         .bind(at.0)
         .execute(&mut **tx)
         .await?;

@@ -295,3 +295,39 @@ fn a_clock_that_fell_does_not_make_entries_behind_it_be_forgotten() {
     let firmware = Firmware { has_last_action: false, lag: 150, hand_is_action: true, page: 3, ..SMART_LOCK };
     names_nobody_else(124_590, firmware, &ops);
 }
+
+#[test]
+fn a_number_given_to_somebody_else_in_a_lock_n_go_that_is_seen_only_then_names_nobody_wrongly() {
+    let ops = [
+        Op::Wait(46_624),
+        Op::Link(false),
+        Op::Act(Who::Fob, LockAction::LockNGo),
+        Op::Key(Who::Fob, Change::Reuse),
+        Op::Clock(3_600),
+    ];
+    names_nobody_else(976_257, Firmware { lag: 0, ..SMART_LOCK }, &ops);
+}
+
+#[test]
+fn an_entry_behind_a_clock_that_was_set_back_waits_for_the_state_that_it_led_to() {
+    let ops = [
+        Op::Act(Who::Code, LockAction::Lock),
+        Op::Link(false),
+        Op::Clock(-6_590),
+        Op::Act(Who::ArrowKey, LockAction::Lock),
+        Op::Act(Who::Phone, LockAction::Unlatch),
+        Op::Act(Who::OtherCode, LockAction::Lock),
+        Op::Act(Who::Gateway, LockAction::Unlock),
+        Op::Key(Who::Phone, Change::Reuse),
+        Op::Wait(452),
+        Op::Act(Who::Phone, LockAction::Unlock),
+        Op::Link(true),
+        Op::Key(Who::OtherCode, Change::Delete),
+        Op::Act(Who::OtherPhone, LockAction::LockNGo),
+        Op::Wait(949),
+        Op::Act(Who::Gateway, LockAction::LockNGo),
+        Op::Link(true),
+    ];
+    let firmware = Firmware { entry_first: true, lag: 150, page: 5, ..SMART_LOCK };
+    names_nobody_else(988_296, firmware, &ops);
+}

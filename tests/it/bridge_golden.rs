@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use keyturner::attribution::{Event, StateChange};
-use keyturner::gateway::{ActionOutcome, GatewayError, LockSnapshot, NotDone};
+use keyturner::gateway::{ActionOutcome, Cause, GatewayError, LockSnapshot, NotDone};
 use keyturner::http::bridge::wire;
 use keyturner::http::bridge::{BridgeSettings, Maintenance};
 use keyturner::protocol::ErrorCode;
@@ -99,7 +99,7 @@ async fn every_kind_of_device_answers_as_frozen() {
         album.note("POST to a callback, nobody known", &wire::callback_body(&device, &states, None, NOW));
         album.note(
             "POST to a callback, by a code",
-            &wire::callback_body(&device, &states, Some(&by_code(&device)), NOW),
+            &wire::callback_body(&device, &states, Some(Cause { event: &by_code(&device), client: None }), NOW),
         );
         server.doors.script().locks.insert(id, LockSnapshot { state: None, firmware_version: None, ..device });
         album.ask(&server, "/list").await;

@@ -1,7 +1,7 @@
 //! The body of a callback: the vendor's part unchanged, ours behind it, and never a wrong person.
 
 use keyturner::attribution::{Attribution, Event, EventKind, Method, StateChange, UnknownReason, Who};
-use keyturner::gateway::LockSnapshot;
+use keyturner::gateway::{Cause, LockSnapshot};
 use keyturner::http::bridge::wire::callback_body;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::AccessoryBattery;
@@ -34,9 +34,18 @@ pub(crate) fn by_code() -> Event {
 }
 
 fn body(event: Option<&Event>) -> String {
+    body_for(event, None)
+}
+
+fn body_for(event: Option<&Event>, client: Option<&str>) -> String {
     let mut unlocked = states(LockState::Unlocked);
     unlocked.accessory_battery = Some(AccessoryBattery(1));
-    callback_body(&LockSnapshot { has_keypad: true, ..front() }, &unlocked, event, NOW)
+    callback_body(
+        &LockSnapshot { has_keypad: true, ..front() },
+        &unlocked,
+        event.map(|event| Cause { event, client }),
+        NOW,
+    )
 }
 
 fn ours(event: &Event) -> String {
@@ -147,4 +156,22 @@ fn every_body_is_one_flat_object_of_scalars() {
     let object = value.as_object().unwrap();
     assert!(object.values().all(|v| v.is_number() || v.is_string() || v.is_boolean()));
     assert_eq!(object["userName"].as_str().unwrap().chars().count(), 64);
+}
+
+#[test]
+fn the_client_behind_it_stands_last_and_only_where_it_is_certain() {
+    let ask = |event: &Event, client| {
+        let body = body_for(Some(event), Some(client));
+        body.strip_prefix(VENDOR).expect("the vendor's keys come first").to_owned()
+    };
+    let told = ask(&by_code(), "hall [panel]");
+    assert!(told.ends_with(r#""eventTimestamp": "2026-03-04T05:06:07+00:00", "client": "hall  panel "}"#), "{told}");
+    assert_eq!(ask(&by_code(), " "), ours(&by_code()), "a name that says nothing");
+    let unsure = Event { attribution: Attribution::Unknown(UnknownReason::EntryMissing), ..by_code() };
+    assert_eq!(ask(&unsure, "hall panel"), ours(&unsure));
+    let refused = Event { completion_status: Some(CompletionStatus::Rejected), ..by_code() };
+    let elsewhere = StateChange { before: None, after: LockState::Locked };
+    for other in [refused, Event { change: Some(elsewhere), ..by_code() }] {
+        assert_eq!(ask(&other, "hall panel"), ours(&other));
+    }
 }

@@ -32,7 +32,7 @@ async fn lived_in() -> Fixture {
     let stateless = r#"{"state": 3}"#.to_owned();
     f.store
         .commit(&Batch {
-            callback_bodies: vec![body, others, stateless],
+            callback_bodies: vec![body.into(), others.into(), stateless.into()],
             ..events(1, vec![formerly, by_app(2), zoe(3), by_code(4)])
         })
         .await

@@ -44,7 +44,7 @@ async fn the_link_may_break_at_every_write_and_indication() {
                 ActionOutcome::Done => assert_eq!(done, 1, "{at:?}"),
                 ActionOutcome::NotDone(why) => assert_eq!(done, 0, "{at:?}: {why:?}"),
                 ActionOutcome::Unknown => assert!(done <= 1, "{at:?}"),
-                ActionOutcome::Accepted => panic!("{at:?}: nobody asked for that"),
+                ActionOutcome::Accepted | ActionOutcome::NotDoneBefore => panic!("{at:?}: nobody asked for that"),
             }
             assert_eq!(house.state() == LockState::Unlocked, done == 1, "{at:?}");
             let logged = house.events().await.iter().filter(|event| event.log_index.is_some()).count();
@@ -80,7 +80,12 @@ async fn out_of_reach_is_answered_within_fifteen_seconds_and_never_done_later() 
 async fn more_actions_than_a_lock_can_do_are_refused_at_once() {
     let house = House::new().await;
     house.door.set_in_range(false);
-    let asked: Vec<Asked> = (0..40).map(|_| ask(&house, LockAction::Unlock)).collect();
+    let asked: Vec<Asked> = (0..40)
+        .map(|client| {
+            let (handle, client) = (house.handle(), format!("client {client}"));
+            tokio::spawn(async move { handle.act(NUKI_ID, LockAction::Unlock, &*client, WaitFor::Completed).await })
+        })
+        .collect();
     let (mut full, mut not_sent) = (0, 0);
     for one in asked {
         match one.await.unwrap() {

@@ -244,3 +244,21 @@ async fn keypad_codes_are_changed_through_the_gateway_and_their_digits_stay_out_
         assert!(!found.windows(6).any(|window| window == digits.as_bytes()), "{device:?}: the digits are on disk");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_that_is_heard_of_late_is_dated_by_the_openers_own_clock() {
+    let house = house_of(Device::Opener).await;
+    house.told().await;
+    house.door.set_in_range(false);
+    let rung = house.clock.wall();
+    house.person(Person::Ring);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    house.door.set_in_range(true);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    house.quiet().await;
+    let last_ring = house.handle().lock(NUKI_ID).unwrap().last_ring.unwrap();
+    // The Opener's clock tells whole seconds.
+    assert!(last_ring.0.abs_diff(rung.0) <= 2_000, "{} for {}", last_ring.rfc3339(), rung.rfc3339());
+    let told = house.told().await;
+    assert!(told.iter().all(|body| body["ringactionState"] == json!(false)), "it does not ring any more: {told:#?}");
+}

@@ -1,5 +1,8 @@
 //! The whole way from the door to the event log and the callback: who did it.
 
+use std::time::Duration;
+
+use keyturner::attribution::{Directory, Journal, JournalConfig, Output};
 use keyturner::gateway::{ActionOutcome, WaitFor};
 use keyturner::protocol::{CompletionStatus, LockAction, LockState};
 use keyturner::simlock::{Person, Turn};
@@ -135,8 +138,34 @@ async fn an_action_on_the_very_first_link_is_told_with_its_user() {
     house.quiet().await;
     let told = house.told().await;
     let last = told.last().expect("it happened before our eyes, so it is told");
+    assert_eq!(states(&told), [2, 3], "also that the motor ran, though nobody saw it begin");
     assert_eq!((&last["state"], &last["userName"]), (&json!(3), &json!("Keyturner")), "{told:#?}");
     let events = house.events().await;
     assert_eq!(events.len(), 1, "{events:#?}");
     assert!(!events[0].backfilled);
+}
+
+#[test]
+fn the_first_state_ever_is_told_only_if_the_motor_runs() {
+    for (lock_state, told) in [(LockState::Unlocking, 1), (LockState::Unlatching, 1), (LockState::Unlocked, 0)] {
+        let mut journal = Journal::new(JournalConfig {
+            is_opener: false,
+            own_auth_id: 1,
+            cursor: 0,
+            states: None,
+            pending: Vec::new(),
+            directory: Directory::default(),
+            patience: Duration::from_secs(1),
+            has_begun_anew: false,
+        });
+        journal.handle_states(crate::http_support::states(lock_state), Duration::ZERO);
+        let mut tellings = Vec::new();
+        while let Some(output) = journal.poll() {
+            if let Output::Commit(draft) = output {
+                tellings.extend(draft.tellings);
+            }
+        }
+        assert_eq!(tellings.len(), told, "{lock_state:?}");
+        assert!(tellings.iter().all(|telling| telling.event.is_none()), "nobody is known while the motor runs");
+    }
 }

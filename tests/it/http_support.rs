@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use futures::future::BoxFuture;
 use keyturner::clock::{Clock, UnixMillis};
-use keyturner::delivery::Waker;
+use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
-    ActionOutcome, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, RadioHealth,
+    ScanResult, WaitFor,
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
@@ -23,7 +24,7 @@ use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
 use keyturner::secrets::{SecretsError, Token as SecretToken};
-use keyturner::store::{Batch, Store};
+use keyturner::store::{Batch, IdempotencyKey, Store};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -76,7 +77,10 @@ pub(crate) struct Script {
     pub state: Result<KeyturnerStates, GatewayError>,
     pub outcome: Result<ActionOutcome, GatewayError>,
     pub acted: Vec<(NukiId, LockAction, String, WaitFor)>,
+    /// The key of each of them.
+    pub keys: Vec<Option<IdempotencyKey>>,
     pub health: Option<LockHealth>,
+    pub radio: Option<RadioHealth>,
     pub clock: Result<ClockHealth, GatewayError>,
     pub clocks_set: Vec<NukiId>,
     pub forgotten: Vec<NukiId>,
@@ -120,7 +124,9 @@ impl FakeDoors {
             state: Ok(states(LockState::Locked)),
             outcome: Ok(ActionOutcome::Done),
             acted: Vec::new(),
+            keys: Vec::new(),
             health: Some(known()),
+            radio: Some(RadioHealth { since: NOW, problem: None }),
             clock: Ok(clock(0)),
             clocks_set: Vec::new(),
             forgotten: Vec::new(),
@@ -159,6 +165,10 @@ impl Doors for FakeDoors {
         Box::pin(async { Ok(()) })
     }
 
+    fn radio(&self) -> Option<RadioHealth> {
+        self.script().radio.clone()
+    }
+
     fn scan_results(&self) -> Vec<ScanResult> {
         self.script().heard.clone()
     }
@@ -172,11 +182,12 @@ impl Doors for FakeDoors {
         &'a self,
         nuki_id: NukiId,
         action: LockAction,
-        requester: &'a str,
+        asker: Asker<'a>,
         wait: WaitFor,
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         let mut script = self.script();
-        script.acted.push((nuki_id, action, requester.to_owned(), wait));
+        script.acted.push((nuki_id, action, asker.name.to_owned(), wait));
+        script.keys.push(asker.key);
         let outcome = script.outcome.clone();
         Box::pin(async { outcome })
     }
@@ -270,6 +281,15 @@ impl Server {
 
     /// The same with settings and behind another gate.
     pub(crate) async fn start_as(settings: BridgeSettings, gate: Gate) -> Self {
+        Self::start_all(settings, gate, CallbackRules::default()).await
+    }
+
+    /// The same with other rules for callbacks.
+    pub(crate) async fn start_ruled(gate: Gate, callbacks: CallbackRules) -> Self {
+        Self::start_all(BridgeSettings::default(), gate, callbacks).await
+    }
+
+    async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         let path = database(&dir);
@@ -287,6 +307,7 @@ impl Server {
             gate: Arc::clone(&gate),
             clock: Clock::virtual_from(NOW),
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
+            callbacks: Arc::new(callbacks),
             delivery: Waker::new(),
             news: news.clone(),
             bridge,

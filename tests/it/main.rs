@@ -3,6 +3,8 @@
 
 mod action_at_most_once;
 mod action_random;
+#[cfg(feature = "daemon")]
+mod action_repeats;
 mod attribution_cases;
 mod attribution_names;
 mod attribution_property;
@@ -15,6 +17,10 @@ mod auditor_reader;
 #[cfg(feature = "daemon")]
 mod auditor_views;
 #[cfg(feature = "daemon")]
+mod bluez_errors;
+#[cfg(feature = "daemon")]
+mod bluez_recovery;
+#[cfg(feature = "daemon")]
 mod bridge_actions;
 #[cfg(feature = "daemon")]
 mod bridge_auth;
@@ -25,6 +31,10 @@ mod bridge_golden;
 #[cfg(feature = "daemon")]
 mod bridge_hostile;
 #[cfg(feature = "daemon")]
+mod bridge_idempotency;
+#[cfg(feature = "daemon")]
+mod bridge_storm;
+#[cfg(feature = "daemon")]
 mod bridge_upkeep;
 #[cfg(feature = "daemon")]
 mod bridge_window;
@@ -32,6 +42,10 @@ mod bridge_window;
 mod bridge_wire;
 #[cfg(feature = "daemon")]
 mod callback_body;
+#[cfg(feature = "daemon")]
+mod callback_client;
+#[cfg(feature = "daemon")]
+mod callback_settings;
 #[cfg(feature = "daemon")]
 mod callback_worker;
 #[cfg(feature = "daemon")]

@@ -56,10 +56,15 @@ pub(crate) async fn connect(path: &Path) -> SqliteConnection {
 }
 
 pub(crate) async fn run(path: &Path, statement: &'static str) {
+    // A paused clock stands still while a blocking task runs; else hours could pass in the meantime.
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let held = tokio::task::spawn_blocking(move || released.recv().is_err());
     let mut owner = connect(path).await;
     sqlx::query(statement).execute(&mut owner).await.unwrap();
     // Dropping would close it later, on its own thread.
     owner.close().await.unwrap();
+    drop(release);
+    assert!(held.await.unwrap());
 }
 
 pub(crate) fn lock_row(nuki_id: u32, name: &str) -> LockRow {

@@ -13,7 +13,7 @@ fn full_batch() -> Batch {
         observations: vec![Observation { states: states(LockState::Unlocked), before: Some(LockState::Locked) }],
         events: vec![pending(), by_app(4), by_code(5)],
         cursor: Some(5),
-        callback_bodies: vec!["{\"state\": 3}".to_owned()],
+        callback_bodies: vec!["{\"state\": 3}".to_owned().into()],
         ..batch(1)
     }
 }
@@ -41,7 +41,7 @@ async fn a_batch_that_overlaps_stores_and_tells_only_what_is_new() {
     let f = Fixture::new().await;
     f.store.add_callback("http://a/", NOW).await.unwrap();
     f.store.commit(&events(1, vec![by_app(1), by_app(2)])).await.unwrap();
-    let bodies = vec!["{}".to_owned()];
+    let bodies = vec!["{}".to_owned().into()];
     let overlap = Batch { callback_bodies: bodies.clone(), ..events(2, vec![by_app(2), by_app(3)]) };
     assert_eq!(f.store.commit(&overlap).await.unwrap(), [2, 3]);
     assert_eq!(f.count("select count(*) from outbox").await, 1);
@@ -54,7 +54,7 @@ async fn a_batch_that_overlaps_stores_and_tells_only_what_is_new() {
 async fn bodies_without_events_are_told() {
     let f = Fixture::new().await;
     f.store.add_callback("http://a/", NOW).await.unwrap();
-    f.store.commit(&Batch { callback_bodies: vec!["{}".to_owned()], ..batch(1) }).await.unwrap();
+    f.store.commit(&Batch { callback_bodies: vec!["{}".to_owned().into()], ..batch(1) }).await.unwrap();
     assert_eq!(f.count("select count(*) from outbox").await, 1);
 }
 
@@ -115,7 +115,7 @@ async fn what_was_committed_stands_after_a_power_cut() {
         f.store
             .commit(&Batch {
                 cursor: Some(index),
-                callback_bodies: vec![index.to_string()],
+                callback_bodies: vec![index.to_string().into()],
                 ..events(1, vec![by_app(index)])
             })
             .await
@@ -291,7 +291,7 @@ proptest! {
                 let until = from + length;
                 let batch = Batch {
                     cursor: Some(until - 1),
-                    callback_bodies: vec![until.to_string()],
+                    callback_bodies: vec![until.to_string().into()],
                     ..events(second as i64, (from..until).map(by_app).collect())
                 };
                 f.store.commit(&batch).await.unwrap();

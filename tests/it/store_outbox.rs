@@ -6,7 +6,7 @@ use keyturner::store::{AddCallback, Batch, Callback, Delivery, DeliveryOutcome, 
 use crate::store::{Fixture, LOCK, NOW, batch, by_app, events};
 
 async fn tell(store: &Store, seconds: i64, bodies: &[&str]) {
-    let callback_bodies = bodies.iter().map(|&b| b.to_owned()).collect();
+    let callback_bodies = bodies.iter().map(|&b| b.to_owned().into()).collect();
     store.commit(&Batch { callback_bodies, ..batch(seconds) }).await.unwrap();
 }
 
@@ -147,7 +147,7 @@ async fn what_is_told_is_stored_in_the_same_moment() {
     let f = Fixture::new().await;
     f.store.add_callback("http://a/", NOW).await.unwrap();
     let unknown_lock =
-        Batch { nuki_id: LOCK + 1, callback_bodies: vec!["{}".to_owned()], ..events(1, vec![by_app(1)]) };
+        Batch { nuki_id: LOCK + 1, callback_bodies: vec!["{}".to_owned().into()], ..events(1, vec![by_app(1)]) };
     f.store.commit(&unknown_lock).await.unwrap_err();
     assert_eq!(waiting(&f.store, 0).await, None);
 }

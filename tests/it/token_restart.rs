@@ -161,6 +161,8 @@ async fn the_memory_on_disk_holds_nothing_that_a_token_could_be_guessed_from() {
 async fn daemon(store: &Store, now: UnixMillis) -> Daemon {
     let clock = Clock::virtual_from(now);
     Daemon::start(Parts {
+        repeat_window: std::time::Duration::from_secs(2),
+        callbacks: keyturner::delivery::CallbackRules::default(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls: None,
         hosts: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyturner::gateway::{GatewayError, LockHealth, LogAccess};
+use keyturner::gateway::{GatewayError, LockHealth, LogAccess, RadioHealth};
 use keyturner::store::{AddWebhook, NewWebhook, WebhookFilter};
 
 use crate::http_support::{FRONT, Server, clock, known};
@@ -28,6 +28,23 @@ async fn all_is_well_and_the_head_of_the_chain_is_there_to_be_kept() {
     assert_eq!((&lock["logAccess"], &lock["logIndex"]), (&"readable".into(), &41.into()));
     assert_eq!((&lock["directory"]["users"], &lock["directory"]["codes"]), (&4.into(), &2.into()));
     assert_eq!(lock["clock"]["clockSkew"], 0);
+}
+
+#[tokio::test]
+async fn a_radio_that_hears_nothing_is_said_with_why_and_since_when() {
+    let server = Server::start().await;
+    let since = NOW;
+    server.doors.script().radio = Some(RadioHealth { since, problem: Some("no usable Bluetooth adapter".to_owned()) });
+    let health = server.get("/v1/health").await.json();
+    let radio = &health["radio"];
+    assert_eq!((&health["status"], &radio["isListening"]), (&"degraded".into(), &false.into()));
+    assert_eq!((&radio["problem"], &radio["since"]), (&"no usable Bluetooth adapter".into(), &since.rfc3339().into()));
+    server.doors.script().radio = None;
+    let health = server.get("/v1/health").await.json();
+    assert_eq!((&health["status"], &health["radio"]["since"]), (&"degraded".into(), &serde_json::Value::Null));
+    server.doors.script().radio = Some(RadioHealth { since, problem: None });
+    let health = server.get("/v1/health").await.json();
+    assert_eq!((&health["status"], &health["radio"]["isListening"]), (&"ok".into(), &true.into()));
 }
 
 #[tokio::test]

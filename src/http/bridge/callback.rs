@@ -5,17 +5,22 @@ use super::super::error::Refusal;
 use super::super::json::Object;
 use super::super::query::Params;
 use super::success;
+use super::wire::callback_body;
 use crate::delivery::Target;
-use crate::store::{AddCallback, Store};
+use crate::gateway::LockSnapshot;
+use crate::protocol::beacon::NukiId;
+use crate::store::{AddCallback, NewCallback, Store};
 
 /// Registers a URL; the text is kept byte for byte, because clients search the list for their own.
 pub(super) async fn add(app: &AppState, params: &Params) -> Result<String, Refusal> {
     let url = params.get("url").ok_or(Refusal::BadRequest)?;
-    Target::parse(url).map_err(|error| {
+    let target = Target::parse(url).map_err(|error| {
         tracing::info!(%error, "a callback was not registered");
         Refusal::BadRequest
     })?;
-    Ok(match app.store.add_callback(url, app.clock.wall()).await? {
+    let new = NewCallback { url, is_bare: app.callbacks.is_bare(&target), at: app.clock.wall() };
+    let current = || if app.callbacks.state_when_added { states(app) } else { Vec::new() };
+    Ok(match app.store.register_callback(new, current).await? {
         AddCallback::Added(id) => {
             tracing::info!(id, "a callback was registered");
             app.delivery.wake();
@@ -24,6 +29,16 @@ pub(super) async fn add(app: &AppState, params: &Params) -> Result<String, Refus
         AddCallback::AlreadyAdded => failure("callback already added"),
         AddCallback::Full => failure("too many callbacks registered"),
     })
+}
+
+/// How each lock stands, as a callback says it.
+fn states(app: &AppState) -> Vec<(NukiId, String)> {
+    let now = app.clock.wall();
+    let told = |lock: LockSnapshot| {
+        let (states, _) = lock.state?;
+        Some((lock.nuki_id, callback_body(&lock, &states, None, now)))
+    };
+    app.gateway.locks().into_iter().filter_map(told).collect()
 }
 
 /// In the order the store keeps: that of registration.

@@ -105,13 +105,14 @@ async fn act(
     let wait = if no_wait { WaitFor::Accepted } else { WaitFor::Completed };
     let name = action_name(lock, action);
     note(app, Deed::ActionStart, Some(lock.nuki_id), Some(name.clone()));
-    let outcome = doors.act(lock.nuki_id, action, requester, wait).await;
+    let outcome = doors.act(lock.nuki_id, action, requester.into(), wait).await;
     tracing::info!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
     let success = match outcome.map_err(|error| Refusal::from_action(&error))? {
         ActionOutcome::Accepted | ActionOutcome::Done => true,
         // It never left, so repeating it is safe, and some clients do.
         ActionOutcome::NotDone(NotDone::NotSent) => return Err(Refusal::ActionUnavailable),
         ActionOutcome::NotDone(NotDone::Refused(_) | NotDone::Failed(_) | NotDone::ProvenByLog) => false,
+        ActionOutcome::NotDoneBefore => false,
         ActionOutcome::Unknown => return Err(Refusal::Gone),
     };
     if success {

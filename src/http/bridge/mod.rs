@@ -12,13 +12,14 @@ mod settings;
 mod window;
 pub mod wire;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::AppState;
 use super::auth::Authenticated;
 use super::doors::Doors;
 use super::error::{Refusal, json};
+use super::idempotency::key_of;
 use super::json::Object;
 use super::origin;
 use super::query::{Params, nuki_id_readings};
@@ -74,6 +75,11 @@ impl Endpoint {
             "/factoryreset" => Self::FactoryReset,
             _ => return None,
         })
+    }
+
+    /// Whether it moves a lock.
+    const fn acts(self) -> bool {
+        matches!(self, Self::LockAction | Self::Lock | Self::Unlock)
     }
 
     /// What a client is answered whose token does not allow this; `None` if it does.
@@ -149,8 +155,18 @@ pub(super) async fn answer_openly(app: &AppState, endpoint: OpenEndpoint, host: 
 }
 
 /// Answers a request whose credential was checked.
-pub(super) async fn answer(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authenticated) -> Response {
-    respond(body(app, endpoint, params, who).await)
+pub(super) async fn answer(
+    app: &AppState,
+    endpoint: Endpoint,
+    params: &Params,
+    who: &Authenticated,
+    headers: &HeaderMap,
+) -> Response {
+    let body = async {
+        let key = if endpoint.acts() { key_of(headers)? } else { None };
+        body(&app.within_reach_of(who, key), endpoint, params, who).await
+    };
+    respond(body.await)
 }
 
 fn respond(answer: Result<String, Refusal>) -> Response {
@@ -164,7 +180,6 @@ async fn body(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authent
     if let Some(answer) = endpoint.not_for(who.access()) {
         return answer;
     }
-    let app = &app.within_reach_of(who);
     let (doors, requester) = (&*app.gateway, who.name());
     match endpoint {
         Endpoint::ConfigAuth => auth::config(app, params).await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::json::{Object, tame};
 use crate::attribution::{Attribution, Event, EventKind, Method};
 use crate::clock::UnixMillis;
-use crate::gateway::LockSnapshot;
+use crate::gateway::{Cause, LockSnapshot};
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockState, NukiState, OpenerState, Trigger};
 
@@ -22,19 +22,19 @@ const AUTH_TYPE_KEYPAD_CODE: u8 = 13;
 
 /// The body of one callback POST: the vendor's keys first and unchanged, then ours.
 ///
-/// Ours appear only when `event` explains the state in `states` and was not
+/// Ours appear only when the event of `cause` explains the state in `states` and was not
 /// refused, and those about the user only when the lock's log names one.
 #[must_use]
 pub fn callback_body(
     device: &LockSnapshot,
     states: &KeyturnerStates,
-    event: Option<&Event>,
+    cause: Option<Cause<'_>>,
     now: UnixMillis,
 ) -> String {
     let head = Object::new().int("deviceType", device_type(device.device_type)).int("nukiId", device.nuki_id);
     let vendor = push_state(head, device, states, now);
-    match event.filter(|event| explains(event, states)) {
-        Some(event) => push_event(vendor, event).finish(),
+    match cause.filter(|cause| explains(cause.event, states)) {
+        Some(cause) => push_cause(vendor, cause).finish(),
         None => vendor.finish(),
     }
 }
@@ -44,7 +44,7 @@ fn explains(event: &Event, states: &KeyturnerStates) -> bool {
     names_it && !event.is_refused()
 }
 
-fn push_event(object: Object, event: &Event) -> Object {
+fn push_cause(object: Object, Cause { event, client }: Cause<'_>) -> Object {
     let source = keypad_source(event.method.name());
     let trigger = web_trigger(event.kind.name(), source, event.trigger.map(Trigger::code));
     let matched = (event.attribution == Attribution::Matched).then_some(&event.who);
@@ -63,6 +63,8 @@ fn push_event(object: Object, event: &Event) -> Object {
         .int_if("completionStatus", event.completion_status.map(CompletionStatus::code))
         .int_if("eventId", event.log_index)
         .text_if("eventTimestamp", device_time.map(|time| format!("{time}+00:00")).as_deref())
+        // Its request counts as what moved the lock as surely as the authorization does, and no more.
+        .text_if("client", spoken(matched.and(client)).as_deref())
 }
 
 fn spoken(name: Option<&str>) -> Option<String> {

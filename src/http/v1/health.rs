@@ -17,6 +17,7 @@ use super::accept::Media;
 use super::ask::{Ask, object, private};
 use super::events::NoQuery;
 use super::problem::Problem;
+use crate::gateway::RadioHealth;
 use crate::http::doors::Doors as _;
 use crate::store::ChainHead;
 use lock::LockState;
@@ -49,12 +50,38 @@ pub(super) struct Health {
     newest_event: i64,
     /// The end of the chain of hashes. Whoever keeps it can prove later that nothing before it was changed.
     chain_head: Head,
+    /// How the radio listens for beacons.
+    radio: Radio,
     /// Every paired lock, by number.
     locks: Vec<LockState>,
     /// What waits to be told, by slot of the Bridge API.
     callbacks: Vec<Callback>,
     /// What waits to be told to event webhooks, and how they take it.
     webhooks: Vec<Webhook>,
+}
+
+/// How the radio listens for beacons.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Radio {
+    /// Whether it listens.
+    is_listening: bool,
+    /// Since when it does, or does not; absent until it has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    since: Option<String>,
+    /// Why it does not, and what to do about it; absent while it listens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    problem: Option<String>,
+}
+
+impl From<Option<RadioHealth>> for Radio {
+    fn from(health: Option<RadioHealth>) -> Self {
+        let is_listening = health.as_ref().is_some_and(|health| health.problem.is_none());
+        let since = health.as_ref().map(|health| health.since.rfc3339());
+        Self { is_listening, since, problem: health.and_then(|health| health.problem) }
+    }
 }
 
 /// The last event and its hash, for `keyturner verify --head ID:HASH`.
@@ -96,7 +123,8 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     let locks: Vec<_> = locks.map(|lock| LockState::new(doors.health(lock.nuki_id), lock, now)).collect();
     let webhooks: Vec<_> = app.store.webhook_status().await?.into_iter().map(Webhook::from).collect();
     let waiting = app.store.waiting().await?;
-    let is_well = locks.iter().all(LockState::is_well) && webhooks.iter().all(Webhook::is_well);
+    let radio = Radio::from(doors.radio());
+    let is_well = radio.is_listening && locks.iter().all(LockState::is_well) && webhooks.iter().all(Webhook::is_well);
     Ok(private(object(&Health {
         status: if is_well { Status::Ok } else { Status::Degraded },
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -104,6 +132,7 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
         date: now.rfc3339(),
         newest_event: app.store.row_numbers().await?.newest,
         chain_head: app.store.chain_head().await?.into(),
+        radio,
         locks,
         callbacks: waiting.into_iter().map(|slot| Callback { id: slot.slot, waiting: slot.waiting }).collect(),
         webhooks,

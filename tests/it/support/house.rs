@@ -36,6 +36,8 @@ pub(crate) struct House {
     /// The second lock, if there is one.
     pub(crate) back: Option<(SimDoor, PairedLock)>,
     gateway: Option<Gateway>,
+    /// How long the same is a repetition.
+    pub(crate) repeat_window: Duration,
     connects: Arc<AtomicU32>,
     files: TempDir,
 }
@@ -101,8 +103,8 @@ impl House {
         let files = TempDir::new().unwrap();
         let store = Store::open(&files.path().join("keyturner.db")).await.unwrap().with_virtual_time();
         store.add_callback("http://127.0.0.1:9/", START).await.unwrap();
-        let connects = Arc::default();
-        let mut house = Self { radio, door, store, clock, lock, back, gateway: None, connects, files };
+        let (connects, repeat_window) = (Arc::default(), Duration::from_secs(2));
+        let mut house = Self { radio, door, store, clock, lock, back, gateway: None, repeat_window, connects, files };
         house.start().await;
         house
     }
@@ -128,6 +130,7 @@ impl House {
                 move || [count.fetch_add(1, std::sync::atomic::Ordering::Relaxed); 32]
             }),
             callback_body,
+            repeat_window: self.repeat_window,
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
         };
@@ -214,7 +217,13 @@ impl House {
     }
 }
 
-async fn paired(radio: &SimRadio, clock: Clock, door: &SimDoor, id_type: IdType, pin: Option<Pin>) -> PairedLock {
+pub(crate) async fn paired(
+    radio: &SimRadio,
+    clock: Clock,
+    door: &SimDoor,
+    id_type: IdType,
+    pin: Option<Pin>,
+) -> PairedLock {
     door.pairing_mode(true);
     let app_id = 0x4B54_0001;
     let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin, seed: [3; 32] };

@@ -5,6 +5,8 @@ pub(crate) mod bench;
 pub(crate) mod central;
 pub(crate) mod dice;
 #[cfg(feature = "daemon")]
+pub(crate) mod fake_bluez;
+#[cfg(feature = "daemon")]
 pub(crate) mod golden;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;

@@ -3,38 +3,62 @@ from dbus_fast import Variant
 
 from objects import DBusFail, variants
 
-ADAPTER = "/org/bluez/hci0"
 ADAPTER1 = "org.bluez.Adapter1"
 
 
 class Adapter:
     def __init__(self, table):
         self.table = table
+        self.path = None            # None: it is not plugged in
         self.scanners = set()       # unique names of the clients that discover
         self.filters = {}           # unique name -> what it gave to SetDiscoveryFilter
         self.on_change = []         # called when power or discovery changed
-        self.devices = {}           # object path -> device, for RemoveDevice
+        self.devices = []           # every device that it can hear
         table.handlers[ADAPTER1] = self
         table.writable[(ADAPTER1, "Powered")] = self._set_powered
         for name in ("Alias", "Discoverable", "Pairable", "DiscoverableTimeout", "PairableTimeout"):
             table.writable[(ADAPTER1, name)] = lambda path, value, name=name: self._set_plain(path, name, value)
         table.on_client_gone.append(self._client_gone)
         table.objects["/org/bluez"] = {"org.bluez.AgentManager1": {}, "org.bluez.ProfileManager1": {}}
-        table.objects[ADAPTER] = {
+        self.plug("hci0")
+
+    def plug(self, name):
+        """It appears, powered, as after AutoEnable; with everything that bluetoothd has kept of its devices."""
+        self.path = f"/org/bluez/{name}"
+        self.table.add(self.path, {
             ADAPTER1: {
                 **variants(Address="00:1A:7D:DA:71:13", AddressType="public", Name="fake", Alias="fake", Powered=True,
                            Discoverable=False, Pairable=False, Discovering=False),
                 "Class": Variant("u", 0), "DiscoverableTimeout": Variant("u", 180), "PairableTimeout": Variant("u", 0),
                 "UUIDs": Variant("as", []), "Roles": Variant("as", ["central", "peripheral"])},
-            "org.bluez.GattManager1": {}}
+            "org.bluez.GattManager1": {}})
+        for device in self.devices:
+            device.restore()
+
+    def unplug(self):
+        """It goes, and with it every device, link and discovery."""
+        self._forget_clients()
+        for device in self.devices:
+            device.vanish()
+        self.table.remove(self.path)
+        self.path = None
+
+    def _forget_clients(self):
+        self.scanners.clear()
+        self.filters.clear()
+
+    def stop_discovery(self):
+        """As when the controller was reset: nobody scans any more, and BlueZ says so."""
+        self._forget_clients()
+        self._changed()
 
     @property
     def properties(self):
-        return self.table.objects[ADAPTER][ADAPTER1]
+        return self.table.objects[self.path][ADAPTER1]
 
     @property
     def powered(self):
-        return self.properties["Powered"].value
+        return self.path is not None and self.properties["Powered"].value
 
     def wants(self, uuids):
         """Does a client's filter let a device with these service UUIDs through?"""
@@ -53,11 +77,13 @@ class Adapter:
         self.table.set(path, ADAPTER1, **{name: value})
 
     async def _set_powered(self, path, value):
+        self._switch(path, value)
+
+    def _switch(self, path, value):
         if value.value == self.powered:
             return
         if not value.value:
-            self.scanners.clear()
-            self.filters.clear()
+            self._forget_clients()
             self.table.set(path, ADAPTER1, Discovering=Variant("b", False))
         self.table.set(path, ADAPTER1, Powered=value)
         self._changed()
@@ -65,7 +91,7 @@ class Adapter:
     def _changed(self):
         discovering = bool(self.scanners)
         if self.properties["Discovering"].value != discovering:
-            self.table.set(ADAPTER, ADAPTER1, Discovering=Variant("b", discovering))
+            self.table.set(self.path, ADAPTER1, Discovering=Variant("b", discovering))
         for told in self.on_change:
             told()
 
@@ -75,6 +101,10 @@ class Adapter:
         if client in self.scanners:
             self.scanners.discard(client)
             self._changed()
+
+    def switch(self, on):
+        """By somebody's hand, or by rfkill."""
+        self._switch(self.path, Variant("b", on))
 
     # ---- methods --------------------------------------------------------
     async def SetDiscoveryFilter(self, sender, _path, options):
@@ -97,6 +127,7 @@ class Adapter:
         self._changed()
 
     async def RemoveDevice(self, _sender, _path, device):
-        if device not in self.table.objects or device not in self.devices:
-            raise DBusFail("org.bluez.Error.DoesNotExist", "Does Not Exist")
-        self.devices[device].remove()
+        for known in self.devices:
+            if known.known and known.path == device:
+                return known.remove()
+        raise DBusFail("org.bluez.Error.DoesNotExist", "Does Not Exist")

@@ -4,7 +4,6 @@ import asyncio
 from dbus_fast import Variant
 
 import advertising
-from adapter import ADAPTER
 from gatt import Gatt
 from objects import DBusFail, variants
 
@@ -19,7 +18,6 @@ class Device:
         self.table, self.adapter, self.lock = table, adapter, lock
         self.disconnect_seconds, self.mtu = disconnect_seconds, mtu
         self.address = hello["address"]
-        self.path = f"{ADAPTER}/dev_{self.address.replace(':', '_')}"
         self.gatt = Gatt(table, self, hello["services"])
         self.advertised = None      # (advertising data, scan response, interval in ms); None: out of range
         self.link = None            # the number of the link while connected
@@ -29,11 +27,16 @@ class Device:
         self._on_air = asyncio.Event()      # set while it can be heard: in range and without a link
         self._wake = asyncio.Event()        # ends the interval that be_seen waits for
         self._new_data = False
-        adapter.devices[self.path] = self
+        self._stored = False                # bluetoothd has written down that it is trusted
+        adapter.devices.append(self)
         adapter.on_change.append(self._adapter_changed)
         table.handlers[DEVICE1] = self
         for name in ("Trusted", "Blocked", "Alias"):
             table.writable[(DEVICE1, name)] = lambda path, value, name=name: self._set_plain(path, name, value)
+
+    @property
+    def path(self):
+        return f"{self.adapter.path}/dev_{self.address.replace(':', '_')}"
 
     @property
     def known(self):
@@ -91,7 +94,7 @@ class Device:
         found = advertising.properties(*self.advertised[:2])
         if not self.known:
             if self.adapter.wants(found["UUIDs"].value if "UUIDs" in found else []):
-                self._appear(found)
+                self._appear({"RSSI": RSSI, **found})
             return
         # What is not advertised any more stays as it was: BlueZ only ever adds and replaces.
         if "UUIDs" in found:
@@ -108,7 +111,7 @@ class Device:
         plain = variants(Address=self.address, AddressType="public", Alias=self.address.replace(":", "-"), Paired=False,
                          Bonded=False, Trusted=False, Blocked=False, LegacyPairing=False, Connected=False, ServicesResolved=False)
         self.table.add(self.path, {DEVICE1: {
-            **plain, "Adapter": Variant("o", ADAPTER), "UUIDs": Variant("as", []), "RSSI": RSSI, **found}})
+            **plain, "Adapter": Variant("o", self.adapter.path), "UUIDs": Variant("as", []), **found}})
 
     def _adapter_changed(self):
         if not self.adapter.powered and self.link is not None:
@@ -116,6 +119,18 @@ class Device:
         if not self.adapter.scanners and self.known:
             self.table.invalidate(self.path, DEVICE1, "RSSI")
         self._wake.set()
+
+    def vanish(self):
+        """Adapter or bluetoothd has gone: the link ends, and nobody says so on the bus."""
+        self._stored = self.known and not self.temporary
+        if self._connecting:
+            self._connecting.cancel()
+        self._end_link(8)
+
+    def restore(self):
+        """bluetoothd knows again what it has written down."""
+        if self._stored:
+            self._appear({"Trusted": Variant("b", True)})
 
     # ---- methods --------------------------------------------------------
     async def Connect(self, _sender, path):
@@ -167,14 +182,19 @@ class Device:
 
     def lost(self, reason):
         """The link is down, whoever ended it."""
+        if self._end_link(reason):
+            self.gatt.withdraw()
+            self.table.set(self.path, DEVICE1, ServicesResolved=Variant("b", False), Connected=Variant("b", False))
+            self.seen_at = asyncio.get_running_loop().time()
+
+    def _end_link(self, reason):
         link, self.link = self.link, None
         if link is None:
-            return
+            return False
         self.lock.send("disconnected", link=link, reason=reason)
-        self.gatt.withdraw()
-        self.table.set(self.path, DEVICE1, ServicesResolved=Variant("b", False), Connected=Variant("b", False))
-        self.seen_at = asyncio.get_running_loop().time()
+        self.gatt.notifiers.clear()
         self._update_air()
+        return True
 
     def remove(self):
         """Adapter1.RemoveDevice"""

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""fakebluez.py --bus ADDRESS --radio SOCKET
+"""fakebluez.py --bus ADDRESS --radio SOCKET [--control SOCKET]
 
 An org.bluez on a private bus that has one adapter and knows one lock: the one
 behind the sim socket. Prints "ready" when the name is owned and the lock has
 said hello. When the lock's process goes away the lock is out of range, until
-the process is back.
+the process is back. The control socket makes things go wrong (control.py).
 """
 import argparse
 import asyncio
@@ -14,7 +14,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "sim"))
 
 from adapter import Adapter
-from dbus_fast.aio import MessageBus
+from bluetoothd import Bluetoothd
+from control import serve_control
 from device import Device
 from objects import ObjectTable
 from simsocket import SimSocket, SimSocketError
@@ -69,19 +70,21 @@ async def serve_lock(table, adapter, args, ready):
 
 
 async def run(args):
-    bus = await MessageBus(bus_address=args.bus).connect()
-    table = ObjectTable(bus)
-    await table.start()
+    table = ObjectTable()
     adapter = Adapter(table)
+    daemon = Bluetoothd(args.bus, table, adapter)
     ready = asyncio.Event()
-    serving = asyncio.get_running_loop().create_task(serve_lock(table, adapter, args, ready))
-    ended = asyncio.get_running_loop().create_task(bus.wait_for_disconnect())
-    beginning = asyncio.get_running_loop().create_task(ready.wait())
-    await asyncio.wait({serving, ended, beginning}, return_when=asyncio.FIRST_COMPLETED)
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(serve_lock(table, adapter, args, ready))
+    beginning = loop.create_task(ready.wait())
+    await asyncio.wait({serving, beginning}, return_when=asyncio.FIRST_COMPLETED)
     if ready.is_set():
-        await bus.request_name("org.bluez")
+        await daemon.start()
+        control = await serve_control(args.control, daemon) if args.control else None
         print("ready", flush=True)
-    await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, loop.create_task(daemon.bus_gone())}, return_when=asyncio.FIRST_COMPLETED)
+        if control:
+            control.close()
     if serving.done():
         serving.result()
 
@@ -90,6 +93,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bus", required=True, metavar="ADDRESS")
     ap.add_argument("--radio", required=True, metavar="SOCKET", help="the sim socket of `keyturner sim`")
+    ap.add_argument("--control", metavar="SOCKET", help="where to listen for what is to go wrong")
     ap.add_argument("--mtu", type=int, default=517, help="ATT MTU of every link (default 517, as BlueZ asks for)")
     ap.add_argument("--disconnect-seconds", type=float, default=2.0,
                     help="from Device1.Disconnect to the end of the link (default 2, as in bluetoothd)")

@@ -40,7 +40,6 @@ class Gatt:
             handle += 1
 
     def withdraw(self):
-        self.notifiers.clear()
         for path in [p for p in self.table.objects if p.startswith(f"{self.device.path}/service")]:
             if path in self.table.objects:
                 self.table.remove(path)

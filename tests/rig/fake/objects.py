@@ -21,23 +21,54 @@ class DBusFail(Exception):
         self.name, self.text = name, text
 
 
+class Faults:
+    """What is to go wrong with the next calls, by member; a property is "Get Powered" or "Set Powered"."""
+
+    def __init__(self):
+        self.planned = {}       # member -> [error name or None for never an answer, text, times]
+        self.calls = {}         # member -> how often it was called
+
+    def plan(self, member, error, text, times):
+        self.planned[member] = [error, text, times]
+
+    async def meet(self, msg):
+        member = msg.member
+        if msg.interface == PROPERTIES and len(msg.body) > 1:
+            member = f"{member} {msg.body[1]}"
+        self.calls[member] = self.calls.get(member, 0) + 1
+        planned = self.planned.get(member)
+        if planned is None:
+            return
+        error, text, times = planned
+        planned[2] -= 1
+        if times == 1:
+            del self.planned[member]
+        if error is None:
+            await asyncio.Event().wait()
+        raise DBusFail(error, text)
+
+
 class ObjectTable:
-    def __init__(self, bus):
-        self.bus = bus
+    def __init__(self):
+        self.bus = None         # None while bluetoothd does not run
         self.objects = {}
+        self.faults = Faults()
         self.handlers = {}      # interface -> handler
         self.writable = {}      # (interface, property) -> coroutine(path, value) that carries a Set out
         self.on_client_gone = []    # called with the unique name of a client that left the bus
         self._tasks = set()
-        bus.add_message_handler(self._on_message)
 
-    async def start(self):
-        await self.bus.call(Message(destination=DBUS, path="/org/freedesktop/DBus", interface=DBUS, member="AddMatch",
+    async def start(self, bus):
+        """Answers on this bus from now on."""
+        self.bus = bus
+        bus.add_message_handler(self._on_message)
+        await bus.call(Message(destination=DBUS, path="/org/freedesktop/DBus", interface=DBUS, member="AddMatch",
                                     signature="s", body=[f"type='signal',sender='{DBUS}',member='NameOwnerChanged'"]))
 
     # ---- signals --------------------------------------------------------
     def signal(self, path, interface, member, signature, body):
-        self.bus.send(Message.new_signal(path, interface, member, signature, body))
+        if self.bus is not None:
+            self.bus.send(Message.new_signal(path, interface, member, signature, body))
 
     def add(self, path, interfaces):
         self.objects[path] = interfaces
@@ -75,14 +106,18 @@ class ObjectTable:
         return True
 
     async def _answer(self, msg):
+        bus = self.bus
         try:
+            await self.faults.meet(msg)
             signature, body = await self._call(msg) or ("", [])
-            self.bus.send(Message.new_method_return(msg, signature, body))
+            answer = Message.new_method_return(msg, signature, body)
         except DBusFail as e:
-            self.bus.send(Message.new_error(msg, e.name, e.text))
+            answer = Message.new_error(msg, e.name, e.text)
         except Exception as e:      # a mistake in the fake: say so on both sides
             traceback.print_exc(file=sys.stderr)
-            self.bus.send(Message.new_error(msg, f"{DBUS}.Error.Failed", f"the fake org.bluez has a fault: {e!r}"))
+            answer = Message.new_error(msg, f"{DBUS}.Error.Failed", f"the fake org.bluez has a fault: {e!r}")
+        if bus is self.bus:     # else bluetoothd has gone meanwhile, and its answers with it
+            bus.send(answer)
 
     async def _call(self, msg):
         path, interface, member, args = msg.path, msg.interface, msg.member, msg.body

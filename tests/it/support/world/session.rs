@@ -136,10 +136,12 @@ impl World {
             self.soon(20, late, Due::Directory);
         }
         let seen = |is_question, live| Seen { states, owner: self.owner.clone(), live, is_question };
+        // A motor that runs when we come, runs now.
+        let live = !self.is_first || states.lock_state.is_transitional();
         match self.fed {
             None => {
                 // Whose lock 'n' go runs when we come for the first time, the log's first entries do not prove.
-                let first = seen(false, false);
+                let first = seen(false, states.lock_state.is_transitional());
                 // Nor from where a motor came that runs already.
                 let is_moving = states.lock_state.is_transitional();
                 self.tally.moot += u64::from(is_moving)
@@ -147,9 +149,9 @@ impl World {
                 self.expected.push_back(first);
             }
             Some(fed) if fed.lock_state != states.lock_state => {
-                self.expected.push_back(seen(!states.lock_state.is_transitional(), !self.is_first));
+                self.expected.push_back(seen(!states.lock_state.is_transitional(), live));
             }
-            Some(fed) if fed.door_sensor != states.door_sensor => self.expected.push_back(seen(false, !self.is_first)),
+            Some(fed) if fed.door_sensor != states.door_sensor => self.expected.push_back(seen(false, live)),
             Some(_) => {}
         }
         self.fed = Some(states);

@@ -1,0 +1,139 @@
+//! Keys by which clients name their requests, so that a repeated one is answered and not executed again.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::UnixMillis;
+use crate::protocol::LockAction;
+use crate::protocol::beacon::NukiId;
+
+use super::intents::{IntentState, NewIntent, insert_intent};
+use super::{Store, StoreError};
+
+/// A key counts for so long.
+pub const KEYS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// So many keys of one client are remembered. Its next one is refused: to forget an old one early would be to execute it again.
+pub const KEYS_LIMIT: u32 = 10_000;
+
+/// A client's key for one request, as its SHA-256: what a client writes there is its own affair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey([u8; 32]);
+
+impl IdempotencyKey {
+    /// Of the text as it was sent.
+    #[must_use]
+    pub fn of(text: &[u8]) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+}
+
+/// The intent that a key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedIntent {
+    /// Its number.
+    pub id: i64,
+    /// Of which lock.
+    pub nuki_id: NukiId,
+    /// What it asked for.
+    pub action: LockAction,
+    /// How it ended; `None` while it is open.
+    pub state: Option<IntentState>,
+}
+
+/// What became of an intent with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// It is written down under this number.
+    New(i64),
+    /// The client has used its key before, for this.
+    Before(KeyedIntent),
+    /// Too many keys of the client are remembered; the first one is forgotten after this time.
+    TooMany(Duration),
+}
+
+impl Store {
+    /// What a client's key stands for.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn keyed_intent(
+        &self,
+        requester: &str,
+        key: &IdempotencyKey,
+        now: UnixMillis,
+    ) -> Result<Option<KeyedIntent>, StoreError> {
+        let _held = self.hold_time();
+        find(&mut *self.readers.acquire().await?, requester, key, now).await
+    }
+
+    /// Writes an intent down together with its key, unless the key was used before. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// As [`begin_intent`](Self::begin_intent).
+    pub async fn begin_keyed_intent(&self, intent: &NewIntent, key: &IdempotencyKey) -> Result<Begun, StoreError> {
+        let _held = self.hold_time();
+        let mut tx = self.begin().await?;
+        sqlx::query("delete from intent_keys where requester = ? and created_at <= ?")
+            .bind(&intent.requester)
+            .bind(intent.at.before(KEYS_KEPT).0)
+            .execute(&mut *tx)
+            .await?;
+        if let Some(known) = find(&mut tx, &intent.requester, key, intent.at).await? {
+            return Ok(Begun::Before(known));
+        }
+        let (count, oldest): (u32, Option<i64>) =
+            sqlx::query_as("select count(*), min(created_at) from intent_keys where requester = ?")
+                .bind(&intent.requester)
+                .fetch_one(&mut *tx)
+                .await?;
+        if count >= KEYS_LIMIT {
+            let free_at = UnixMillis(oldest.unwrap_or(intent.at.0)).plus(KEYS_KEPT);
+            return Ok(Begun::TooMany(free_at.since(intent.at)));
+        }
+        let id = insert_intent(&mut tx, intent).await?;
+        sqlx::query("insert into intent_keys (requester, digest, intent_id, created_at) values (?, ?, ?, ?)")
+            .bind(&intent.requester)
+            .bind(key.0.as_slice())
+            .bind(id)
+            .bind(intent.at.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Begun::New(id))
+    }
+
+    /// Frees the key of an intent that never left, so that the client may ask again under it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub async fn release_key(&self, intent_id: i64) -> Result<(), StoreError> {
+        let _held = self.hold_time();
+        sqlx::query("delete from intent_keys where intent_id = ?").bind(intent_id).execute(&self.writer).await?;
+        Ok(())
+    }
+}
+
+async fn find(
+    connection: &mut sqlx::SqliteConnection,
+    requester: &str,
+    key: &IdempotencyKey,
+    now: UnixMillis,
+) -> Result<Option<KeyedIntent>, StoreError> {
+    let row: Option<(i64, NukiId, u8, String)> = sqlx::query_as(
+        "select i.id, i.nuki_id, i.action_code, i.state
+         from intent_keys k join intents i on i.id = k.intent_id
+         where k.requester = ? and k.digest = ? and k.created_at > ?",
+    )
+    .bind(requester)
+    .bind(key.0.as_slice())
+    .bind(now.before(KEYS_KEPT).0)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|(id, nuki_id, action, state)| KeyedIntent {
+        id,
+        nuki_id,
+        action: LockAction::from_code(action),
+        state: IntentState::from_name(&state),
+    }))
+}

@@ -1,0 +1,40 @@
+"""The process behind the name org.bluez: it runs, it is killed, it runs again."""
+import asyncio
+
+from dbus_fast.aio import MessageBus
+
+NAME = "org.bluez"
+
+
+class Bluetoothd:
+    def __init__(self, address, table, adapter):
+        self.address, self.table, self.adapter = address, table, adapter
+        self._ended = asyncio.Event()       # the bus itself has gone
+
+    async def start(self):
+        bus = await MessageBus(bus_address=self.address).connect()
+        await self.table.start(bus)
+        await bus.request_name(NAME)
+        asyncio.get_running_loop().create_task(self._watch(bus))
+
+    async def _watch(self, bus):
+        try:
+            await bus.wait_for_disconnect()
+        except Exception:       # dbus-fast gives on whatever ended the connection
+            pass
+        if bus is self.table.bus:
+            self._ended.set()
+
+    async def bus_gone(self):
+        await self._ended.wait()
+
+    def kill(self):
+        """It leaves the bus without a word: no signal, no answer to what is under way."""
+        bus, self.table.bus = self.table.bus, None
+        if self.adapter.path is not None:
+            self.adapter.unplug()
+        bus.disconnect()
+
+    async def run_again(self):
+        self.adapter.plug("hci0")
+        await self.start()

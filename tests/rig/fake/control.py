@@ -1,0 +1,61 @@
+"""What is to go wrong with the fake org.bluez: one JSON object a line, one JSON answer.
+
+    {"do": "fail", "member": "Connect", "error": "org.bluez.Error.InProgress", "text": "", "times": 1}
+    {"do": "hang", "member": "WriteValue", "times": 1}      the call gets no answer, ever
+    {"do": "power", "on": false}                            by somebody's hand
+    {"do": "unplug"}   {"do": "plug", "name": "hci1"}
+    {"do": "kill"}     {"do": "start"}                      bluetoothd
+    {"do": "forget"}                                        the device's object is removed
+    {"do": "drop"}                                          the link is lost
+    {"do": "stop_discovery"}                                BlueZ stops scanning by itself
+    {"do": "calls"}                                         {"calls": {member: count}}
+
+A member of Properties is "Get Powered", "Set Powered" and the like.
+"""
+import asyncio
+import json
+
+
+async def serve_control(path, daemon):
+    async def talk(reader, writer):
+        while line := await reader.readline():
+            try:
+                answer = {"ok": True, **(await carry_out(daemon, json.loads(line)) or {})}
+            except (ValueError, KeyError, TypeError) as error:
+                answer = {"ok": False, "error": f"{error!r} in {line!r}"}
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+    return await asyncio.start_unix_server(talk, path)
+
+
+async def carry_out(daemon, order):
+    table, adapter = daemon.table, daemon.adapter
+    match order:
+        case {"do": "fail", "member": member, "error": error, "times": times}:
+            table.faults.plan(member, error, order.get("text", ""), times)
+        case {"do": "hang", "member": member, "times": times}:
+            table.faults.plan(member, None, "", times)
+        case {"do": "power", "on": on}:
+            adapter.switch(on)
+        case {"do": "unplug"}:
+            adapter.unplug()
+        case {"do": "plug", "name": name}:
+            adapter.plug(name)
+        case {"do": "kill"}:
+            daemon.kill()
+        case {"do": "start"}:
+            await daemon.run_again()
+        case {"do": "forget"}:
+            for device in adapter.devices:
+                device.remove()
+        case {"do": "drop"}:
+            for device in adapter.devices:
+                device.lost(8)
+        case {"do": "stop_discovery"}:
+            adapter.stop_discovery()
+        case {"do": "calls"}:
+            return {"calls": table.faults.calls}
+        case _:
+            raise ValueError("not understood")
+    return None
