@@ -109,4 +109,20 @@ mod tests {
         }
         assert!(json.starts_with(r#"{"type":"hello","address":"54:D2:72:0A:1B:2C","services":["#), "{json}");
     }
+
+    #[test]
+    fn each_generation_shows_its_own_table() {
+        let table = |generation| serde_json::to_string(&services(generation)).unwrap();
+        for part in ["a92ee300-", "a92ee301-", "a92ee200-", "a92ee202-"] {
+            assert!(table(Generation::Gen5).contains(part), "{part}");
+        }
+        assert!(!table(Generation::Gen5).contains("a92ee101-"));
+        for part in ["a92ae100-", "a92ae101-", "a92ae200-", "a92ae202-"] {
+            assert!(table(Generation::Opener).contains(part), "{part}");
+        }
+        assert!(!table(Generation::Opener).contains("a92ee"));
+        let opener = uuid(Generation::Opener, Characteristic::KeyturnerUsdio);
+        assert_eq!(characteristic(Generation::Opener, &opener), Ok(Characteristic::KeyturnerUsdio));
+        assert!(characteristic(Generation::Gen1To4, &opener).is_err());
+    }
 }
