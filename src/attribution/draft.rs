@@ -66,6 +66,8 @@ pub type LogBlocked = Option<UnknownReason>;
 /// What a journal starts from.
 #[derive(Debug)]
 pub struct JournalConfig {
+    /// Whether it is an Opener, whose states and actions mean other things by the same numbers.
+    pub is_opener: bool,
     /// The gateway's own authorization.
     pub own_auth_id: AuthId,
     /// Index of the last stored log entry; 0 for none.

@@ -165,22 +165,23 @@ fn ring_event(blank: Event, ring: Ring, directory: &Directory, order: Order) -> 
         ..blank.who
     };
     let marks = [
-        (ring.mode & 1 != 0, "ring to open"),
-        (ring.mode & 2 != 0, "continuous mode"),
+        (ring.mode & Ring::RING_TO_OPEN != 0, "ring to open"),
+        (ring.mode & Ring::CONTINUOUS != 0, "continuous mode"),
         (ring.geofence, "geofence"),
         (ring.suppressed, "bell suppressed"),
     ];
     let marks: Vec<&str> = marks.into_iter().filter_map(|(is_set, mark)| is_set.then_some(mark)).collect();
-    let (method, trigger) = match ring.source {
-        0 => (Method::Manual, Some(Trigger::Manual)),
-        1 => (Method::TimeControl, Some(Trigger::Automatic)),
-        2 => (Method::App, Some(Trigger::System)),
-        3 => (Method::Button, Some(Trigger::Button)),
-        4 => (Method::Fob, Some(Trigger::System)),
-        5 => (Method::Bridge, Some(Trigger::System)),
-        6 => (Method::Code, Some(Trigger::System)),
-        _ => (Method::Unknown, None),
+    let method = match ring.source {
+        0 => Method::Manual,
+        1 => Method::TimeControl,
+        2 => Method::App,
+        3 => Method::Button,
+        4 => Method::Fob,
+        5 => Method::Bridge,
+        6 => Method::Code,
+        _ => Method::Unknown,
     };
+    let trigger = Some(trigger_of_ring(ring)).filter(|trigger| !matches!(trigger, Trigger::Unknown(_)));
     Event {
         kind: EventKind::Ring,
         completion_status: Some(ring.completion_status),
@@ -196,6 +197,17 @@ fn ring_event(blank: Event, ring: Ring, directory: &Directory, order: Order) -> 
         who,
         detail: (!marks.is_empty()).then(|| marks.join(", ")),
         ..blank
+    }
+}
+
+/// What set off what an Opener did, in the numbers of states and actions.
+pub(super) const fn trigger_of_ring(ring: Ring) -> Trigger {
+    match ring.source {
+        0 => Trigger::Manual,
+        1 => Trigger::Automatic,
+        3 => Trigger::Button,
+        2 | 4 | 5 | 6 => Trigger::System,
+        other => Trigger::Unknown(other),
     }
 }
 

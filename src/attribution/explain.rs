@@ -13,8 +13,8 @@ use super::pace::Span;
 use super::question::Run;
 use super::step::{Act, Step, is_leaving};
 use super::tenure::LOGGED_WITHIN;
+use crate::protocol::LockState;
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{LockAction, LockState};
 
 /// More ways than this through log and states: nobody can be named.
 const MAX_WAYS: usize = 2_000;
@@ -313,9 +313,7 @@ impl Replay<'_> {
         let shows = match sight.state {
             LockState::UnlockedLockNGo => is_leaving(act.action),
             // Only a latch is pulled behind it.
-            LockState::Unlocked => {
-                sight.unlatches && matches!(act.action, LockAction::Unlatch | LockAction::LockNGoUnlatch)
-            }
+            LockState::Unlocked => sight.unlatches && act.unlatches_on_the_way(),
             _ => false,
         };
         let is_it = shows

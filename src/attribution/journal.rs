@@ -102,7 +102,7 @@ impl Journal {
         let last = config.states.map(|states| states.lock_state);
         let oldest = config.pending.first().map(|pending| pending.change.before);
         let newest = config.pending.last().map(|pending| pending.change.after);
-        let mut trail = Trail::new(config.cursor);
+        let mut trail = Trail::new(config.cursor, config.is_opener);
         if config.has_begun_anew {
             trail.hole();
         }

@@ -1,11 +1,11 @@
 //! The log as a replay sees it: acts that can have moved the bolt, and holes.
 
-use super::entry::is_refusal;
+use super::entry::{is_refusal, trigger_of_ring};
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
-use crate::protocol::log::{CodeId, LogEntry, LogEntryKind};
+use crate::protocol::log::{CodeId, LogEntry, LogEntryKind, Ring};
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{CompletionStatus, KeypadSource, LockAction, LockState, Trigger};
+use crate::protocol::{CompletionStatus, KeypadSource, LockAction, LockState, OpenerAction, OpenerState, Trigger};
 
 /// An entry that matters for the bolt.
 #[derive(Debug, Clone, Copy)]
@@ -28,19 +28,25 @@ pub(super) struct Act {
     era: Option<u32>,
     auth_id: AuthId,
     key: Option<(KeypadSource, CodeId)>,
+    /// An Opener means other things by the same numbers.
+    is_opener: bool,
 }
 
 impl Step {
     /// `None` for entries that neither move the bolt nor hide who does.
     ///
     /// An entry without a time can be about anything that was seen.
-    pub(super) fn of(entry: &LogEntry, serial: u64, era: Option<u32>) -> Option<Self> {
+    pub(super) fn of(entry: &LogEntry, serial: u64, era: Option<u32>, is_opener: bool) -> Option<Self> {
         let time = seconds(entry.timestamp);
         let (action, trigger, status, key) = match &entry.kind {
             LogEntryKind::LockAction(logged) => (logged.action, logged.trigger, logged.completion_status, None),
             LogEntryKind::Keypad(keypad) => {
                 let key = Some((keypad.source, keypad.code_id));
                 (keypad.action, Trigger::System, keypad.completion_status, key)
+            }
+            // A ring that found ring to open or continuous mode has opened.
+            LogEntryKind::Ring(ring) if is_opener && ring.mode & (Ring::RING_TO_OPEN | Ring::CONTINUOUS) != 0 => {
+                (OpenerAction::Open.command(), trigger_of_ring(*ring), ring.completion_status, None)
             }
             LogEntryKind::Door(_)
             | LogEntryKind::Ring(_)
@@ -55,8 +61,12 @@ impl Step {
         if is_refusal(status) || matches!(action, LockAction::FobNoAction | LockAction::ButtonNoAction) {
             return None;
         }
+        // It changes what a ring does, and not the state.
+        if is_opener && matches!(action, LockAction::LockNGo | LockAction::LockNGoUnlatch) {
+            return None;
+        }
         let succeeded = status == CompletionStatus::Success;
-        let act = Act { action, trigger, succeeded, era, auth_id: entry.auth_id, key };
+        let act = Act { action, trigger, succeeded, era, auth_id: entry.auth_id, key, is_opener };
         Some(Self { serial, time, act: time.map(|_| act) })
     }
 }
@@ -72,6 +82,11 @@ impl Act {
         let has_one_holder = self.auth_id == 0 || self.era.is_some() && self.era == other.era;
         has_one_holder && (self.auth_id, self.key, self.trigger) == (other.auth_id, other.key, other.trigger)
     }
+}
+
+/// The number that a lock's state has where an Opener's means this.
+const fn numbered(state: OpenerState) -> LockState {
+    LockState::from_code(state.code())
 }
 
 /// A clock that shows no moment is as good as none.
@@ -99,6 +114,9 @@ pub(super) const fn is_leaving(action: LockAction) -> bool {
 impl Act {
     /// States it can end in from `state`, and whether it moved there.
     pub(super) fn outcomes(self, state: LockState) -> Vec<(LockState, bool)> {
+        if self.is_opener {
+            return self.outcomes_at_opener(state);
+        }
         use LockAction as A;
         use LockState as S;
         let stays = (state, false);
@@ -122,6 +140,26 @@ impl Act {
             A::LockNGo | A::LockNGoUnlatch => vec![(S::UnlockedLockNGo, true)],
             _ => vec![stays, (S::Locked, true), (S::Unlocked, true), (S::UnlockedLockNGo, true)],
         }
+    }
+
+    /// An Opener is idle or has ring to open on, and comes back to one of them.
+    fn outcomes_at_opener(self, state: LockState) -> Vec<(LockState, bool)> {
+        let (idle, ring_to_open) = (numbered(OpenerState::Online), numbered(OpenerState::RingToOpen));
+        match OpenerAction::from_code(self.action.code()) {
+            _ if !self.succeeded => vec![(state, false), (state, true), (idle, true)],
+            OpenerAction::ActivateRingToOpen if state == ring_to_open => vec![(state, false)],
+            OpenerAction::ActivateRingToOpen => vec![(ring_to_open, true)],
+            OpenerAction::DeactivateRingToOpen if state == idle => vec![(state, false)],
+            OpenerAction::DeactivateRingToOpen => vec![(idle, true)],
+            // A ring ends ring to open; whether other openings do is not known.
+            OpenerAction::Open => vec![(state, true), (idle, true)],
+            _ => vec![(state, false), (idle, true), (ring_to_open, true)],
+        }
+    }
+
+    /// Whether the state of another act can show on the way of this one, in front of its entry.
+    pub(super) const fn unlatches_on_the_way(self) -> bool {
+        !self.is_opener && matches!(self.action, LockAction::Unlatch | LockAction::LockNGoUnlatch)
     }
 
     /// Whether the lock says that this kind of trigger made its last change.

@@ -48,11 +48,19 @@ pub(super) struct Trail {
     /// When something was read lately, and how much there was before.
     lately: VecDeque<(Duration, u64)>,
     newest: LogIndex,
+    is_opener: bool,
 }
 
 impl Trail {
-    pub(super) const fn new(cursor: LogIndex) -> Self {
-        Self { held: VecDeque::new(), passed: Vec::new(), serial: 0, lately: VecDeque::new(), newest: cursor }
+    pub(super) const fn new(cursor: LogIndex, is_opener: bool) -> Self {
+        Self {
+            held: VecDeque::new(),
+            passed: Vec::new(),
+            serial: 0,
+            lately: VecDeque::new(),
+            newest: cursor,
+            is_opener,
+        }
     }
 
     pub(super) fn add(&mut self, entry: LogEntry, backfilled: bool, era: Option<u32>) {
@@ -61,7 +69,7 @@ impl Trail {
         }
         self.newest = entry.index;
         self.serial += 1;
-        if let Some(step) = Step::of(&entry, self.serial, era) {
+        if let Some(step) = Step::of(&entry, self.serial, era, self.is_opener) {
             let known = Known { serial: self.serial, entry: entry.clone(), era, event: None };
             self.passed.push(Passed { step, known: Some(known) });
         }

@@ -30,6 +30,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::secrets::{Place, is_client_name};
+use crate::simlock::Device;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "A gateway for Nuki smart locks that says who opened the door", max_term_width = 100)]
@@ -125,9 +126,12 @@ struct SimArgs {
     /// Number of the lock
     #[arg(long, value_name = "HEX", default_value = "0A1B2C3D", value_parser = pair::parse_nuki_id)]
     nuki_id: u32,
-    /// Security PIN of the simulated lock
-    #[arg(long, value_name = "PIN", default_value_t = 1234)]
-    pin: u32,
+    /// Which device: smart-lock-1 to smart-lock-4, smart-door, ultra or opener
+    #[arg(long, value_name = "DEVICE", default_value = "smart-lock-3", value_parser = sim::parse_device)]
+    device: Device,
+    /// Security PIN of the simulated device [default: 1234, an Ultra's 123456]
+    #[arg(long, value_name = "PIN")]
+    pin: Option<u32>,
     /// Equal seeds give equal locks
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -135,7 +139,8 @@ struct SimArgs {
 
 impl From<SimArgs> for sim::SimOptions {
     fn from(args: SimArgs) -> Self {
-        Self { nuki_id: args.nuki_id, pin: args.pin, seed: args.seed, ..Self::new(args.radio, args.control) }
+        let SimArgs { nuki_id, device, pin, seed, .. } = args;
+        Self { nuki_id, device, pin, seed, ..Self::new(args.radio, args.control) }
     }
 }
 

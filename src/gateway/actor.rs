@@ -13,6 +13,7 @@ use super::arbiter::{Adapter, Attempt};
 use super::asked::{Memory, ReadWaiter};
 use super::carry::update;
 use super::clock::ClockWaiter;
+use super::codes::CodeWaiter;
 use super::handle::{GatewayError, LockSnapshot, Request, Shared};
 use super::health::note;
 use super::port::{Event, Port};
@@ -20,6 +21,7 @@ use super::{PairedLock, Tools};
 use crate::attribution::{Directory, Journal, JournalConfig, Pending};
 use crate::diagnostics::{Deed, Line};
 use crate::protocol::beacon::Advertisement;
+use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::{Input, Output, Session, SessionConfig};
 use crate::store::{LockClock, StoreError, StoredClock};
@@ -55,6 +57,7 @@ pub(super) struct Actor<'a> {
     pub(super) readers: Vec<ReadWaiter>,
     /// Whoever wants the clock set.
     pub(super) clock_setters: Vec<ClockWaiter>,
+    pub(super) code_changer: Option<CodeWaiter>,
     /// The lock's clock beside ours, when its state was read last.
     pub(super) clock: Option<LockClock>,
     /// The clock as it is on disk.
@@ -97,6 +100,7 @@ impl<'a> Actor<'a> {
             update(&wiring.shared, lock, |snapshot| snapshot.state = Some((stored.states, stored.observed_at)));
         }
         let journal = Journal::new(JournalConfig {
+            is_opener: lock.generation == Generation::Opener,
             own_auth_id: lock.auth_id,
             cursor,
             has_begun_anew: cursor == 0 && store.log_has_begun_anew(lock.nuki_id).await?,
@@ -133,6 +137,7 @@ impl<'a> Actor<'a> {
             actions: BTreeMap::new(),
             readers: Vec::new(),
             clock_setters: Vec::new(),
+            code_changer: None,
             clock: None,
             clock_stored: health.clock,
             codes: None,
@@ -291,6 +296,8 @@ impl<'a> Actor<'a> {
             let settled = self.settle().await;
             self.refuse_readers(&GatewayError::Stopping);
             self.refuse_clock_setters(&GatewayError::Stopping);
+            // What has left may have been done all the same.
+            self.refuse_code_changer(GatewayError::Uncertain);
             self.end_link();
             if let Some(task) = self.disconnecting.take() {
                 task.await.ok();
@@ -320,6 +327,7 @@ impl<'a> Actor<'a> {
         self.answer_all(&finished);
         self.refuse_readers(&GatewayError::Storage(error.to_string()));
         self.refuse_clock_setters(&GatewayError::Storage(error.to_string()));
+        self.refuse_code_changer(GatewayError::Uncertain);
         self.end_link();
         if let Some(task) = self.disconnecting.take() {
             tokio::time::timeout(LEAVE_WITHIN, task).await.ok();

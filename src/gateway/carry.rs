@@ -9,11 +9,12 @@ use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
 use super::health::log_blocked;
 use super::{Cause, PairedLock};
-use crate::attribution::{self, Draft, Event};
+use crate::attribution::{self, Draft, Event, EventKind};
 use crate::clock::UnixMillis;
 use crate::diagnostics::Deed;
 use crate::protocol::beacon::NukiId;
-use crate::protocol::config::Config;
+use crate::protocol::config::{Config, OpenerConfig};
+use crate::protocol::datetime::DeviceTime;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
@@ -47,8 +48,12 @@ impl Actor<'_> {
             }
             Output::LogAccess(access) => self.on_log_access(access, now),
             Output::PinTries(tries) => self.on_pin_tries(tries).await?,
+            Output::CodeChanged(result) => self.on_code_changed(result),
             Output::ClockSet(result) => self.on_clock_set(result),
-            Output::Config(config) => self.on_config(&config).await?,
+            Output::Config(config) => self.on_config(Settings::of_lock(*config, self.lock.generation)).await?,
+            Output::OpenerConfig(config) => self.on_config(Settings::of_opener(*config)).await?,
+            Output::AdvancedConfig(config) => self.note_timings(&config),
+            Output::Battery(report) => self.note_battery(report),
             Output::Codes(codes) => self.on_codes(codes).await?,
             Output::Users(users) => self.on_users(users, now).await?,
             Output::DirectoryLater => self.journal.handle_directory(self.directory.clone(), now),
@@ -82,13 +87,20 @@ impl Actor<'_> {
 
     /// Truth on disk, then tell.
     async fn commit(&mut self, draft: Draft) -> Result<(), StoreError> {
-        let (snapshot, now) = (self.snapshot(), self.tools.clock.wall());
-        let mut bodies = Vec::with_capacity(draft.tellings.len());
-        for telling in &draft.tellings {
-            let event = telling.event.and_then(|at| draft.events.get(at));
+        let (mut snapshot, now) = (self.snapshot(), self.tools.clock.wall());
+        let ring = draft.events.iter().position(|event| event.kind == EventKind::Ring && !event.backfilled);
+        let rang_at = ring.and_then(|at| draft.events.get(at)).map(|event| rang_at(event, &snapshot).min(now));
+        snapshot.last_ring = rang_at.or(snapshot.last_ring);
+        let mut tellings: Vec<_> = draft.tellings.iter().map(|telling| (telling.states, telling.event)).collect();
+        // A ring that opens nothing changes no state, and whoever listens wants to hear it all the same.
+        let is_untold = ring.is_some() && tellings.iter().all(|(_, event)| *event != ring);
+        tellings.extend(snapshot.state.filter(|_| is_untold).map(|(states, _)| (states, ring)));
+        let mut bodies = Vec::with_capacity(tellings.len());
+        for (states, event) in tellings {
+            let event = event.and_then(|at| draft.events.get(at));
             let client = client_behind(&self.tools.store, self.lock.nuki_id, event).await?;
             let cause = event.map(|event| Cause { event, client: client.as_deref() });
-            let body = |cause| (self.tools.callback_body)(&snapshot, &telling.states, cause, now);
+            let body = |cause| (self.tools.callback_body)(&snapshot, &states, cause, now);
             bodies.push(CallbackBody { whole: body(cause), bare: cause.is_some().then(|| body(None)) });
         }
         let batch = Batch {
@@ -105,6 +117,9 @@ impl Actor<'_> {
             callback_bodies: bodies,
         };
         self.tools.store.commit(&batch).await?;
+        if rang_at.is_some() {
+            update(&self.wiring.shared, self.lock, |snapshot| snapshot.last_ring = rang_at);
+        }
         if let Some(cursor) = batch.cursor {
             self.note_cursor(cursor);
         }
@@ -169,20 +184,58 @@ impl Actor<'_> {
         Ok(())
     }
 
-    async fn on_config(&mut self, config: &Config) -> Result<(), StoreError> {
-        let firmware = config.firmware_version.map(|[major, minor, patch]| format!("{major}.{minor}.{patch}"));
-        let has_keypad = config.has_keypad.unwrap_or(false) || config.has_keypad2.unwrap_or(false);
-        // An Opener has something else at that place.
-        let auto_unlatch = (self.lock.generation != Generation::Opener).then_some(config.auto_unlatch);
-        let device_type = bridge_device_type(self.lock.generation, config.device_type);
+    async fn on_config(&mut self, settings: Settings) -> Result<(), StoreError> {
+        let firmware = settings.firmware.map(|[major, minor, patch]| format!("{major}.{minor}.{patch}"));
         update(&self.wiring.shared, self.lock, |snapshot| {
-            snapshot.name.clone_from(&config.name);
+            snapshot.name.clone_from(&settings.name);
             snapshot.firmware_version.clone_from(&firmware);
-            snapshot.has_keypad = has_keypad;
-            snapshot.auto_unlatch = auto_unlatch;
-            snapshot.device_type = device_type;
+            snapshot.has_keypad = settings.has_keypad;
+            snapshot.auto_unlatch = settings.auto_unlatch;
+            snapshot.device_type = settings.device_type;
         });
         self.tools.store.register_lock(&lock_row(&self.snapshot(), self.tools.clock.wall())).await
+    }
+}
+
+/// What the gateway takes from a configuration, whatever its layout.
+struct Settings {
+    name: String,
+    firmware: Option<[u8; 3]>,
+    has_keypad: bool,
+    /// `None` for an Opener, which has no latch to pull on unlocking.
+    auto_unlatch: Option<bool>,
+    device_type: u8,
+}
+
+impl Settings {
+    fn of_lock(config: Config, generation: Generation) -> Self {
+        Self {
+            firmware: config.firmware_version,
+            has_keypad: config.has_keypad.unwrap_or(false) || config.has_keypad2.unwrap_or(false),
+            auto_unlatch: Some(config.auto_unlatch),
+            device_type: bridge_device_type(generation, config.device_type),
+            name: config.name,
+        }
+    }
+
+    fn of_opener(config: OpenerConfig) -> Self {
+        Self {
+            firmware: config.firmware_version,
+            has_keypad: config.has_keypad || config.has_keypad2.unwrap_or(false),
+            auto_unlatch: None,
+            device_type: bridge_device_type(Generation::Opener, None),
+            name: config.name,
+        }
+    }
+}
+
+/// When the bell rang, by the host's clock: as long before the state was read as the Opener's own clock says.
+fn rang_at(event: &Event, snapshot: &LockSnapshot) -> UnixMillis {
+    let Some((states, read_at)) = &snapshot.state else { return UnixMillis(i64::MAX) };
+    let seconds = |time: Option<DeviceTime>| time.and_then(DeviceTime::unix_seconds);
+    match seconds(states.current_time).zip(seconds(event.device_time)) {
+        Some((shown, rung)) => UnixMillis(read_at.0.saturating_sub(shown.saturating_sub(rung).saturating_mul(1000))),
+        None => *read_at,
     }
 }
 
@@ -195,13 +248,14 @@ pub(super) fn update(shared: &Mutex<Shared>, lock: &PairedLock, change: impl FnO
     change(shared.locks.entry(lock.nuki_id).or_insert_with(|| lock.snapshot()));
 }
 
-/// The Bridge API's number for a device; newer models than it knows are reported as the newest it knows.
-const fn bridge_device_type(generation: Generation, device_type: Option<u8>) -> u8 {
+/// The Bridge API's number for a device, continued by 5 for the 5th generation.
+pub(super) const fn bridge_device_type(generation: Generation, device_type: Option<u8>) -> u8 {
     match (generation, device_type) {
         (Generation::Opener, _) => 2,
+        (Generation::Gen5, _) => 5,
         (Generation::Gen1To4, None) => 0,
         (Generation::Gen1To4, Some(3)) => 3,
-        _ => 4,
+        (Generation::Gen1To4, Some(_)) => 4,
     }
 }
 

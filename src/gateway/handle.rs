@@ -8,13 +8,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::acting::Asked;
+use super::codes::CodeWaiter;
 use super::health::{ClockHealth, LockHealth, RadioHealth};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::{Family, NukiId};
 use crate::protocol::crypto::Pin;
+use crate::protocol::log::CodeId;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{ErrorCode, LockAction};
-pub use crate::session::NotDone;
+pub use crate::session::{CodeChange, NotDone};
 use crate::store::IdempotencyKey;
 
 /// What is known of a lock, from memory: no radio is used to answer.
@@ -35,7 +37,7 @@ pub struct LockSnapshot {
     /// Whether the owner has told the lock to pull the latch when it unlocks (a knob outside); `None` until the
     /// configuration was read.
     pub auto_unlatch: Option<bool>,
-    /// When the bell of an Opener rang last; `None` for a lock. Nothing sets it before the gateway drives Openers.
+    /// When the bell of an Opener rang last; `None` for a lock, and until it rings since the start.
     pub last_ring: Option<UnixMillis>,
     /// Signal strength of the last advertisement, dBm.
     pub rssi: Option<i16>,
@@ -116,6 +118,12 @@ pub enum GatewayError {
     /// The lock said no.
     #[error("the lock refused: {0}")]
     Refused(ErrorCode),
+    /// There is no keypad code with this number.
+    #[error("the lock has no keypad code with this number")]
+    NoSuchCode,
+    /// It was sent, and no answer came.
+    #[error("it was sent, and the lock's answer was lost: look at the list of codes before asking again")]
+    Uncertain,
     /// The client's token does not allow it. What stands before the gateway says so, never the gateway.
     #[error("the token does not allow this")]
     NotAllowed,
@@ -138,6 +146,7 @@ impl Request {
             // Whoever asked may have hung up.
             Self::Act(asked) => asked.reply.send(Err(error)).map_err(drop).ok(),
             Self::SetClock { reply } => reply.send(Err(error)).ok(),
+            Self::ChangeCode { reply, .. } => reply.send(Err(error)).map_err(drop).ok(),
             Self::SetPin { reply, .. } => reply.send(Err(error)).ok(),
             Self::Forget { reply } => reply.send(Err(error)).ok(),
         };
@@ -149,6 +158,7 @@ impl Request {
 pub(super) enum Request {
     ReadState { reply: oneshot::Sender<Result<KeyturnerStates, GatewayError>> },
     SetClock { reply: oneshot::Sender<Result<ClockHealth, GatewayError>> },
+    ChangeCode { change: CodeChange, reply: CodeWaiter },
     Forget { reply: oneshot::Sender<Result<(), GatewayError>> },
     SetPin { pin: Option<Pin>, reply: oneshot::Sender<Result<(), GatewayError>> },
     Act(Asked),
@@ -231,6 +241,16 @@ impl GatewayHandle {
     /// [`GatewayError`] when the lock is unknown, cannot be reached, or does not take the PIN.
     pub async fn set_clock(&self, nuki_id: NukiId) -> Result<ClockHealth, GatewayError> {
         self.ask(nuki_id, |reply| Request::SetClock { reply }).await?.unwrap_or(Err(GatewayError::Stopping))
+    }
+
+    /// Changes a keypad code, once at most, and gives the number of a new one. Only for an owner who asks.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the lock is unknown, cannot be reached, has no such code, refuses, or does not take the
+    /// PIN; [`GatewayError::Uncertain`] when it may have been done.
+    pub async fn change_code(&self, nuki_id: NukiId, change: CodeChange) -> Result<Option<CodeId>, GatewayError> {
+        let answer = self.ask(nuki_id, |reply| Request::ChangeCode { change, reply }).await?;
+        answer.unwrap_or(Err(GatewayError::Uncertain))
     }
 
     /// Hands over the PIN that the owner has set. Tries with it count as they stand in the event log.

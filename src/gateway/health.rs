@@ -7,7 +7,9 @@ use super::actor::Actor;
 use super::handle::{GatewayHandle, Shared};
 use crate::attribution::{LogBlocked, UnknownReason};
 use crate::clock::UnixMillis;
+use crate::protocol::advanced_config::AdvancedConfig;
 use crate::protocol::beacon::NukiId;
+use crate::protocol::config::BatteryReport;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::log::LogIndex;
 pub use crate::session::LogAccess;
@@ -42,6 +44,21 @@ pub struct LockHealth {
     pub connections_today: u32,
     /// Authorizations and keypad codes as they were read last; `None` if never.
     pub directory: Option<DirectoryHealth>,
+    /// Its battery report and when it was read; `None` since the gateway started.
+    pub battery: Option<(BatteryReport, UnixMillis)>,
+    /// How long it takes for what; `None` for an Opener, and until that was read.
+    pub timings: Option<Timings>,
+}
+
+/// What a lock's owner has set, as far as it says how long something lasts. Seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timings {
+    /// It locks by itself so long after it was unlocked; `None` if it does not.
+    pub auto_lock: Option<u16>,
+    /// Lock 'n' go locks after this.
+    pub lock_n_go: u8,
+    /// The latch is held so long; `None` where the lock does not say.
+    pub unlatch: Option<u8>,
 }
 
 /// How the radio listens for beacons.
@@ -113,6 +130,8 @@ impl LockHealth {
             clock: None,
             connections_today: 0,
             directory: None,
+            battery: None,
+            timings: None,
         }
     }
 
@@ -132,7 +151,28 @@ impl From<StoredDirectory> for DirectoryHealth {
     }
 }
 
+impl From<&AdvancedConfig> for Timings {
+    fn from(config: &AdvancedConfig) -> Self {
+        // Before there was a switch, 0 was off.
+        let is_on = config.auto_lock_enabled.unwrap_or(true);
+        Self {
+            auto_lock: config.auto_lock_timeout.filter(|seconds| is_on && *seconds > 0),
+            lock_n_go: config.lock_n_go_timeout,
+            unlatch: config.unlatch_duration,
+        }
+    }
+}
+
 impl Actor<'_> {
+    pub(super) fn note_battery(&self, report: BatteryReport) {
+        let at = self.tools.clock.wall();
+        note(&self.wiring.shared, self.lock, |known| known.battery = Some((report, at)));
+    }
+
+    pub(super) fn note_timings(&self, config: &AdvancedConfig) {
+        note(&self.wiring.shared, self.lock, |known| known.timings = Some(config.into()));
+    }
+
     pub(super) fn note_contact(&self) {
         let at = self.tools.clock.wall();
         note(&self.wiring.shared, self.lock, |known| known.last_contact = Some(at));

@@ -6,6 +6,7 @@ mod arbiter;
 mod asked;
 mod carry;
 mod clock;
+mod codes;
 mod handle;
 mod health;
 pub mod pair;
@@ -35,11 +36,13 @@ use crate::transport::{Address, Transport};
 use actor::{Actor, Wiring};
 use arbiter::Adapter;
 use asked::Memory;
-use carry::lock_row;
+use carry::{bridge_device_type, lock_row};
 use handle::{Shared, forget};
 
-pub use handle::{ActionOutcome, Asker, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor};
-pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess, RadioHealth};
+pub use handle::{
+    ActionOutcome, Asker, CodeChange, GatewayError, GatewayHandle, LockSnapshot, NotDone, ScanResult, WaitFor,
+};
+pub use health::{ClockHealth, DirectoryHealth, LockHealth, LogAccess, RadioHealth, Timings};
 
 /// So many requests may wait for one lock's actor, which is as many as the HTTP server has connections.
 const REQUEST_QUEUE: usize = 256;
@@ -88,7 +91,8 @@ impl PairedLock {
         LockSnapshot {
             nuki_id: self.nuki_id,
             name,
-            device_type: if family == Family::Opener { 2 } else { 4 },
+            // Until its configuration was read, a lock of the first four generations counts as one of the later ones.
+            device_type: bridge_device_type(self.generation, Some(4)),
             firmware_version: None,
             state: None,
             has_keypad: false,

@@ -119,6 +119,8 @@ commands! {
     KeypadAction = 0x0048,
     /// 5th generation: whether a security PIN is set.
     AuthorizationInfo = 0x004C,
+    /// Opener: switch continuous mode, with the PIN.
+    ContinuousModeAction = 0x0057,
     /// Move, without an app id.
     SimpleLockAction = 0x0100,
 }

@@ -150,6 +150,123 @@ impl Config {
     }
 }
 
+/// Config (0x0015) of an Opener.
+///
+/// As a lock's up to the longitude; then capabilities, pairing, button and LED
+/// flags, clock 7, zone offset i16, DST mode, has fob, fob actions 3, operating
+/// mode, advertising mode, has keypad, firmware 3, hardware 2, zone id u16, has
+/// keypad 2. What older firmware does not send is `None`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenerConfig {
+    /// Number of the device.
+    pub nuki_id: NukiId,
+    /// Name given by the owner.
+    pub name: String,
+    /// Degrees north.
+    pub latitude: f32,
+    /// Degrees east.
+    pub longitude: f32,
+    /// 0 opens only, 1 opens and has ring to open, 2 ring to open only.
+    pub capabilities: u8,
+    /// The button may start pairing mode.
+    pub pairing_enabled: bool,
+    /// The button acts.
+    pub button_enabled: bool,
+    /// LED blinks.
+    pub led_flash: bool,
+    /// The Opener's clock.
+    pub current_time: Option<DeviceTime>,
+    /// Minutes from UTC.
+    pub timezone_offset: i16,
+    /// 0 off, 1 European.
+    pub dst_mode: u8,
+    /// A fob is paired.
+    pub has_fob: bool,
+    /// What one, two and three presses of the fob do.
+    pub fob_actions: [u8; 3],
+    /// Which kind of intercom it works at (`docs/protocol.md`).
+    pub operating_mode: u8,
+    /// 0 automatic, 1 normal, 2 slow, 3 slowest.
+    pub advertising_mode: u8,
+    /// A keypad is paired.
+    pub has_keypad: bool,
+    /// Major, minor, patch.
+    pub firmware_version: Option<[u8; 3]>,
+    /// Major, minor.
+    pub hardware_revision: Option<[u8; 2]>,
+    /// Index into the vendor's list of zones; 0xFFFF none.
+    pub timezone_id: Option<u16>,
+    /// A keypad with fingerprint reader is paired.
+    pub has_keypad2: Option<bool>,
+}
+
+impl OpenerConfig {
+    /// Everything up to the keypad.
+    pub const MIN_LEN: usize = 65;
+
+    /// Reads 65 bytes or more.
+    ///
+    /// # Errors
+    /// [`TooShort`] below 65 bytes.
+    pub fn decode(payload: &[u8]) -> Result<Self, TooShort> {
+        let mut r = Reader::at_least("Opener Config", payload, Self::MIN_LEN)?;
+        Self::read(&mut r).ok_or(TooShort { what: "Opener Config", expected: Self::MIN_LEN, actual: payload.len() })
+    }
+
+    fn read(r: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            nuki_id: r.u32()?,
+            name: r.text::<32>()?,
+            latitude: r.f32()?,
+            longitude: r.f32()?,
+            capabilities: r.u8()?,
+            pairing_enabled: r.flag()?,
+            button_enabled: r.flag()?,
+            led_flash: r.flag()?,
+            current_time: DeviceTime::read(r)?,
+            timezone_offset: r.i16()?,
+            dst_mode: r.u8()?,
+            has_fob: r.flag()?,
+            fob_actions: r.array()?,
+            operating_mode: r.u8()?,
+            advertising_mode: r.u8()?,
+            has_keypad: r.flag()?,
+            firmware_version: r.array(),
+            hardware_revision: r.array(),
+            timezone_id: r.u16(),
+            has_keypad2: r.flag(),
+        })
+    }
+
+    /// The payload, up to the first absent field.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(73);
+        out.extend_from_slice(&self.nuki_id.to_le_bytes());
+        out.extend_from_slice(&fixed_text::<32>(&self.name));
+        out.extend_from_slice(&self.latitude.to_le_bytes());
+        out.extend_from_slice(&self.longitude.to_le_bytes());
+        out.push(self.capabilities);
+        out.extend([self.pairing_enabled, self.button_enabled, self.led_flash].map(u8::from));
+        out.extend_from_slice(&self.current_time.map_or([0; 7], DeviceTime::to_bytes));
+        out.extend_from_slice(&self.timezone_offset.to_le_bytes());
+        out.extend_from_slice(&[self.dst_mode, u8::from(self.has_fob)]);
+        out.extend_from_slice(&self.fob_actions);
+        out.extend_from_slice(&[self.operating_mode, self.advertising_mode, u8::from(self.has_keypad)]);
+        let tail: [Option<Vec<u8>>; 3] = [
+            self.firmware_version.map(|v| v.to_vec()),
+            self.hardware_revision.map(|v| v.to_vec()),
+            self.timezone_id.map(|id| id.to_le_bytes().to_vec()),
+        ];
+        for field in tail {
+            let Some(bytes) = field else { return out };
+            out.extend_from_slice(&bytes);
+        }
+        out.extend(self.has_keypad2.map(u8::from));
+        out
+    }
+}
+
 /// Battery Report (0x0011), 17 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatteryReport {

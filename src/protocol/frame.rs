@@ -5,6 +5,8 @@
 //! being `auth_id u32 ‖ command u16 ‖ payload ‖ crc u16` and `length` counting
 //! tag and ciphertext. Everything is little-endian (`docs/protocol.md`, "Frames").
 
+use zeroize::{Zeroize, Zeroizing};
+
 use super::command::Command;
 use super::crc::crc16;
 use super::crypto::{MessageNonce, NONCE_LEN, SharedKey, TAG_LEN};
@@ -40,6 +42,11 @@ impl Message {
     #[must_use]
     pub fn new(command: Command, payload: impl Into<Vec<u8>>) -> Self {
         Self { command, payload: payload.into() }
+    }
+
+    /// Overwrites the payload, for what must not stay in memory: a PIN, the digits of a code.
+    pub fn wipe(&mut self) {
+        self.payload.zeroize();
     }
 
     /// Request Data for `wanted`.
@@ -139,7 +146,8 @@ pub fn encode_pdata(auth_id: AuthId, message: &Message) -> Vec<u8> {
 /// Encodes an encrypted frame. `nonce` must be random and never used before with `key`.
 #[must_use]
 pub fn encode_encrypted(key: &SharedKey, nonce: &MessageNonce, auth_id: AuthId, message: &Message) -> Vec<u8> {
-    let sealed = key.seal(nonce, &encode_pdata(auth_id, message));
+    let pdata = Zeroizing::new(encode_pdata(auth_id, message));
+    let sealed = key.seal(nonce, &pdata);
     let mut frame = Vec::with_capacity(HEADER_LEN + sealed.len());
     frame.extend_from_slice(nonce);
     frame.extend_from_slice(&auth_id.to_le_bytes());

@@ -169,6 +169,13 @@ pub struct Ring {
     pub code_id: CodeId,
 }
 
+impl Ring {
+    /// Bit of `mode`: ring to open was on.
+    pub const RING_TO_OPEN: u8 = 1;
+    /// Bit of `mode`: continuous mode was on.
+    pub const CONTINUOUS: u8 = 2;
+}
+
 /// Type of a log entry and its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogEntryKind {

@@ -5,7 +5,9 @@
 //! `tests/it/known_answers.rs`. Received bytes are hostile: nothing here panics,
 //! numbers that newer firmware invents are kept, and payloads may be longer than known.
 
+pub mod advanced_config;
 pub mod beacon;
+pub mod codes;
 mod command;
 pub mod config;
 pub mod crc;

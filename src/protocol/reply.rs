@@ -1,7 +1,9 @@
 //! What a lock sends in daily operation, decoded by command.
 
+use super::advanced_config::AdvancedConfig;
+use super::codes::{KeypadCodeId, SealedDigits};
 use super::command::Command;
-use super::config::{BatteryReport, Config};
+use super::config::{BatteryReport, Config, OpenerConfig};
 use super::crypto::Challenge;
 use super::frame::Message;
 use super::log::{LogEntry, LogEntryCount};
@@ -39,8 +41,12 @@ pub enum Reply {
     Status(StatusCode),
     /// Refused or failed.
     Error(ErrorReport),
-    /// Configuration.
+    /// Configuration of a lock.
     Config(Box<Config>),
+    /// Configuration of an Opener.
+    OpenerConfig(Box<OpenerConfig>),
+    /// Advanced configuration of a lock. An Opener's has a layout on which the sources disagree, and is not read.
+    AdvancedConfig(Box<AdvancedConfig>),
     /// Battery.
     Battery(BatteryReport),
     /// Before log entries.
@@ -53,8 +59,10 @@ pub enum Reply {
     AuthorizationEntry(AuthorizationEntry),
     /// Before keypad codes.
     KeypadCodeCount(u16),
-    /// A keypad code.
-    KeypadCode(KeypadCode),
+    /// A keypad code, and its digits as far as they can be sent back.
+    KeypadCode(KeypadCode, SealedDigits),
+    /// The number of a new keypad code.
+    KeypadCodeId(KeypadCodeId),
     /// Something this version has no use for.
     Other(Message),
 }
@@ -78,8 +86,9 @@ impl Reply {
                 let [code, low, high] = payload.first_chunk().ok_or(short("Error Report", 3))?;
                 Self::Error(ErrorReport { code: (*code).into(), command: u16::from_le_bytes([*low, *high]) })
             }
-            // An Opener's configuration has another layout, which this version does not read.
-            Command::Config if !is_opener => Self::Config(Box::new(Config::decode(payload)?)),
+            Command::Config if is_opener => Self::OpenerConfig(Box::new(OpenerConfig::decode(payload)?)),
+            Command::Config => Self::Config(Box::new(Config::decode(payload)?)),
+            Command::AdvancedConfig if !is_opener => Self::AdvancedConfig(Box::new(AdvancedConfig::decode(payload)?)),
             Command::BatteryReport => Self::Battery(BatteryReport::decode(payload)?),
             Command::LogEntryCount => Self::LogEntryCount(LogEntryCount::decode(payload)?),
             Command::LogEntry => Self::LogEntry(LogEntry::decode(payload, is_opener)?),
@@ -92,7 +101,14 @@ impl Reply {
                 let count = payload.first_chunk().ok_or(short("Keypad Code Count", 2))?;
                 Self::KeypadCodeCount(u16::from_le_bytes(*count))
             }
-            Command::KeypadCode => Self::KeypadCode(KeypadCode::decode(payload)?),
+            Command::KeypadCode => {
+                let code = KeypadCode::decode(payload)?;
+                Self::KeypadCode(
+                    code,
+                    SealedDigits::of_entry(payload).ok_or(short("Keypad Code", KeypadCode::MIN_LEN))?,
+                )
+            }
+            Command::KeypadCodeId => Self::KeypadCodeId(KeypadCodeId::decode(payload)?),
             _ => Self::Other(message),
         })
     }

@@ -193,6 +193,12 @@ impl KeyturnerStates {
         Self::read(reader).ok_or(TooShort { what: "Keyturner States", expected: 15, actual: payload.len() })
     }
 
+    /// The same, as far as an Opener means it: behind byte 17 the sources disagree about what it sends.
+    #[must_use]
+    pub const fn of_opener(self) -> Self {
+        Self { door_sensor: None, night_mode: None, accessory_battery: None, network: None, ..self }
+    }
+
     fn read(mut r: Reader<'_>) -> Option<Self> {
         Some(Self {
             nuki_state: r.u8()?.into(),

@@ -8,6 +8,7 @@ use super::due::Read;
 use super::exchange::Job;
 use super::io::{LogAccess, Output};
 use super::timers::Timer;
+use crate::protocol::gatt::Generation;
 use crate::protocol::{CompletionStatus, ErrorCode};
 
 /// A motor run ends within this time, unlatching with its hold time included.
@@ -17,7 +18,7 @@ const MAX_WAITING: usize = 16;
 
 impl Session {
     pub(super) fn on_act(&mut self, request: ActionRequest) {
-        let action = Action::new(request);
+        let action = Action::new(request, self.generation == Generation::Opener);
         if self.stopped || self.waiting.len() >= MAX_WAITING {
             self.tell_outcome(&action, Outcome::NotDone(NotDone::NotSent));
         } else {

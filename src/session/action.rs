@@ -16,7 +16,7 @@ use crate::protocol::frame::{AuthId, Message};
 use crate::protocol::log::{LogEntry, LogEntryKind};
 use crate::protocol::request::{LockActionCommand, SUFFIX_LEN};
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{CompletionStatus, ErrorCode, LockAction, LockState};
+use crate::protocol::{CompletionStatus, ErrorCode, LockAction, LockState, NukiState, OpenerAction, OpenerState};
 
 /// An action must have left within this time, or it never does: a door that opens minutes later is a danger.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -108,12 +108,15 @@ pub(super) struct Action {
     seen_since: bool,
     /// The bolt was moved after the command had left, by whomever, so how it stands at the end proves nothing.
     is_disturbed: bool,
+    /// An Opener means other things by the same numbers.
+    is_opener: bool,
 }
 
 impl Action {
-    pub(super) const fn new(request: ActionRequest) -> Self {
+    pub(super) const fn new(request: ActionRequest, is_opener: bool) -> Self {
         Self {
             request,
+            is_opener,
             stage: Stage::Waiting,
             moved: false,
             refusal: None,
@@ -224,9 +227,14 @@ impl Action {
         if *searches < SEARCHES {
             return None;
         }
-        let state = states.map(|states| states.lock_state);
-        let untouched =
-            self.seen_since && !self.is_disturbed && state.is_some_and(|state| !can_result(self.request.action, state));
+        let can_result = |states: &KeyturnerStates| {
+            if self.is_opener {
+                opener_can_result(OpenerAction::from_code(self.request.action.code()), states)
+            } else {
+                can_result(self.request.action, states.lock_state)
+            }
+        };
+        let untouched = self.seen_since && !self.is_disturbed && states.is_some_and(|states| !can_result(states));
         Some(if untouched { Outcome::NotDone(NotDone::ProvenByLog) } else { Outcome::Unknown })
     }
 
@@ -259,7 +267,11 @@ impl Action {
 
 /// Whether nothing that an action changes differs.
 fn shows_the_same(before: &KeyturnerStates, now: &KeyturnerStates) -> bool {
-    (before.lock_state, before.trigger, before.last_action) == (now.lock_state, now.trigger, now.last_action)
+    let shown = |states: &KeyturnerStates| {
+        let is_continuous = states.nuki_state == NukiState::Continuous;
+        (is_continuous, states.lock_state, states.trigger, states.last_action)
+    };
+    shown(before) == shown(now)
 }
 
 /// Whether a lock may stand like that because it carried `action` out.
@@ -274,6 +286,20 @@ const fn can_result(action: LockAction, state: LockState) -> bool {
     }
 }
 
+/// Whether an Opener may be like that because it carried `action` out.
+fn opener_can_result(action: OpenerAction, states: &KeyturnerStates) -> bool {
+    let is_ring_to_open = OpenerState::of(states) == OpenerState::RingToOpen;
+    let is_continuous = states.nuki_state == NukiState::Continuous;
+    match action {
+        OpenerAction::ActivateRingToOpen => is_ring_to_open,
+        OpenerAction::DeactivateRingToOpen => !is_ring_to_open,
+        OpenerAction::ActivateContinuousMode => is_continuous,
+        OpenerAction::DeactivateContinuousMode => !is_continuous,
+        // It comes back to where it was.
+        OpenerAction::Open | OpenerAction::None | OpenerAction::Unknown(_) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,7 +307,7 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn action() -> Action {
-        Action::new(ActionRequest { intent_id: 1, action: LockAction::Unlock, asked_at: S })
+        Action::new(ActionRequest { intent_id: 1, action: LockAction::Unlock, asked_at: S }, false)
     }
 
     #[test]

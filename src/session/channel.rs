@@ -57,7 +57,10 @@ impl Channel {
             if auth_id != self.auth_id {
                 return Err(ChannelError::WrongAuthId(auth_id));
             }
-            replies.push(Reply::decode(message, self.is_opener)?);
+            replies.push(match Reply::decode(message, self.is_opener)? {
+                Reply::States(states) if self.is_opener => Reply::States(states.of_opener()),
+                reply => reply,
+            });
         }
         Ok(replies)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::action::{Action, NotDone, Outcome};
 use super::channel::Channel;
 use super::clock::ClockWish;
+use super::codes::CodeWish;
 use super::directory::{DirectoryPolicy, Why};
 use super::due::{Due, Read};
 use super::exchange::{Exchange, Job};
@@ -21,6 +22,9 @@ use crate::protocol::state::KeyturnerStates;
 
 /// The log lags behind the state a little; pause before it is read again.
 const LOG_PAUSE: Duration = Duration::from_millis(250);
+
+/// How often the battery is asked for its figures, at most.
+const BATTERY_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkState {
@@ -68,6 +72,8 @@ pub struct Session {
     pub(super) directory: DirectoryPolicy,
     /// Somebody wants the clock set.
     pub(super) clock_wish: Option<ClockWish>,
+    /// Somebody wants a keypad code changed.
+    pub(super) code_wish: Option<CodeWish>,
     pub(super) log_access: LogAccess,
     pub(super) states: Option<KeyturnerStates>,
     /// The log may have something to say as soon as the bolt is at rest.
@@ -81,6 +87,12 @@ pub struct Session {
     pub(super) lost: bool,
     /// How often the state was asked for during one motion.
     pub(super) motor_polls: u8,
+    /// Where a page of the log began that had fewer entries than announced, and how many it had.
+    pub(super) short_page: Option<(LogIndex, usize)>,
+    /// This lock announces more entries than it sends.
+    pub(super) counts_too_many: bool,
+    /// When the battery report was read last.
+    pub(super) battery_read: Option<Duration>,
     /// Nothing begins any more.
     pub(super) stopped: bool,
 }
@@ -112,6 +124,7 @@ impl Session {
             last_link: None,
             directory: DirectoryPolicy::default(),
             clock_wish: None,
+            code_wish: None,
             log_access,
             states: None,
             log_follows: true,
@@ -122,6 +135,9 @@ impl Session {
             outputs: VecDeque::new(),
             lost: false,
             motor_polls: 0,
+            short_page: None,
+            counts_too_many: false,
+            battery_read: None,
             stopped: false,
         };
         session.want_everything(now);
@@ -162,6 +178,7 @@ impl Session {
             Input::CheckLog => self.want(Read::Newest),
             Input::ReadDirectory => self.want_directory(Why::Stranger, now),
             Input::SetClock { at_zero } => self.on_set_clock(at_zero, now),
+            Input::ChangeCode(change) => self.on_change_code(change, now),
             Input::NewPin { pin, tries } => self.on_new_pin(pin, tries, now),
             Input::Rewind(cursor) => self.rewind(cursor),
             Input::Stop => self.stop(now),
@@ -180,8 +197,8 @@ impl Session {
     /// Makes a read due, if it can be made at all.
     pub(super) fn want(&mut self, read: Read) {
         let is_possible = match read {
-            // Its configuration has another layout, which this version does not read.
-            Read::Config => self.generation != Generation::Opener,
+            // The sources disagree about its layout.
+            Read::AdvancedConfig => self.generation != Generation::Opener,
             _ => self.pin.is_open() || !read.needs_pin(),
         };
         if is_possible && !self.stopped {
@@ -192,6 +209,7 @@ impl Session {
     pub(super) fn want_everything(&mut self, now: Duration) {
         self.want(Read::States);
         self.want(Read::Newest);
+        self.want(Read::Battery);
         self.want_directory(Why::Start, now);
     }
 
@@ -203,7 +221,7 @@ impl Session {
         if !self.pin.is_open() {
             // The configuration needs no PIN and costs no budget that names could use.
             if why != Why::Stranger {
-                self.want(Read::Config);
+                self.want_config();
             }
             return self.outputs.push_back(Output::DirectoryLater);
         }
@@ -215,7 +233,7 @@ impl Session {
                     self.want(read);
                 }
                 if why != Why::Stranger {
-                    self.want(Read::Config);
+                    self.want_config();
                 }
             }
             Some(at) => {
@@ -227,6 +245,18 @@ impl Session {
                 self.outputs.push_back(Output::DirectoryLater);
             }
         }
+    }
+
+    /// With the state that is read unasked, and no more often than every six hours.
+    fn want_battery(&mut self, now: Duration) {
+        if self.battery_read.is_none_or(|read| now.saturating_sub(read) >= BATTERY_EVERY) {
+            self.want(Read::Battery);
+        }
+    }
+
+    fn want_config(&mut self) {
+        self.want(Read::Config);
+        self.want(Read::AdvancedConfig);
     }
 
     fn rewind(&mut self, cursor: LogIndex) {
@@ -242,6 +272,7 @@ impl Session {
         self.stopped = true;
         self.finish_all_actions(Outcome::NotDone(NotDone::NotSent));
         self.finish_clock(Err(ClockNotSet::Unreachable));
+        self.on_code_deadline();
         self.leave_link(now);
         self.due = Due::default();
         self.timers = TimerTable::default();
@@ -269,6 +300,7 @@ impl Session {
             Timer::SafetyNet => {
                 self.due.try_given_up_again();
                 self.want(Read::States);
+                self.want_battery(now);
                 self.timers.set(Timer::SafetyNet, now.saturating_add(upkeep(self.generation)));
             }
             Timer::AnswerDeadline => self.on_answer_deadline(now),
@@ -281,6 +313,13 @@ impl Session {
             Timer::ClockDeadline => {
                 self.finish_clock(Err(ClockNotSet::Unreachable));
                 if self.is_doing(|job| matches!(job, Job::SetClock)) {
+                    // The lock still owes an answer.
+                    self.leave_link(now);
+                }
+            }
+            Timer::CodeDeadline => {
+                self.on_code_deadline();
+                if self.is_doing(|job| matches!(job, Job::FindCode | Job::ChangeCode(_))) {
                     // The lock still owes an answer.
                     self.leave_link(now);
                 }
@@ -312,7 +351,8 @@ impl Session {
     }
 
     pub(super) fn wants_link(&self) -> bool {
-        !self.stopped && (self.due.any() || self.action.is_some() || self.clock_wish.is_some())
+        !self.stopped
+            && (self.due.any() || self.action.is_some() || self.clock_wish.is_some() || self.code_wish.is_some())
     }
 
     pub(super) fn is_doing(&self, is: impl Fn(&Job) -> bool) -> bool {

@@ -19,6 +19,10 @@ pub(super) enum Read {
     Log,
     /// The configuration.
     Config,
+    /// The advanced configuration.
+    AdvancedConfig,
+    /// The battery report.
+    Battery,
     /// How many authorizations there are.
     UserCount,
     /// How many keypad codes there are.
@@ -26,13 +30,15 @@ pub(super) enum Read {
 }
 
 impl Read {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::States,
         Self::Codes,
         Self::Users,
         Self::Newest,
         Self::Log,
         Self::Config,
+        Self::AdvancedConfig,
+        Self::Battery,
         Self::UserCount,
         Self::CodeCount,
     ];

@@ -25,6 +25,10 @@ pub(super) enum Job {
     States,
     /// Configuration.
     Config,
+    /// Advanced configuration.
+    AdvancedConfig,
+    /// Battery report.
+    Battery,
     /// The newest index of the log, to notice that it was cleared.
     NewestLogIndex { newest: Option<LogIndex>, announced: Option<u16> },
     /// Entries behind `start`.
@@ -35,6 +39,10 @@ pub(super) enum Job {
         anchor: Option<Anchor>,
         /// The cursor was set back meanwhile: these entries leave a hole in front of them.
         is_void: bool,
+        /// How many entries the lock says there are for this request, the anchor among them.
+        announced: Option<u16>,
+        /// The anchor has come.
+        has_anchor: bool,
     },
     /// Authorizations.
     Users(List<AuthorizationEntry>),
@@ -46,6 +54,10 @@ pub(super) enum Job {
     LogBack { entries: Vec<LogEntry>, top: Option<LogIndex>, page_start: usize },
     /// Set the clock.
     SetClock,
+    /// Look a keypad code up that is to be changed.
+    FindCode,
+    /// Change the keypad codes.
+    ChangeCode(Command),
     /// A lock action.
     Action,
 }
@@ -118,29 +130,36 @@ impl Job {
         Some(match self {
             Self::States => Read::States,
             Self::Config => Read::Config,
+            Self::AdvancedConfig => Read::AdvancedConfig,
+            Self::Battery => Read::Battery,
             Self::NewestLogIndex { .. } => Read::Newest,
             Self::Log { .. } | Self::LogBack { .. } => Read::Log,
             Self::Users(_) => Read::Users,
             Self::Codes(_) => Read::Codes,
             Self::Count { of, .. } => *of,
-            Self::SetClock | Self::Action => return None,
+            Self::SetClock | Self::FindCode | Self::ChangeCode(_) | Self::Action => return None,
         })
     }
 
     /// Whether its command carries the PIN.
     pub(super) fn has_pin(&self) -> bool {
-        matches!(self, Self::SetClock) || self.read().is_some_and(Read::needs_pin)
+        matches!(self, Self::SetClock | Self::FindCode | Self::ChangeCode(_))
+            || self.read().is_some_and(Read::needs_pin)
     }
 
     const fn command(&self) -> Command {
         match self {
             Self::States => Command::KeyturnerStates,
             Self::Config => Command::RequestConfig,
+            Self::AdvancedConfig => Command::RequestAdvancedConfig,
+            Self::Battery => Command::BatteryReport,
             Self::NewestLogIndex { .. } | Self::Log { .. } | Self::LogBack { .. } => Command::RequestLogEntries,
             Self::Users(_) | Self::Count { of: Read::Users | Read::UserCount, .. } => {
                 Command::RequestAuthorizationEntries
             }
             Self::Codes(_) | Self::Count { .. } => Command::RequestKeypadCodes,
+            Self::FindCode => Command::RequestKeypadCodes,
+            Self::ChangeCode(command) => *command,
             Self::SetClock => Command::UpdateTime,
             Self::Action => Command::LockAction,
         }
@@ -166,7 +185,10 @@ impl Exchange {
     /// The exchange and its first message.
     pub(super) fn begin(job: Job) -> (Self, Message) {
         match job {
-            Job::States => (Self { job, stage: Stage::Answer }, Message::request(Command::KeyturnerStates)),
+            Job::States | Job::Battery => {
+                let message = Message::request(job.command());
+                (Self { job, stage: Stage::Answer }, message)
+            }
             _ => (Self { job, stage: Stage::Challenge }, Message::request(Command::Challenge)),
         }
     }
@@ -184,8 +206,8 @@ impl Exchange {
             PinCommand::RequestLogEntries(LogRequest { start_index, count, order, total_count: true })
         };
         let command = match &self.job {
-            Job::States | Job::Action => return None,
-            Job::Config => return Some(config_request(Command::RequestConfig, nonce)),
+            Job::States | Job::Battery | Job::Action | Job::FindCode | Job::ChangeCode(_) => return None,
+            Job::Config | Job::AdvancedConfig => return Some(config_request(self.job.command(), nonce)),
             Job::NewestLogIndex { .. } => log(0, 1, SortOrder::Descending),
             // The start is exclusive: one lower brings the anchor itself.
             Job::Log { start, anchor: Some(_), .. } => log(start - 1, LOG_PAGE + 1, SortOrder::Ascending),
@@ -208,7 +230,9 @@ impl Exchange {
         let asked = Command::RequestData.id();
         match self.stage {
             Stage::Challenge => command == asked || command == Command::Challenge.id(),
-            Stage::Answer if self.job == Job::States => command == asked || command == self.job.command().id(),
+            Stage::Answer if matches!(self.job, Job::States | Job::Battery) => {
+                command == asked || command == self.job.command().id()
+            }
             Stage::Answer => command == self.job.command().id(),
         }
     }
@@ -222,7 +246,8 @@ impl Exchange {
                 Job::Log { entries, .. } => entries.len() >= usize::from(LOG_PAGE),
                 Job::NewestLogIndex { newest, .. } => newest.is_some(),
                 Job::Count { announced, .. } => announced.is_some(),
-                Job::LogBack { .. } | Job::States | Job::Config | Job::SetClock | Job::Action => false,
+                Job::LogBack { .. } | Job::States | Job::SetClock | Job::Action => false,
+                Job::Config | Job::AdvancedConfig | Job::Battery | Job::FindCode | Job::ChangeCode(_) => false,
             }
     }
 }

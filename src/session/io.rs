@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use super::action::{ActionRequest, Outcome};
 use super::channel::ChannelError;
+use super::codes::{CodeChange, CodeNotChanged};
 use super::pin::PinTries;
 use crate::protocol::ErrorCode;
+use crate::protocol::advanced_config::AdvancedConfig;
 use crate::protocol::beacon::Beacon;
-use crate::protocol::config::Config;
+use crate::protocol::config::{BatteryReport, Config, OpenerConfig};
 use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::frame::AuthId;
 use crate::protocol::gatt::{Characteristic, Generation};
-use crate::protocol::log::{LogEntry, LogIndex};
+use crate::protocol::log::{CodeId, LogEntry, LogIndex};
 use crate::protocol::reply::ErrorReport;
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
@@ -72,6 +74,8 @@ pub enum Input {
         /// Milliseconds since 1970 at the session's time 0.
         at_zero: i64,
     },
+    /// Change a keypad code, once at most; the answer is an [`Output::CodeChanged`].
+    ChangeCode(CodeChange),
     /// The owner has set the PIN.
     NewPin {
         /// The PIN.
@@ -115,8 +119,14 @@ pub enum Output {
     LogAccess(LogAccess),
     /// To be remembered before anything else is done: without it a PIN could be tried too often.
     PinTries(PinTries),
-    /// The configuration.
+    /// The configuration of a lock.
     Config(Box<Config>),
+    /// The configuration of an Opener.
+    OpenerConfig(Box<OpenerConfig>),
+    /// The advanced configuration of a lock.
+    AdvancedConfig(Box<AdvancedConfig>),
+    /// The battery report.
+    Battery(BatteryReport),
     /// Authorizations.
     Users(Listed<AuthorizationEntry>),
     /// Keypad codes.
@@ -125,6 +135,8 @@ pub enum Output {
     DirectoryLater,
     /// The lock took the time, or why not.
     ClockSet(Result<(), ClockNotSet>),
+    /// A keypad code was changed, or why not; the number of a new one.
+    CodeChanged(Result<Option<CodeId>, CodeNotChanged>),
     /// The lock accepted the action.
     ActionAccepted {
         /// Which.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::action::{Action, NotDone, Outcome};
+use super::codes::CodeNotChanged;
 use super::daily::{LinkState, Session};
 use super::due::Read;
 use super::exchange::{Exchange, Job, Stage};
@@ -69,7 +70,7 @@ impl Session {
             self.want(Read::States);
         }
         if self.wants_link() && !self.timers.is_set(Timer::Reconnect) {
-            let wait = if self.action.is_some() || self.clock_wish.is_some() {
+            let wait = if self.action.is_some() || self.clock_wish.is_some() || self.code_wish.is_some() {
                 ACTION_RETRY
             } else {
                 self.backoff.next_wait()
@@ -91,6 +92,11 @@ impl Session {
         self.timers.stop(Timer::Reply);
         if exchange.stage == Stage::Answer && exchange.job.has_pin() {
             self.pin.lost();
+        }
+        match exchange.job {
+            Job::FindCode => self.search_again(),
+            Job::ChangeCode(_) if exchange.stage == Stage::Answer => self.on_code_abandoned(),
+            _ => {}
         }
         let Some(read) = exchange.job.read() else { return self.await_pin(now) };
         if let Job::Log { entries, is_void: false, .. } = exchange.job
@@ -149,6 +155,7 @@ impl Session {
             self.due.forget(|_| true);
             self.finish_all_actions(Outcome::NotDone(NotDone::Refused(report.code)));
             self.finish_clock(Err(ClockNotSet::Refused(report.code)));
+            self.finish_code(Err(CodeNotChanged::Refused(report.code)));
             self.leave_link(now);
             self.timers.set(Timer::Reconnect, now.saturating_add(LOST_PAUSE));
             self.timers.set(Timer::SafetyNet, now.saturating_add(LOST_PAUSE));

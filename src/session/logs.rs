@@ -50,11 +50,13 @@ impl Session {
             return Job::LogBack { entries: Vec::new(), top: None, page_start: 0 };
         }
         let anchor = self.anchor.filter(|anchor| self.doubts_log && anchor.index == self.cursor && self.cursor > 0);
-        Job::Log { start: self.cursor, entries: Vec::new(), anchor, is_void: false }
+        Job::Log { start: self.cursor, entries: Vec::new(), anchor, is_void: false, announced: None, has_anchor: false }
     }
 
     pub(super) fn on_log_count(&mut self, count: LogEntryCount) {
-        if let Some(Exchange { job: Job::NewestLogIndex { announced, .. }, .. }) = &mut self.exchange {
+        if let Some(Exchange { job: Job::NewestLogIndex { announced, .. } | Job::Log { announced, .. }, .. }) =
+            &mut self.exchange
+        {
             *announced = Some(count.count);
         }
         let access = if count.logging_enabled { LogAccess::Readable } else { LogAccess::LoggingOff };
@@ -63,12 +65,15 @@ impl Session {
 
     /// True if it is new: ascending and behind the cursor is what was asked for; anything else would be stored twice.
     pub(super) fn on_log_entry(&mut self, entry: LogEntry, now: Duration) -> bool {
-        let Some(Exchange { job: Job::Log { start, entries, anchor, is_void }, .. }) = &mut self.exchange else {
+        let Some(Exchange { job: Job::Log { start, entries, anchor, is_void, has_anchor, .. }, .. }) =
+            &mut self.exchange
+        else {
             return false;
         };
         if entry.index == *start
             && let Some(known) = anchor.take()
         {
+            *has_anchor = true;
             if !known.is(&entry) {
                 // What follows in this page belongs to the other log as well, and its beginning stands in front of it.
                 *is_void = true;
@@ -132,7 +137,11 @@ impl Session {
     }
 
     /// A page from the cursor upwards has ended.
-    pub(super) fn on_log_page(&mut self, entries: Vec<LogEntry>, now: Duration) {
+    pub(super) fn on_log_page(&mut self, entries: Vec<LogEntry>, missing: usize, now: Duration) {
+        if missing > 0 && !self.counts_too_many {
+            return self.on_short_page(entries, now);
+        }
+        self.short_page = None;
         let is_last = entries.len() < usize::from(LOG_PAGE);
         let has_more = !is_last || self.wrap == Wrap::Suspected;
         if is_last && self.wrap == Wrap::Suspected {
@@ -145,6 +154,25 @@ impl Session {
         if !has_more {
             self.log_searched(now);
         }
+    }
+
+    /// Fewer entries came than the lock announced: one is lost on the way, or its count means something else. The page is
+    /// asked for once more; if that brings no more, the count is not believed any longer.
+    fn on_short_page(&mut self, mut entries: Vec<LogEntry>, now: Duration) {
+        let start = self.cursor;
+        if self.short_page.take() == Some((start, entries.len())) {
+            self.counts_too_many = true;
+            return self.on_log_page(entries, 0, now);
+        }
+        self.short_page = Some((start, entries.len()));
+        // Behind the first hole nothing can be stored: what is missing would come too late.
+        let whole =
+            entries.iter().zip(1..).take_while(|(entry, n)| start > 0 && entry.index == start.saturating_add(*n));
+        entries.truncate(whole.count());
+        if !entries.is_empty() {
+            self.hand_on(entries, false);
+        }
+        self.want(Read::Log);
     }
 
     /// True if it belongs to what is new: the numbers fall from the top of the log, down to the cursor, or to where

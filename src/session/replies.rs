@@ -6,13 +6,14 @@ use super::action::BUSY_PAUSE;
 use super::daily::Session;
 use super::directory::Why;
 use super::due::Read;
-use super::exchange::{Exchange, Job, Stage};
+use super::exchange::{Exchange, Job, LIST_PAGE, Stage};
 use super::io::Output;
 use super::timers::Timer;
 use crate::protocol::crypto::Pin;
 use crate::protocol::reply::{ErrorReport, Reply};
+use crate::protocol::request::PinCommand;
 use crate::protocol::state::KeyturnerStates;
-use crate::protocol::{ErrorCode, StatusCode};
+use crate::protocol::{Command, ErrorCode, StatusCode};
 
 /// While the motor runs the lock reports by itself; after this silence it is asked.
 const MOTOR_SILENCE: Duration = Duration::from_millis(1_500);
@@ -29,15 +30,25 @@ impl Session {
             Reply::Challenge(nonce) => self.on_challenge(&nonce, now),
             Reply::Status(StatusCode::Accepted) => self.on_accepted(now),
             Reply::Status(StatusCode::Complete) => self.on_complete(now),
-            Reply::Status(StatusCode::Unknown(_)) | Reply::Battery(_) | Reply::Other(_) => {}
+            Reply::Status(StatusCode::Unknown(_)) | Reply::Other(_) => {}
             Reply::Error(report) => self.on_error(report, now),
-            Reply::Config(config) => {
-                if self.is_doing(|job| matches!(job, Job::Config)) {
-                    self.end_exchange();
-                    self.outputs.push_back(Output::Config(config));
-                }
+            Reply::Config(config) => self.on_single(&Job::Config, Output::Config(config)),
+            Reply::OpenerConfig(config) => self.on_single(&Job::Config, Output::OpenerConfig(config)),
+            Reply::AdvancedConfig(config) => self.on_single(&Job::AdvancedConfig, Output::AdvancedConfig(config)),
+            Reply::Battery(report) => {
+                self.battery_read = Some(now);
+                self.on_single(&Job::Battery, Output::Battery(report));
             }
             reply => self.on_list_item(reply, now),
+        }
+    }
+
+    /// The one message that ends an exchange, if it is the one that runs and its question has left.
+    fn on_single(&mut self, job: &Job, output: Output) {
+        let is_owed = |exchange: &Exchange| exchange.job == *job && exchange.stage == Stage::Answer;
+        if self.exchange.as_ref().is_some_and(is_owed) {
+            self.end_exchange();
+            self.outputs.push_back(output);
         }
     }
 
@@ -64,7 +75,7 @@ impl Session {
                 true
             }
             (Reply::AuthorizationEntry(_), Job::Count { of: Read::UserCount, .. })
-            | (Reply::KeypadCode(_), Job::Count { of: Read::CodeCount, .. }) => true,
+            | (Reply::KeypadCode(..), Job::Count { of: Read::CodeCount, .. }) => true,
             (Reply::AuthorizationEntryCount(count), Job::Users(list)) => {
                 list.announce(count);
                 true
@@ -74,7 +85,15 @@ impl Session {
                 list.announce(count);
                 true
             }
-            (Reply::KeypadCode(code), Job::Codes(list)) => list.push(code),
+            (Reply::KeypadCode(code, _), Job::Codes(list)) => list.push(code),
+            (Reply::KeypadCodeCount(_), Job::FindCode) => true,
+            (Reply::KeypadCode(code, digits), Job::FindCode) => {
+                self.code_wish.as_mut().is_some_and(|wish| wish.listed(&code, digits))
+            }
+            (Reply::KeypadCodeId(id), Job::ChangeCode(Command::AddKeypadCode)) => {
+                self.end_exchange();
+                return self.finish_code(Ok(Some(id.code_id)));
+            }
             _ => false,
         };
         if is_taken {
@@ -89,8 +108,8 @@ impl Session {
             self.beacons.state_read(now);
         }
         let news = self.states.is_none_or(|known| {
-            (known.lock_state, known.trigger, known.last_action, known.door_sensor)
-                != (states.lock_state, states.trigger, states.last_action, states.door_sensor)
+            (known.nuki_state, known.lock_state, known.trigger, known.last_action, known.door_sensor)
+                != (states.nuki_state, states.lock_state, states.trigger, states.last_action, states.door_sensor)
         });
         if news {
             self.beacons.news();
@@ -137,14 +156,30 @@ impl Session {
         let pin = self.pin.pin().unwrap_or(Pin::new(0));
         let time = self.clock_wish.and_then(|wish| wish.time(now));
         let has_pin = exchange.job.has_pin();
-        let message = exchange.command(nonce, pin, self.generation, time);
+        let wish = self.code_wish.as_ref();
+        let message = match &exchange.job {
+            Job::FindCode => wish.map(|wish| {
+                let command = PinCommand::RequestKeypadCodes(wish.offset(), LIST_PAGE);
+                command.encode(nonce, pin, self.generation)
+            }),
+            Job::ChangeCode(_) => {
+                wish.and_then(|wish| wish.command()).map(|command| command.encode(nonce, pin, self.generation))
+            }
+            _ => exchange.command(nonce, pin, self.generation, time),
+        };
+        let is_change = matches!(exchange.job, Job::ChangeCode(_));
         match message.filter(|_| !has_pin || self.pin.is_open()) {
-            Some(message) => {
+            Some(mut message) => {
                 self.expect_reply(now);
                 if has_pin && self.pin.leaves() {
                     self.outputs.push_back(Output::PinTries(self.pin.tries()));
                 }
+                if is_change {
+                    self.code_leaves();
+                }
                 self.write(&message);
+                // A PIN stands in it, or the digits of a code.
+                message.wipe();
             }
             None => self.end_exchange(),
         }
@@ -157,7 +192,13 @@ impl Session {
         let Some(Exchange { stage: Stage::Answer, job }) = &self.exchange else { return };
         match job {
             Job::Action => self.on_action_complete(now),
-            Job::States | Job::Config => {}
+            Job::States | Job::Config | Job::AdvancedConfig | Job::Battery => {}
+            // A new code is answered by its number; where a Status stands beside that is not certain.
+            Job::ChangeCode(_) if self.is_adding_code() => {}
+            Job::ChangeCode(_) => {
+                self.end_exchange();
+                self.finish_code(Ok(None));
+            }
             Job::SetClock => {
                 self.end_exchange();
                 self.finish_clock(Ok(()));
@@ -194,6 +235,10 @@ impl Session {
         if exchange.job == Job::SetClock {
             self.timers.stop(Timer::Reply);
             return self.on_clock_refused(report.code);
+        }
+        if matches!(exchange.job, Job::FindCode | Job::ChangeCode(_)) {
+            self.timers.stop(Timer::Reply);
+            return self.on_code_refused(report.code);
         }
         match report.code {
             ErrorCode::BadNonce => self.abandon(exchange, now),

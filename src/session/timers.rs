@@ -29,9 +29,11 @@ pub(super) enum Timer {
     Directory,
     /// Whoever wants the clock set gets an answer by now.
     ClockDeadline,
+    /// Whoever wants a code changed gets an answer by now.
+    CodeDeadline,
 }
 
-const COUNT: usize = 12;
+const COUNT: usize = 13;
 
 /// Expiry per timer, in the session's monotonic time.
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ impl TimerTable {
         Timer::PinAgain,
         Timer::Directory,
         Timer::ClockDeadline,
+        Timer::CodeDeadline,
     ];
 
     pub(super) fn set(&mut self, timer: Timer, at: Duration) {

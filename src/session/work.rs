@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::action::Action;
 use super::daily::Session;
 use super::due::Read;
-use super::exchange::{Exchange, Job, List};
+use super::exchange::{Exchange, Job, LOG_PAGE, List};
 use super::timers::Timer;
 
 /// The lock answers within a few connection intervals; peers allow 3 to 4 s.
@@ -31,6 +31,9 @@ impl Session {
         if self.clock_wish.is_some() && self.pin.is_open() && !is_motor_running {
             return Some(Job::SetClock);
         }
+        if let Some(wish) = self.code_wish.as_ref().filter(|_| self.pin.is_open() && !is_motor_running) {
+            return Some(wish.command().map_or(Job::FindCode, |command| Job::ChangeCode(command.command())));
+        }
         let read = Read::ALL
             .into_iter()
             .filter(|read| *read == Read::States || !is_motor_running)
@@ -42,6 +45,8 @@ impl Session {
             Read::Newest => Job::NewestLogIndex { newest: None, announced: None },
             Read::Log => self.log_job(),
             Read::Config => Job::Config,
+            Read::AdvancedConfig => Job::AdvancedConfig,
+            Read::Battery => Job::Battery,
             Read::UserCount | Read::CodeCount => Job::Count { of: read, announced: None },
         })
     }
@@ -101,13 +106,19 @@ impl Session {
             Job::LogBack { entries, page_start, .. } => self.on_log_back(entries, page_start, now),
             // Read again from the new cursor.
             Job::Log { is_void: true, .. } => self.want(Read::Log),
-            Job::Log { entries, .. } => self.on_log_page(entries, now),
+            Job::Log { entries, announced, has_anchor, .. } => {
+                let wanted = usize::from(announced.unwrap_or(0)).min(usize::from(LOG_PAGE) + usize::from(has_anchor));
+                let missing = wanted.saturating_sub(entries.len() + usize::from(has_anchor));
+                self.on_log_page(entries, missing, now);
+            }
             Job::Users(list) if list.has_more() => self.begin(Job::Users(list.next_page()), now),
             Job::Users(list) => self.on_users(list, now),
             Job::Codes(list) if list.has_more() => self.begin(Job::Codes(list.next_page()), now),
             Job::Codes(list) => self.on_codes(list, now),
             Job::Count { of, announced } => self.on_count(of, announced, now),
-            Job::States | Job::Config | Job::SetClock | Job::Action => {}
+            Job::FindCode => self.on_codes_searched(),
+            Job::States | Job::Config | Job::AdvancedConfig | Job::Battery => {}
+            Job::SetClock | Job::ChangeCode(_) | Job::Action => {}
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What the lock answers: states, lists, configuration; and how it seals it.
 
-use crate::protocol::config::{BatteryReport, Config};
+use std::time::Duration;
+
+use crate::protocol::advanced_config::{AdvancedConfig, NightMode};
+use crate::protocol::config::{BatteryReport, Config, OpenerConfig};
 use crate::protocol::crypto::Challenge;
 use crate::protocol::frame::{self, AuthId, Message};
 use crate::protocol::gatt::Characteristic;
@@ -52,7 +55,18 @@ impl SimLock {
     }
 
     pub(super) fn answer_config(&mut self, to: Sender, now: Moment) -> Result<(), ErrorCode> {
-        let has_fob = self.users.all().iter().any(|user| user.entry.id_type == IdType::Fob);
+        let payload = if self.config.device.is_opener() { self.opener_config(now) } else { self.lock_config(now) };
+        self.send(to, &Message::new(Command::Config, payload));
+        Ok(())
+    }
+
+    fn has_fob(&self) -> bool {
+        self.users.all().iter().any(|user| user.entry.id_type == IdType::Fob)
+    }
+
+    /// As much of it as this device's firmware sends.
+    fn lock_config(&self, now: Moment) -> Vec<u8> {
+        let device = self.config.device;
         let config = Config {
             nuki_id: self.config.nuki_id,
             name: self.config.name.clone(),
@@ -66,7 +80,7 @@ impl SimLock {
             current_time: self.device_time(now),
             timezone_offset: self.config.timezone_offset,
             dst_mode: 1,
-            has_fob,
+            has_fob: self.has_fob(),
             fob_actions: [4, 4, 4],
             single_lock: Some(false),
             advertising_mode: Some(0),
@@ -75,28 +89,97 @@ impl SimLock {
             hardware_revision: Some(self.config.hardware),
             homekit_status: Some(0),
             timezone_id: Some(37),
-            device_type: Some(4),
+            // Kept in front of fields that are cut off again.
+            device_type: Some(device.device_type().unwrap_or(0)),
             capabilities: Some(0),
             has_keypad2: Some(false),
             matter_status: Some(0),
-            product_variant: None,
+            product_variant: Some(0),
         };
-        self.send(to, &Message::new(Command::Config, config.encode()));
+        let mut payload = config.encode();
+        payload.truncate(device.config_len());
+        payload
+    }
+
+    fn opener_config(&self, now: Moment) -> Vec<u8> {
+        let config = OpenerConfig {
+            nuki_id: self.config.nuki_id,
+            name: self.config.name.clone(),
+            latitude: 47.070_7,
+            longitude: 15.439_5,
+            // Opens and listens for the bell.
+            capabilities: 1,
+            pairing_enabled: true,
+            button_enabled: true,
+            led_flash: true,
+            current_time: self.device_time(now),
+            timezone_offset: self.config.timezone_offset,
+            dst_mode: 1,
+            has_fob: self.has_fob(),
+            fob_actions: [7, 7, 7],
+            // Analogue intercom.
+            operating_mode: 1,
+            advertising_mode: 0,
+            has_keypad: self.keypad_auth().is_some(),
+            firmware_version: Some(self.config.firmware),
+            hardware_revision: Some(self.config.hardware),
+            timezone_id: Some(37),
+            has_keypad2: Some(false),
+        };
+        config.encode()
+    }
+
+    /// As much of it as this device's firmware sends; only timings are alive here.
+    pub(super) fn answer_advanced_config(&mut self, to: Sender) -> Result<(), ErrorCode> {
+        let device = self.config.device;
+        let mut payload = if device.is_opener() { self.opener_advanced_config() } else { self.lock_advanced_config() };
+        payload.truncate(device.advanced_config_len());
+        self.send(to, &Message::new(Command::AdvancedConfig, payload));
         Ok(())
     }
 
-    /// 31 bytes, as API 2.2 has them: offsets, timings and flags of which only three are alive here.
-    pub(super) fn answer_advanced_config(&mut self, to: Sender) -> Result<(), ErrorCode> {
-        let seconds = |time: std::time::Duration| u16::try_from(time.as_secs()).unwrap_or(u16::MAX);
-        let [lock_n_go, _] = seconds(self.config.lock_n_go_timeout).to_le_bytes();
-        let [unlatch, _] = seconds(self.config.unlatch_hold).to_le_bytes();
-        let [auto0, auto1] = seconds(self.config.auto_lock.unwrap_or_default()).to_le_bytes();
-        let is_auto = u8::from(self.config.auto_lock.is_some());
-        let mut payload = vec![0xD0, 0x02, 0, 0, 0, 0, 0, 0, 0, 0];
-        payload.extend_from_slice(&[lock_n_go, 1, 5, 0, 0, 1, unlatch, auto0, auto1]);
-        payload.extend_from_slice(&[0, 0, 22, 0, 6, 0, 0, 0, 0, is_auto, 0, 1]);
-        self.send(to, &Message::new(Command::AdvancedConfig, payload));
-        Ok(())
+    fn lock_advanced_config(&self) -> Vec<u8> {
+        let auto_lock = self.config.auto_lock;
+        let config = AdvancedConfig {
+            total_degrees: 720,
+            unlocked_position_offset: 0,
+            locked_position_offset: 0,
+            single_locked_position_offset: 0,
+            unlocked_to_locked_transition_offset: 0,
+            lock_n_go_timeout: short(self.config.lock_n_go_timeout),
+            single_button_press: Some(1),
+            double_button_press: Some(5),
+            detached_cylinder: Some(false),
+            battery_type: Some(0),
+            automatic_battery_type: Some(true),
+            unlatch_duration: Some(short(self.config.unlatch_hold)),
+            auto_lock_timeout: Some(seconds(auto_lock.unwrap_or_default())),
+            auto_unlock_disabled: Some(false),
+            night_mode: Some(NightMode {
+                enabled: false,
+                start: (22, 0),
+                end: (6, 0),
+                auto_lock: false,
+                auto_unlock_disabled: false,
+            }),
+            night_mode_immediate_lock: Some(false),
+            auto_lock_enabled: Some(auto_lock.is_some()),
+            immediate_auto_lock: Some(0),
+            auto_update: Some(true),
+            motor_speed: Some(0),
+            slow_speed_at_night: Some(false),
+        };
+        config.encode()
+    }
+
+    fn opener_advanced_config(&self) -> Vec<u8> {
+        let [strike0, strike1] = milliseconds(self.config.unlatch_hold).to_le_bytes();
+        let [minutes, _] = (seconds(self.config.ring_to_open_time) / 60).to_le_bytes();
+        // Intercom 1, no bus switch, short circuit 400 ms, no delays, ring to open off after a ring, and so on.
+        vec![
+            1, 0, 0, 0x90, 0x01, 0, 0, 0, strike0, strike1, 1, minutes, 0, 0, 0xF4, 0x01, 1, 1, 1, 1, 0, 128, 1, 4, 0,
+            1, 1,
+        ]
     }
 
     pub(super) fn answer_log(&mut self, to: Sender, body: &[u8]) -> Result<(), ErrorCode> {
@@ -105,11 +188,12 @@ impl SimLock {
         let (entries, available) = self.log.select(&request);
         let payloads: Vec<_> = entries.into_iter().map(|entry| ActivityLog::payload(entry, is_padded)).collect();
         if request.total_count {
+            let has_sensor_bytes = !self.config.device.is_opener();
             let count = LogEntryCount {
                 logging_enabled: self.log.enabled,
                 count: u16::try_from(available).unwrap_or(u16::MAX),
-                door_sensor_enabled: Some(self.config.has_door_sensor),
-                door_sensor_logging_enabled: Some(self.config.door_sensor_logging),
+                door_sensor_enabled: has_sensor_bytes.then_some(self.config.has_door_sensor),
+                door_sensor_logging_enabled: has_sensor_bytes.then_some(self.config.door_sensor_logging),
             };
             self.send(to, &Message::new(Command::LogEntryCount, count.encode()));
         }
@@ -193,6 +277,18 @@ impl SimLock {
             port.send(Characteristic::KeyturnerUsdio, sealed);
         }
     }
+}
+
+fn seconds(time: Duration) -> u16 {
+    u16::try_from(time.as_secs()).unwrap_or(u16::MAX)
+}
+
+fn short(time: Duration) -> u8 {
+    u8::try_from(time.as_secs()).unwrap_or(u8::MAX)
+}
+
+fn milliseconds(time: Duration) -> u16 {
+    u16::try_from(time.as_millis()).unwrap_or(u16::MAX)
 }
 
 /// Offset and count in front of a list request.

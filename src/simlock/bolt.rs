@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::CodeId;
 use crate::protocol::state::LastAction;
-use crate::protocol::{Command, CompletionStatus, KeypadSource, LockAction, LockState, Trigger};
+use crate::protocol::{Command, CompletionStatus, KeypadSource, LockAction, LockState, OpenerAction, Trigger};
 
 use super::config::SimLockConfig;
+use super::device::Device;
 use super::io::LinkId;
+use super::opener;
 
 /// How long the latch takes to spring back.
 const LATCH_RETURN: Duration = Duration::from_millis(500);
@@ -17,8 +19,21 @@ const LATCH_RETURN: Duration = Duration::from_millis(500);
 /// Who or what set an action off, as the log will tell.
 #[derive(Debug, Clone)]
 pub(super) enum Cause {
-    User { auth_id: AuthId, name: String, is_bridge: bool },
-    Keypad { auth_id: AuthId, name: String, source: KeypadSource, code_id: CodeId },
+    User {
+        auth_id: AuthId,
+        name: String,
+        is_bridge: bool,
+    },
+    Keypad {
+        auth_id: AuthId,
+        name: String,
+        source: KeypadSource,
+        code_id: CodeId,
+    },
+    /// The bell of an Opener, with the mode bits that its log entry has.
+    Bell {
+        mode: u8,
+    },
     Nobody,
 }
 
@@ -109,6 +124,9 @@ impl Bolt {
 ///
 /// The path of unlatching is the first of those reported from real locks: 7, 5, 7, 3.
 pub(super) fn plan(action: LockAction, state: LockState, is_forced: bool, config: &SimLockConfig) -> Option<Plan> {
+    if config.device.is_opener() {
+        return opener::plan(OpenerAction::from_code(action.code()), state, config);
+    }
     let turn = |state| Leg { state, lasts: config.motor_time };
     let latch = || {
         [
@@ -133,15 +151,13 @@ pub(super) fn plan(action: LockAction, state: LockState, is_forced: bool, config
     (!is_there).then_some(Plan { legs, ends })
 }
 
-/// Whether `action` is one that a motor can carry out.
-pub(super) const fn is_motor_action(action: LockAction) -> bool {
+/// Whether `action` is one that this device can carry out. An Opener has five of its own under the same numbers.
+pub(super) const fn is_motor_action(device: Device, action: LockAction) -> bool {
     matches!(
         action,
-        LockAction::Lock
-            | LockAction::FullLock
-            | LockAction::Unlock
-            | LockAction::Unlatch
-            | LockAction::LockNGo
-            | LockAction::LockNGoUnlatch
+        LockAction::FullLock if !device.is_opener()
+    ) || matches!(
+        action,
+        LockAction::Lock | LockAction::Unlock | LockAction::Unlatch | LockAction::LockNGo | LockAction::LockNGoUnlatch
     )
 }

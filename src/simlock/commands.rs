@@ -4,15 +4,17 @@ use crate::protocol::crypto::Pin;
 use crate::protocol::frame::{self, AuthId, FrameError, Message};
 use crate::protocol::gatt::Characteristic;
 use crate::protocol::request::{FLAG_AUTO_UNLOCK, FLAG_FORCE, SUFFIX_LEN};
-use crate::protocol::{Command, ErrorCode, IdType, LockAction, StatusCode, Trigger};
+use crate::protocol::{Command, ErrorCode, IdType, LockAction, OpenerAction, StatusCode, Trigger};
 
+use super::SimLock;
 use super::bolt::{Cause, Job, ReplyTo, is_motor_action};
+use super::device::Device;
 use super::fault::take;
 use super::io::{LinkId, Moment};
 use super::limits::permits;
 use super::motion::Beginning;
+use super::opener::switches_continuous_mode;
 use super::setters::text;
-use super::{GENERATION, SimLock};
 
 /// Bytes of a challenge nonce at the end of a command.
 const NONCE_LEN: usize = 32;
@@ -26,20 +28,30 @@ enum Proof {
 }
 
 /// Proof and permitted lengths without it (none listed: any); `None` for a command this lock does not know.
-const fn requirement(command: Command) -> Option<(Proof, &'static [usize])> {
+const fn requirement(device: Device, command: Command) -> Option<(Proof, &'static [usize])> {
     Some(match command {
         Command::RequestData => (Proof::Nothing, &[]),
         Command::LockAction => (Proof::Nonce, &[6, 6 + SUFFIX_LEN]),
-        Command::SimpleLockAction => (Proof::Nonce, &[1, 1 + SUFFIX_LEN]),
+        Command::SimpleLockAction if !device.is_opener() => (Proof::Nonce, &[1, 1 + SUFFIX_LEN]),
         Command::RequestConfig | Command::RequestAdvancedConfig => (Proof::Nonce, &[0]),
         Command::VerifySecurityPin => (Proof::NonceAndPin, &[0]),
         Command::RequestLogEntries => (Proof::NonceAndPin, &[8]),
-        Command::RequestAuthorizationEntries => (Proof::NonceAndPin, &[4, 5]),
+        Command::RequestAuthorizationEntries if device.has_filter() => (Proof::NonceAndPin, &[4, 5]),
+        Command::RequestAuthorizationEntries => (Proof::NonceAndPin, &[4]),
         Command::RequestKeypadCodes => (Proof::NonceAndPin, &[4]),
         Command::EnableLogging => (Proof::NonceAndPin, &[1]),
         Command::UpdateTime => (Proof::NonceAndPin, &[7]),
-        Command::SetSecurityPin => (Proof::NonceAndPin, &[2]),
-        Command::SetConfig => (Proof::NonceAndPin, &[55]),
+        Command::SetSecurityPin => match device.generation().pin_len() {
+            4 => (Proof::NonceAndPin, &[4]),
+            _ => (Proof::NonceAndPin, &[2]),
+        },
+        Command::SetConfig => match device {
+            // The older ones have no zone.
+            Device::SmartLock1 => (Proof::NonceAndPin, &[53]),
+            Device::Opener => (Proof::NonceAndPin, &[54]),
+            _ => (Proof::NonceAndPin, &[55]),
+        },
+        Command::ContinuousModeAction if device.is_opener() => (Proof::NonceAndPin, &[2]),
         Command::RemoveAuthorizationEntry => (Proof::NonceAndPin, &[4]),
         Command::UpdateAuthorizationEntry => (Proof::NonceAndPin, &[58]),
         Command::AddKeypadCode => (Proof::NonceAndPin, &[44]),
@@ -119,11 +131,11 @@ impl SimLock {
         if !permits(user.entry.time_limit.as_ref(), clock) {
             return Err(ErrorCode::TimeNotAllowed);
         }
-        let (proof, lengths) = requirement(message.command).ok_or(ErrorCode::UnknownError)?;
+        let (proof, lengths) = requirement(self.config.device, message.command).ok_or(ErrorCode::UnknownError)?;
         let mut body = message.payload.as_slice();
         let mut pin = None;
         if proof == Proof::NonceAndPin {
-            let at = body.len().checked_sub(GENERATION.pin_len()).ok_or(ErrorCode::BadLength)?;
+            let at = body.len().checked_sub(self.config.device.generation().pin_len()).ok_or(ErrorCode::BadLength)?;
             let (rest, bytes) = body.split_at_checked(at).ok_or(ErrorCode::BadLength)?;
             pin = Some(Pin::new(bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))));
             body = rest;
@@ -158,7 +170,19 @@ impl SimLock {
                 let (app_id, rest) = rest.split_first_chunk().ok_or(ErrorCode::BadLength)?;
                 let (flags, suffix) = rest.split_first().ok_or(ErrorCode::BadLength)?;
                 let request = Asked { command, app_id: u32::from_le_bytes(*app_id), flags: *flags, suffix };
-                self.lock_action(sender, LockAction::from_code(*action), request, now)
+                let action = LockAction::from_code(*action);
+                if self.config.device.is_opener() && !sender.is_bridge && switches_continuous_mode(action) {
+                    // Whoever is no bridge switches it with the PIN, by a command of its own.
+                    return Err(ErrorCode::BadParameter);
+                }
+                self.lock_action(sender, action, request, now)
+            }
+            Command::ContinuousModeAction => {
+                let is_on = body.first().is_some_and(|flag| *flag != 0);
+                let action =
+                    if is_on { OpenerAction::ActivateContinuousMode } else { OpenerAction::DeactivateContinuousMode };
+                let app_id = self.users.get(sender.auth_id).map_or(0, |user| user.app_id);
+                self.lock_action(sender, action.command(), Asked { command, app_id, flags: 0, suffix: &[] }, now)
             }
             Command::SimpleLockAction => {
                 let (action, suffix) = body.split_first().ok_or(ErrorCode::BadLength)?;
@@ -194,7 +218,7 @@ impl SimLock {
             LockAction::FobAction1 | LockAction::FobAction2 | LockAction::FobAction3 => self.intelligent_action(),
             other => other,
         };
-        if !is_motor_action(action) {
+        if !is_motor_action(self.config.device, action) {
             return Err(ErrorCode::BadParameter);
         }
         if asked.flags & FLAG_AUTO_UNLOCK != 0 && self.acted_lately(now) {

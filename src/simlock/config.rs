@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::protocol::crypto::Pin;
 use crate::protocol::log::LogIndex;
 use crate::protocol::users::{CodeDigits, TimeLimit};
-use crate::protocol::{IdType, LockAction, LockState};
+use crate::protocol::{IdType, LockAction, LockState, OpenerAction};
 
+use super::device::Device;
 use super::fault::Faults;
 
 /// How the lock cuts its messages into indications.
@@ -63,6 +64,8 @@ impl CodeConfig {
 /// Everything that is set before a simulated lock starts.
 #[derive(Debug, Clone)]
 pub struct SimLockConfig {
+    /// Which device it is.
+    pub device: Device,
     /// Its number; the top bit must be 0 for the vendor's app.
     pub nuki_id: u32,
     /// Name given by the owner.
@@ -87,12 +90,14 @@ pub struct SimLockConfig {
     pub keypad_action: LockAction,
     /// Bolt at the start.
     pub lock_state: LockState,
-    /// How long the motor runs for one movement of the bolt or the latch.
+    /// How long the motor runs for one movement of the bolt or the latch; on an Opener, until the strike is released.
     pub motor_time: Duration,
-    /// How long the latch is held.
+    /// How long the latch is held, or an Opener's strike released.
     pub unlatch_hold: Duration,
     /// How long lock 'n' go waits before it locks.
     pub lock_n_go_timeout: Duration,
+    /// Ring to open ends by itself after this.
+    pub ring_to_open_time: Duration,
     /// Locks by itself so long after it was unlocked.
     pub auto_lock: Option<Duration>,
     /// Auto unlock is refused so long after an action.
@@ -111,7 +116,7 @@ pub struct SimLockConfig {
     pub max_links: usize,
     /// How messages are cut.
     pub pieces: Pieces,
-    /// Bytes of Keyturner States: 15, 19, 21 or 27 by age of the firmware; some sends 26.
+    /// Bytes of Keyturner States: 15, 19, 21 or 27 by age of the firmware; some sends 26, some Openers 18.
     pub states_len: usize,
     /// Offset of the lock's zone from UTC, minutes.
     pub timezone_offset: i16,
@@ -129,32 +134,41 @@ impl SimLockConfig {
     /// A locked Smart Lock 3 behind a closed door, PIN 1234, with nobody authorized.
     #[must_use]
     pub fn new(nuki_id: u32) -> Self {
+        Self::of(Device::SmartLock3, nuki_id)
+    }
+
+    /// A locked lock or an idle Opener with the [`Device::pin`] and nobody authorized.
+    #[must_use]
+    pub fn of(device: Device, nuki_id: u32) -> Self {
+        let is_lock = !device.is_opener();
         Self {
+            device,
             nuki_id,
             name: "Front door".to_owned(),
-            pin: Pin::new(1234),
+            pin: device.pin(),
             pin_attempts: 3,
             pin_lockout: Duration::from_secs(300),
-            firmware: [3, 5, 2],
+            firmware: device.firmware(),
             hardware: [3, 1],
             users: Vec::new(),
-            max_users: 200,
+            max_users: device.max_users(),
             codes: Vec::new(),
-            keypad_action: LockAction::Unlock,
+            keypad_action: if is_lock { LockAction::Unlock } else { OpenerAction::Open.command() },
             lock_state: LockState::Locked,
             motor_time: Duration::from_millis(1500),
             unlatch_hold: Duration::from_secs(3),
             lock_n_go_timeout: Duration::from_secs(20),
+            ring_to_open_time: Duration::from_secs(20 * 60),
             auto_lock: None,
             auto_unlock_pause: Duration::from_secs(5),
-            has_door_sensor: true,
-            door_sensor_logging: true,
+            has_door_sensor: is_lock,
+            door_sensor_logging: is_lock,
             door_open: false,
             pairing_time: Duration::from_secs(30),
             idle_time: Duration::from_secs(20),
-            max_links: 4,
-            pieces: Pieces::Mtu,
-            states_len: 21,
+            max_links: device.max_links(),
+            pieces: device.pieces(),
+            states_len: device.states_len(),
             timezone_offset: 0,
             battery_percent: 84,
             log_capacity: 1000,
@@ -163,10 +177,16 @@ impl SimLockConfig {
         }
     }
 
-    /// The same with a small house: keypad codes of Anna (1, 583921) and Ben (2, 746352), and the
-    /// authorizations "Nuki Keypad" (1), "Clara's fob" (2) and "Dora's phone" (3).
+    /// A Smart Lock 3 with a small house: see [`family_of`](Self::family_of).
     #[must_use]
     pub fn family(nuki_id: u32) -> Self {
+        Self::family_of(Device::SmartLock3, nuki_id)
+    }
+
+    /// A device with a small house: keypad codes of Anna (1, 583921) and Ben (2, 746352), and the
+    /// authorizations "Nuki Keypad" (1), "Clara's fob" (2) and "Dora's phone" (3).
+    #[must_use]
+    pub fn family_of(device: Device, nuki_id: u32) -> Self {
         let codes = [("Anna", 583_921), ("Ben", 746_352)];
         Self {
             users: vec![
@@ -175,7 +195,7 @@ impl SimLockConfig {
                 UserConfig::new("Dora's phone", IdType::App),
             ],
             codes: codes.into_iter().filter_map(|(name, digits)| CodeConfig::new(name, digits)).collect(),
-            ..Self::new(nuki_id)
+            ..Self::of(device, nuki_id)
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A simulated Smart Lock 3: a state machine seen from the lock's side.
+//! A simulated lock or Opener: a state machine seen from the device's side.
 //!
-//! It behaves as `docs/protocol.md` says a lock behaves, so that a gateway
+//! Which one is a parameter, [`Device`]. It behaves as `docs/protocol.md` says a lock behaves, so that a gateway
 //! cannot tell it from a real one. Pure, like `protocol`: time comes in as an
 //! argument, randomness from a seed, bytes as values.
 
@@ -8,6 +8,7 @@ mod answers;
 mod bolt;
 mod commands;
 mod config;
+mod device;
 mod fault;
 mod io;
 mod keypad;
@@ -15,6 +16,7 @@ mod limits;
 mod link;
 mod log;
 mod motion;
+mod opener;
 mod owner;
 mod pairing;
 mod people;
@@ -24,6 +26,7 @@ mod setters;
 mod users;
 
 pub use config::{CodeConfig, Pieces, SimLockConfig, UserConfig};
+pub use device::Device;
 pub use fault::{Fault, Faults};
 pub use io::{Advertising, Input, LinkId, Moment, Output};
 pub use keypad::KeypadRecord;
@@ -37,9 +40,8 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-use crate::protocol::beacon::{self, Beacon, Family, PairingMode};
+use crate::protocol::beacon::{self, Beacon};
 use crate::protocol::datetime::DeviceTime;
-use crate::protocol::gatt::Generation;
 use crate::protocol::log::LogEntry;
 use crate::protocol::pairing::LockUuid;
 use crate::protocol::state::{AccessoryBattery, Battery, KeyturnerStates, LastAction, Network};
@@ -49,13 +51,9 @@ use bolt::Bolt;
 use keypad::Keypad;
 use link::Link;
 use log::ActivityLog;
+use opener::OpenerModes;
 use pin::PinGuard;
 use users::Users;
-
-/// What is simulated; decides UUIDs and the width of the PIN.
-const GENERATION: Generation = Generation::Gen1To4;
-/// Measured power of a 3rd-generation beacon with bit 0 clear: -56 dBm.
-const TX_POWER: i8 = -56;
 
 /// A simulated lock.
 ///
@@ -81,6 +79,7 @@ pub struct SimLock {
     keypad: Keypad,
     log: ActivityLog,
     bolt: Bolt,
+    opener: OpenerModes,
     door_open: bool,
     pin: PinGuard,
     pairing_until: Option<Duration>,
@@ -133,6 +132,7 @@ impl SimLock {
             keypad,
             log: ActivityLog::new(config.log_capacity, config.log_start),
             bolt: Bolt::new(config.lock_state),
+            opener: OpenerModes::default(),
             door_open: config.door_open,
             pin: PinGuard::new(config.pin, config.pin_attempts, config.pin_lockout),
             pairing_until: None,
@@ -277,6 +277,12 @@ impl SimLock {
         self.config.nuki_id
     }
 
+    /// Which device it is.
+    #[must_use]
+    pub const fn device(&self) -> Device {
+        self.config.device
+    }
+
     /// Its uuid, which a client gets at pairing.
     #[must_use]
     pub const fn uuid(&self) -> LockUuid {
@@ -289,7 +295,7 @@ impl SimLock {
         let length = self.config.states_len;
         let has_keypad = self.keypad_auth().is_some();
         let accessories = u8::from(has_keypad) | u8::from(self.config.has_door_sensor) << 2;
-        // Of the network only "a bridge is paired" can be on: there is no Wi-Fi in a Smart Lock 3.
+        // Of the network only "a bridge is paired" can be on: Wi-Fi and Thread are off where there are any.
         let network = Network {
             remote_access: u8::from(self.users.bridge().is_some()) << 1,
             ble_rssi: 1,
@@ -304,9 +310,10 @@ impl SimLock {
             trigger: self.bolt.trigger,
             current_time: self.device_time(now),
             timezone_offset: self.config.timezone_offset,
-            battery: Battery((self.config.battery_percent / 2) << 2),
+            // An Opener knows only whether its batteries are critical.
+            battery: Battery(if self.config.device.is_opener() { 0 } else { (self.config.battery_percent / 2) << 2 }),
             config_update_count: self.config_update_count,
-            lock_n_go_timer: self.bolt.lock_n_go_seconds(now.mono),
+            lock_n_go_timer: self.bolt.lock_n_go_seconds(now.mono).max(self.opener.ring_to_open_left(now.mono)),
             last_action: (length >= 19).then_some(self.bolt.last_action),
             door_sensor: (length >= 19).then(|| self.door_sensor()),
             night_mode: (length >= 21).then_some(false),
@@ -326,7 +333,11 @@ impl SimLock {
     }
 
     fn nuki_state(&self) -> NukiState {
-        if self.pairing_until.is_some() { NukiState::Pairing } else { NukiState::Door }
+        match self.pairing_until {
+            Some(_) => NukiState::Pairing,
+            None if self.opener.is_continuous => NukiState::Continuous,
+            None => NukiState::Door,
+        }
     }
 
     fn door_sensor(&self) -> DoorSensorState {
@@ -349,20 +360,21 @@ impl SimLock {
     }
 
     fn is_bit_set(&self) -> bool {
-        self.unread || self.faults.stuck_beacon
+        self.unread && self.config.device.beacon_tells() || self.faults.stuck_beacon
     }
 
     /// Puts an advertisement out if it differs from the one on the air.
     fn advertise(&mut self) {
-        let nuki_id = self.config.nuki_id;
+        let SimLockConfig { nuki_id, device, .. } = self.config;
+        let family = device.family();
         let data = if self.pairing_until.is_some() {
-            beacon::encode_pairing(PairingMode::Lock, nuki_id)
+            beacon::encode_pairing(device.pairing_mode(), nuki_id)
         } else {
             let state_changed = self.is_bit_set();
-            let tx_power = TX_POWER | i8::from(state_changed);
-            beacon::encode_beacon(&Beacon { nuki_id, family: Family::Lock, state_changed, tx_power })
+            let tx_power = device.tx_power() | i8::from(state_changed);
+            beacon::encode_beacon(&Beacon { nuki_id, family, state_changed, tx_power })
         };
-        let wanted = Advertising { data, scan_response: beacon::encode_scan_response(Family::Lock, nuki_id) };
+        let wanted = Advertising { data, scan_response: beacon::encode_scan_response(family, nuki_id) };
         if self.advertised.as_ref() != Some(&wanted) {
             self.advertised = Some(wanted.clone());
             self.outputs.push_back(Output::Advertise(wanted));

@@ -8,8 +8,10 @@ use crate::protocol::{CompletionStatus, ErrorCode, LockAction, LockState, Status
 
 use super::SimLock;
 use super::bolt::{Cause, Job, Leg, Motion, Plan, plan};
+use super::device::Device;
 use super::fault::take;
 use super::io::{LinkId, Moment};
+use super::opener::ring_entry;
 use super::pairing::Pairing;
 
 /// A central that does not confirm an indication for so long is dropped.
@@ -24,6 +26,8 @@ pub(super) enum Timer {
     Relock,
     /// Auto lock locks.
     AutoLock,
+    /// Ring to open ends.
+    RingToOpen,
     /// Pairing mode ends.
     Pairing,
     /// An indication was not confirmed.
@@ -49,6 +53,7 @@ impl SimLock {
             self.bolt.motion.as_ref().map(|motion| (motion.until, Timer::Motor)),
             self.bolt.relock.as_ref().map(|(at, _)| (*at, Timer::Relock)),
             self.bolt.auto_lock_at.map(|at| (at, Timer::AutoLock)),
+            self.opener.ring_to_open_until.map(|until| (until, Timer::RingToOpen)),
             self.pairing_until.map(|until| (until, Timer::Pairing)),
         ];
         let links = self.links.iter().flat_map(|(id, port)| {
@@ -83,6 +88,7 @@ impl SimLock {
                 let (action, trigger) = (LockAction::Lock, Trigger::AutoLock);
                 self.begin_unasked(Job { action, trigger, flags: 0, cause, reply_to: None }, now);
             }
+            Timer::RingToOpen => self.ring_to_open_ended(now),
             Timer::Pairing => self.set_pairing_mode(false, now),
             Timer::Unconfirmed(link) | Timer::Idle(link) => self.hang_up(link),
         }
@@ -104,6 +110,9 @@ impl SimLock {
     pub(super) fn beginning(&self, action: LockAction, is_forced: bool) -> Beginning {
         if self.bolt.motion.is_some() {
             return Beginning::Busy;
+        }
+        if self.config.device.is_opener() && self.is_opener_there(action) {
+            return Beginning::NothingToDo;
         }
         plan(action, self.bolt.state, is_forced, &self.config).map_or(Beginning::NothingToDo, Beginning::Moves)
     }
@@ -132,7 +141,12 @@ impl SimLock {
     fn leg_ended(&mut self, now: Moment) {
         let Some(Motion { mut plan, job, .. }) = self.bolt.motion.take() else { return };
         if take(&mut self.faults.motor_blocked) {
-            self.arrive(LockState::MotorBlocked, CompletionStatus::MotorBlocked, job, now);
+            let (ends, status) = match self.config.device {
+                // It has no motor; the bus can be without voltage.
+                Device::Opener => (plan.ends, CompletionStatus::Incomplete),
+                _ => (LockState::MotorBlocked, CompletionStatus::MotorBlocked),
+            };
+            self.arrive(ends, status, job, now);
             return;
         }
         match plan.legs.pop_front() {
@@ -144,11 +158,20 @@ impl SimLock {
     /// The motor has ended: only now bytes 15 to 17 and the log know of the action.
     fn arrive(&mut self, ends: LockState, status: CompletionStatus, job: Job, now: Moment) {
         self.note_result(&job, status, now);
+        let ends = if self.config.device.is_opener() {
+            self.switch_modes(&job, now);
+            self.rest_of_opener()
+        } else {
+            ends
+        };
         self.enter(ends, job.trigger, job.cause.is_bridge(), now);
         self.write_action(&job, status, now);
         if let Some(to) = job.reply_to {
             match status {
                 CompletionStatus::Success => self.send_status(to.link, to.auth_id, StatusCode::Complete),
+                CompletionStatus::Incomplete => {
+                    self.send_error(to.link, to.auth_id, ErrorCode::MotorLowVoltage, to.command);
+                }
                 _ => self.send_error(to.link, to.auth_id, ErrorCode::MotorBlocked, to.command),
             }
         }
@@ -178,7 +201,7 @@ impl SimLock {
                 self.users.used(*auth_id, at);
                 self.keypad.used(*code_id, at);
             }
-            Cause::Nobody => {}
+            Cause::Bell { .. } | Cause::Nobody => {}
         }
     }
 
@@ -209,6 +232,7 @@ impl SimLock {
         let (auth_id, name, kind) = match &job.cause {
             Cause::User { auth_id, name, .. } => (*auth_id, name.as_str(), LogEntryKind::LockAction(logged)),
             Cause::Nobody => (0, "", LogEntryKind::LockAction(logged)),
+            Cause::Bell { mode } => (0, "", LogEntryKind::Ring(ring_entry(*mode, completion_status))),
             Cause::Keypad { auth_id, name, source, code_id } => {
                 let (action, source, code_id) = (job.action, *source, *code_id);
                 let entry = KeypadEntry { action, source, completion_status, code_id };

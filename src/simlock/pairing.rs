@@ -1,14 +1,20 @@
-//! The lock's side of "authorize app", generations 1 to 4.
+//! The lock's side of "authorize app".
 
 use crate::protocol::crypto::{Challenge, PublicKey, SecretKey, SharedKey};
 use crate::protocol::frame::{self, FrameError, Message};
-use crate::protocol::gatt::Characteristic;
-use crate::protocol::pairing::{AuthorizationData, AuthorizationId};
+use crate::protocol::gatt::{Characteristic, Generation};
+use crate::protocol::pairing::{
+    Applicant, AuthorizationData, AuthorizationId, UNASSIGNED_AUTH_ID, decode_authorization_data_5th_gen,
+    encode_authorization_id_5th_gen,
+};
 use crate::protocol::reply::ErrorReport;
 use crate::protocol::{Command, ErrorCode, IdType, StatusCode};
 
 use super::SimLock;
 use super::io::{LinkId, Moment};
+
+/// Bytes of the 5th generation's Authorization Data.
+const AUTHORIZATION_DATA_5TH_GEN_LEN: usize = 40;
 
 /// How far the exchange has come; each variant waits for one message.
 #[derive(Debug, Default)]
@@ -22,12 +28,22 @@ pub(super) enum Pairing {
     Proof { key: SharedKey, client: PublicKey, lock: PublicKey, challenge: Challenge },
     /// Authorization Data.
     Application { key: SharedKey, challenge: Challenge },
+    /// Authorization Data in the 5th generation: encrypted, under whatever authorization id.
+    EncryptedApplication { key: SharedKey },
     /// Authorization-ID Confirmation.
     Confirming { key: SharedKey, id: AuthorizationId },
 }
 
 impl SimLock {
     pub(super) fn on_pairing_write(&mut self, link: LinkId, value: &[u8], now: Moment) {
+        if let Some(port) = self.links.get_mut(&link)
+            && let Pairing::EncryptedApplication { key } = &port.pairing
+            && let Ok((_, message)) = frame::decode_encrypted(key, value)
+        {
+            let key = key.clone();
+            port.pairing = Pairing::Idle;
+            return self.on_encrypted_application(link, &message, key, now);
+        }
         let message = match frame::decode_plain(value) {
             Ok(message) => message,
             Err(error) => {
@@ -81,6 +97,13 @@ impl SimLock {
                 if !key.verify(&[&client.0, &lock.0, &challenge], claimed) {
                     return Err(ErrorCode::BadAuthenticator);
                 }
+                if self.config.device.generation() == Generation::Gen5 {
+                    let is_pin_set = u8::from(self.pin.is_set());
+                    return Ok((
+                        Pairing::EncryptedApplication { key },
+                        Message::new(Command::AuthorizationInfo, [is_pin_set]),
+                    ));
+                }
                 let challenge: Challenge = self.random();
                 Ok((Pairing::Application { key, challenge }, Message::new(Command::Challenge, challenge)))
             }
@@ -97,6 +120,45 @@ impl SimLock {
             }
             _ => Err(ErrorCode::UnknownError),
         }
+    }
+
+    /// The 5th generation's last step: the PIN decides, the answer is encrypted like the question, refusals are too.
+    fn on_encrypted_application(&mut self, link: LinkId, message: &Message, key: SharedKey, now: Moment) {
+        let answer = match self.admit_with_pin(message, &key, now) {
+            Ok(answer) => answer,
+            Err(code) => ErrorReport { code, command: message.command.id() }.encode(),
+        };
+        if self.is_mute {
+            return;
+        }
+        let nonce = self.random();
+        if let Some(port) = self.links.get_mut(&link) {
+            let sealed = frame::encode_encrypted(&key, &nonce, UNASSIGNED_AUTH_ID, &answer);
+            port.send(Characteristic::PairingGdio, sealed);
+        }
+    }
+
+    fn admit_with_pin(&mut self, message: &Message, key: &SharedKey, now: Moment) -> Result<Message, ErrorCode> {
+        if message.command != Command::AuthorizationData {
+            return Err(ErrorCode::UnknownError);
+        }
+        if self.pairing_until.is_none() {
+            return Err(ErrorCode::NotPairing);
+        }
+        if message.payload.len() != AUTHORIZATION_DATA_5TH_GEN_LEN {
+            return Err(ErrorCode::BadLength);
+        }
+        let (app_id, name, pin) =
+            decode_authorization_data_5th_gen(&message.payload).map_err(|_| ErrorCode::BadLength)?;
+        self.pin.check(pin, now.mono)?;
+        let applicant = Applicant { id_type: IdType::App, app_id, name };
+        if self.users.is_full_for(&applicant, self.config.max_users) {
+            return Err(ErrorCode::MaxUser);
+        }
+        let created = self.device_time(now);
+        let auth_id = self.users.admit(&applicant, key.clone(), created);
+        self.set_pairing_mode(false, now);
+        Ok(Message::new(Command::AuthorizationId, encode_authorization_id_5th_gen(auth_id, &self.uuid)))
     }
 
     /// Stores the user already here, before the confirmation, as the one known simulator does.

@@ -36,7 +36,9 @@ pub enum Person {
         /// It came near by itself.
         auto_unlock: bool,
     },
-    /// Presses the button: locks or unlocks, whichever is possible.
+    /// Rings at the house door; only an Opener hears it.
+    Ring,
+    /// Presses the button: locks or unlocks, whichever is possible. An Opener's switches ring to open.
     Button,
     /// Nobody at the door: time control, `HomeKit`, MQTT.
     From {

@@ -4,10 +4,13 @@ use crate::protocol::frame::AuthId;
 use crate::protocol::log::{CodeId, LogEntryKind};
 use crate::protocol::request::FLAG_AUTO_UNLOCK;
 use crate::protocol::users::{CodeDigits, KeypadCode};
-use crate::protocol::{CompletionStatus, DoorEvent, IdType, KeypadSource, LockAction, LockState, Trigger};
+use crate::protocol::{
+    CompletionStatus, DoorEvent, IdType, KeypadSource, LockAction, LockState, OpenerAction, Trigger,
+};
 
 use super::SimLock;
 use super::bolt::{Cause, Job, Plan, is_motor_action};
+use super::device::Device;
 use super::io::Moment;
 use super::limits::permits;
 use super::motion::Beginning;
@@ -27,6 +30,7 @@ impl SimLock {
                 self.door_moved(event, now);
                 Ok(())
             }
+            Person::Ring => self.ring(now),
             Person::ArrowKey => {
                 let cause = self.keypad_cause(KeypadSource::ArrowKey, 0)?;
                 self.act(LockAction::Lock, Trigger::System, 0, cause, now)
@@ -43,7 +47,7 @@ impl SimLock {
                 let flags = if auto_unlock { FLAG_AUTO_UNLOCK } else { 0 };
                 self.act(action, Trigger::System, flags, cause, now)
             }
-            Person::Button => self.act(self.intelligent_action(), Trigger::Button, ONE_PRESS, Cause::Nobody, now),
+            Person::Button => self.act(self.button_action(), Trigger::Button, ONE_PRESS, Cause::Nobody, now),
             Person::ManualTurn(turn) => self.turned(turn, now),
             Person::Door(DoorMove::Open) => self.door_opened(now),
             Person::Door(DoorMove::Close) => self.door_closed(now),
@@ -56,9 +60,21 @@ impl SimLock {
         keypad.map(|user| user.entry.auth_id)
     }
 
-    /// Locked becomes unlocked, everything else locked.
+    /// Locked becomes unlocked, everything else locked. An Opener opens.
     pub(super) fn intelligent_action(&self) -> LockAction {
+        if self.config.device.is_opener() {
+            return OpenerAction::Open.command();
+        }
         if self.bolt.state == LockState::Locked { LockAction::Unlock } else { LockAction::Lock }
+    }
+
+    /// One press switches ring to open on an Opener.
+    fn button_action(&self) -> LockAction {
+        match self.config.device {
+            Device::Opener if self.opener.ring_to_open_until.is_some() => OpenerAction::DeactivateRingToOpen.command(),
+            Device::Opener => OpenerAction::ActivateRingToOpen.command(),
+            _ => self.intelligent_action(),
+        }
     }
 
     fn act(
@@ -69,7 +85,7 @@ impl SimLock {
         cause: Cause,
         now: Moment,
     ) -> Result<(), Refusal> {
-        if !is_motor_action(action) {
+        if !is_motor_action(self.config.device, action) {
             return Err(Refusal::NoSuchAction);
         }
         let job = Job { action, trigger, flags, cause, reply_to: None };
@@ -136,6 +152,9 @@ impl SimLock {
 
     /// By hand the bolt is there at once; no motor, no transitional state, nobody's name.
     fn turned(&mut self, turn: Turn, now: Moment) -> Result<(), Refusal> {
+        if self.config.device.is_opener() {
+            return Err(Refusal::NoSuchAction);
+        }
         if self.bolt.motion.is_some() {
             return Err(Refusal::Busy);
         }

@@ -49,6 +49,11 @@ impl PinGuard {
         Err(ErrorCode::BadPin)
     }
 
+    /// Whether the owner has set one; 0 stands for none.
+    pub(super) fn is_set(&self) -> bool {
+        self.pin != Pin::new(0)
+    }
+
     pub(super) const fn set(&mut self, pin: Pin) {
         self.pin = pin;
     }

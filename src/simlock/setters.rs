@@ -24,11 +24,11 @@ impl SimLock {
                 self.clock_offset = seconds.saturating_sub(now.unix_seconds);
             }
             Command::SetSecurityPin => {
-                let pin = u16::from_le_bytes(fields.array()?);
-                if pin > 9999 {
+                let pin = body.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+                if pin > self.config.device.max_pin() {
                     return Err(ErrorCode::BadParameter);
                 }
-                self.pin.set(Pin::new(u32::from(pin)));
+                self.pin.set(Pin::new(pin));
             }
             Command::SetConfig => self.config.name = text(&fields.array::<32>()?),
             Command::RemoveAuthorizationEntry => {

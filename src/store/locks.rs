@@ -15,7 +15,7 @@ pub struct LockRow {
     pub nuki_id: NukiId,
     /// Name given by the owner; the advertised one until the configuration was read.
     pub name: String,
-    /// Type as the Bridge API numbers it: 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and later.
+    /// Type as the Bridge API numbers it: 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and 4, 5 Ultra, Go and Pro (5th).
     pub device_type: u8,
     /// `3.9.5`; `None` until the configuration was read.
     pub firmware_version: Option<String>,

@@ -18,7 +18,7 @@ fn s(seconds: u64) -> Duration {
 }
 
 /// What must hold whatever went wrong: in time, at most once, and true.
-fn judge(pair: &Pair, intent: i64, asked: Duration, what: &str) -> Outcome {
+pub(crate) fn judge(pair: &Pair, intent: i64, asked: Duration, what: &str) -> Outcome {
     let answers: Vec<_> = pair.seen.outcomes.iter().filter(|(id, ..)| *id == intent).collect();
     let [(_, outcome, at)] = answers.as_slice() else { panic!("{what}: {answers:?} is not one answer") };
     assert!(*at - asked <= s(15), "{what}: answered after {:?}", *at - asked);

@@ -149,6 +149,7 @@ async fn an_action_on_the_very_first_link_is_told_with_its_user() {
 fn the_first_state_ever_is_told_only_if_the_motor_runs() {
     for (lock_state, told) in [(LockState::Unlocking, 1), (LockState::Unlatching, 1), (LockState::Unlocked, 0)] {
         let mut journal = Journal::new(JournalConfig {
+            is_opener: false,
             own_auth_id: 1,
             cursor: 0,
             states: None,

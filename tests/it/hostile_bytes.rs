@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use keyturner::protocol::advanced_config::AdvancedConfig;
 use keyturner::protocol::beacon::{self, Advertisement, Beacon, Family, PairingMode};
-use keyturner::protocol::config::{BatteryReport, Config};
+use keyturner::protocol::config::{BatteryReport, Config, OpenerConfig};
 use keyturner::protocol::crypto::{Pin, SecretKey, SharedKey};
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::frame::{self, FrameError, Framing, Message, Reassembler};
@@ -177,7 +178,44 @@ fn a_truncated_tail_is_absent_and_not_shifted() {
 fn an_openers_configuration_is_not_read_with_a_locks_layout() {
     let config = Message::new(Command::Config, [1; 72]);
     assert!(matches!(Reply::decode(config.clone(), false), Ok(Reply::Config(_))));
-    assert_eq!(Reply::decode(config.clone(), true), Ok(Reply::Other(config)));
+    assert!(matches!(Reply::decode(config, true), Ok(Reply::OpenerConfig(_))));
+    // About an Opener's advanced configuration the sources disagree.
+    let advanced = Message::new(Command::AdvancedConfig, [1; 33]);
+    assert!(matches!(Reply::decode(advanced.clone(), false), Ok(Reply::AdvancedConfig(_))));
+    assert_eq!(Reply::decode(advanced.clone(), true), Ok(Reply::Other(advanced)));
+}
+
+#[test]
+fn an_openers_configuration_grows_at_its_end() {
+    let config: Vec<u8> = (1..=73).collect();
+    let whole = OpenerConfig::decode(&config).unwrap();
+    assert_eq!(whole.encode().len(), 73);
+    for length in 65..=config.len() {
+        let cut = OpenerConfig::decode(&config[..length]).unwrap();
+        assert_eq!(cut.firmware_version, whole.firmware_version.filter(|_| length >= 68), "{length} bytes");
+        assert_eq!(cut.hardware_revision, whole.hardware_revision.filter(|_| length >= 70), "{length} bytes");
+        assert_eq!(cut.timezone_id, whole.timezone_id.filter(|_| length >= 72), "{length} bytes");
+        assert_eq!(cut.has_keypad2, whole.has_keypad2.filter(|_| length >= 73), "{length} bytes");
+    }
+    assert!(OpenerConfig::decode(&config[..64]).is_err());
+}
+
+#[test]
+fn an_advanced_configuration_of_every_age_is_read_as_far_as_it_goes() {
+    let config: Vec<u8> = (0..33).map(|n| u8::from(n > 10)).collect();
+    let whole = AdvancedConfig::decode(&config).unwrap();
+    assert_eq!(whole.encode(), config);
+    for length in [11, 16, 17, 19, 27, 28, 31, 33] {
+        let cut = AdvancedConfig::decode(&config[..length]).unwrap();
+        assert_eq!(cut.encode(), config[..length], "{length} bytes");
+        assert_eq!(cut.automatic_battery_type.is_some(), length >= 16);
+        assert_eq!(cut.unlatch_duration.is_some(), length >= 17);
+        assert_eq!(cut.auto_lock_timeout.is_some(), length >= 19);
+        assert_eq!(cut.night_mode.is_some(), length >= 27);
+        assert_eq!(cut.auto_lock_enabled.is_some(), length >= 31);
+        assert_eq!(cut.slow_speed_at_night.is_some(), length >= 33);
+    }
+    assert!(AdvancedConfig::decode(&config[..10]).is_err());
 }
 
 proptest! {
@@ -196,6 +234,9 @@ proptest! {
         if let Ok(mut x) = LogEntry::decode(&data, is_opener) {
             x.name.clear();
             prop_assert_eq!(LogEntry::decode(&x.encode(), is_opener), Ok(x));
+        }
+        if let Ok(x) = AdvancedConfig::decode(&data) {
+            prop_assert_eq!(AdvancedConfig::decode(&x.encode()), Ok(x));
         }
         if let Ok(x) = LogEntryCount::decode(&data) {
             prop_assert_eq!(LogEntryCount::decode(&x.encode()), Ok(x));

@@ -101,6 +101,8 @@ pub(crate) fn known() -> LockHealth {
         clock: Some(clock(0)),
         connections_today: 3,
         directory: Some(DirectoryHealth { read_at: NOW, users: 4, codes: 2 }),
+        battery: None,
+        timings: None,
     }
 }
 

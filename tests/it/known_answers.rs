@@ -216,7 +216,7 @@ fn check_payload_decode(inputs: &Value, expected: &Value) -> Faults {
         Reply::States(states) => (states_fields(states, is_opener), states.encode()),
         Reply::LogEntry(entry) => (log_fields(entry), entry.encode()),
         Reply::AuthorizationEntry(entry) => (authorization_fields(entry), entry.encode()),
-        Reply::KeypadCode(code) => (code_fields(code, expected), code.encode(digits_in(&payload))),
+        Reply::KeypadCode(code, _) => (code_fields(code, expected), code.encode(digits_in(&payload))),
         Reply::Battery(report) => (battery_fields(report), report.encode()),
         Reply::Config(config) => (config_fields(config), config.encode()),
         other => return vec![format!("decodes to {other:?}")],

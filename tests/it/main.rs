@@ -62,6 +62,10 @@ mod chain_retention;
 mod chain_tampering;
 #[cfg(feature = "daemon")]
 mod conformance;
+mod device_faults;
+mod device_pairing;
+mod devices;
+mod devices_table;
 #[cfg(feature = "daemon")]
 mod doctor;
 #[cfg(feature = "daemon")]
@@ -70,6 +74,8 @@ mod gateway_acting;
 mod gateway_backfill;
 #[cfg(feature = "daemon")]
 mod gateway_clock;
+#[cfg(feature = "daemon")]
+mod gateway_devices;
 #[cfg(feature = "daemon")]
 mod gateway_directory;
 #[cfg(feature = "daemon")]
@@ -106,6 +112,7 @@ mod reassembly;
 mod secrets;
 #[cfg(feature = "daemon")]
 mod secrets_credential;
+mod session_codes;
 mod session_directory;
 mod session_hygiene;
 mod session_logs;

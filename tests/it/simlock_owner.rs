@@ -89,7 +89,7 @@ fn a_short_list_announces_more_than_it_brings() {
         }
         let replies = bench.pin_command(&client, PinCommand::RequestKeypadCodes(0, 25), PIN);
         assert_eq!(replies.first(), Some(&Reply::KeypadCodeCount(2)));
-        assert_eq!(replies.iter().filter(|reply| matches!(reply, Reply::KeypadCode(_))).count(), wanted);
+        assert_eq!(replies.iter().filter(|reply| matches!(reply, Reply::KeypadCode(..))).count(), wanted);
         assert_eq!(replies.last(), Some(&Reply::Status(StatusCode::Complete)));
     }
 }

@@ -58,7 +58,11 @@ impl Journal {
 
     pub(super) fn read(&self, steps: &[Step]) -> Reading {
         let Some(state) = self.base.state else { return Reading::default() };
-        let leaving = self.base.leaving.as_ref().and_then(|known| Step::of(&known.entry, 0, known.era)?.act);
+        let leaving = self
+            .base
+            .leaving
+            .as_ref()
+            .and_then(|known| Step::of(&known.entry, 0, known.era, self.config.is_opener)?.act);
         let leaving = leaving.filter(|act| is_leaving(act.action));
         let start = Start { state: self.base.in_step.then_some(state), leaving, under_way: self.base.under_way };
         let base = Sight::still(state, self.base.time, None);

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::server::Server;
-use crate::protocol::LockAction;
 use crate::protocol::log::{LogEntry, LogEntryKind};
-use crate::simlock::{DoorMove, Fault, Input, Person, Refusal, Turn};
+use crate::protocol::{LockAction, OpenerAction};
+use crate::simlock::{Device, DoorMove, Fault, Input, Person, Refusal, Turn};
 
-const HELP: &str = "keypad CODE | arrow | fob AUTH_ID | app NAME ACTION [auto] | button | manual lock|unlock | \
+const HELP: &str = "keypad CODE | arrow | fob AUTH_ID | app NAME ACTION [auto] | button | ring | manual lock|unlock | \
                     door open|close | pairing on|off | fault NAME | drop | state | users | codes | log | help";
 
 /// `{"ok":true,...}`, or `{"ok":false,"error":"..."}` when the command makes no sense. What somebody
@@ -42,6 +42,7 @@ fn carry_out(server: &mut Server, line: &str) -> Result<Value, String> {
             act(server, person)
         }
         ("button", "") => act(server, Person::Button),
+        ("ring", "") => act(server, Person::Ring),
         ("manual", "lock") => act(server, Person::ManualTurn(Turn::Lock)),
         ("manual", "unlock") => act(server, Person::ManualTurn(Turn::Unlock)),
         ("door", "open") => act(server, Person::Door(DoorMove::Open)),
@@ -85,14 +86,22 @@ fn app(server: &Server, text: &str) -> Result<Person, String> {
         Some(rest) => (rest.trim_end(), true),
         None => (text, false),
     };
+    let is_opener = server.lock.device() == Device::Opener;
     let (name, action) = text.rsplit_once(char::is_whitespace).ok_or("app needs a name and an action")?;
     let action = LockAction::KNOWN
         .iter()
         .find(|known| known.known_name() == Some(action))
-        .ok_or("there is no such action; try unlock, lock, unlatch, lock_n_go, lock_n_go_unlatch")?;
+        .copied()
+        .filter(|_| !is_opener)
+        .or_else(|| opener_action(action).filter(|_| is_opener))
+        .ok_or("there is no such action; try unlock, lock, unlatch, lock_n_go, lock_n_go_unlatch, at an Opener open")?;
     let user = server.lock.users().iter().find(|user| user.entry.name == name.trim());
     let auth = user.ok_or("there is no authorization with that name")?.entry.auth_id;
-    Ok(Person::App { auth, action: *action, auto_unlock })
+    Ok(Person::App { auth, action, auto_unlock })
+}
+
+fn opener_action(name: &str) -> Option<LockAction> {
+    OpenerAction::KNOWN.iter().find(|known| known.known_name() == Some(name)).map(|known| known.command())
 }
 
 fn fault(name: &str) -> Result<Fault, String> {

@@ -21,7 +21,8 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::protocol::crypto::Pin;
-use crate::simlock::{SimLock, SimLockConfig};
+use crate::protocol::gatt::Generation;
+use crate::simlock::{Device, SimLock, SimLockConfig};
 
 use lines::Lines;
 use server::Server;
@@ -42,29 +43,48 @@ pub struct SimOptions {
     pub control: PathBuf,
     /// Number of the lock.
     pub nuki_id: u32,
-    /// Security PIN.
-    pub pin: u32,
+    /// Which device.
+    pub device: Device,
+    /// Security PIN; `None` for the device's own.
+    pub pin: Option<u32>,
     /// Equal seeds give equal locks; `None` for one that never was.
     pub seed: Option<u64>,
 }
 
 impl SimOptions {
-    /// Lock 0A1B2C3D with PIN 1234.
+    /// Smart Lock 3 0A1B2C3D with PIN 1234.
     #[must_use]
     pub fn new(radio: impl Into<PathBuf>, control: impl Into<PathBuf>) -> Self {
-        Self { radio: radio.into(), control: control.into(), nuki_id: 0x0A1B_2C3D, pin: 1234, seed: None }
+        Self {
+            radio: radio.into(),
+            control: control.into(),
+            nuki_id: 0x0A1B_2C3D,
+            device: Device::SmartLock3,
+            pin: None,
+            seed: None,
+        }
     }
+}
+
+/// Reads the name of a device.
+pub(super) fn parse_device(text: &str) -> Result<Device, String> {
+    Device::from_name(text).ok_or_else(|| format!("one of {}", Device::ALL.map(Device::name).join(", ")))
 }
 
 /// Serves until the task is dropped. The house is [`SimLockConfig::family`].
 ///
 /// # Errors
-/// When a socket cannot be made or is in use by another process, or the PIN has more than four digits.
+/// When a socket cannot be made or is in use by another process, or the device takes no such PIN.
 pub async fn serve(options: SimOptions) -> anyhow::Result<()> {
-    anyhow::ensure!(options.pin <= 9999, "a Smart Lock 3 has a PIN of four digits");
+    let device = options.device;
+    let max_pin = if device.generation() == Generation::Gen5 { 999_999 } else { 9999 };
+    anyhow::ensure!(options.pin.is_none_or(|pin| pin <= max_pin), "the highest PIN of this device is {max_pin}");
     let radio = Socket::bind(&options.radio).await?;
     let control = Socket::bind(&options.control).await?;
-    let config = SimLockConfig { pin: Pin::new(options.pin), ..SimLockConfig::family(options.nuki_id) };
+    let config = SimLockConfig {
+        pin: options.pin.map_or(device.pin(), Pin::new),
+        ..SimLockConfig::family_of(device, options.nuki_id)
+    };
     let lock = SimLock::new(config, seed(options.seed)?);
     let clock = Clock::system();
     let mut server = Server::new(lock, clock);

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::wire::{self, FromRadio, ToRadio};
 use crate::clock::Clock;
+use crate::protocol::gatt::Generation;
 use crate::simlock::{Advertising, Input, LinkId, Moment, Output, SimLock};
 use crate::transport::sim::address_of;
 
@@ -35,6 +36,10 @@ impl Server {
         let mut server = Self { lock, clock, radio: None, advertising: None, next_link: 1 };
         server.tick();
         server
+    }
+
+    fn generation(&self) -> Generation {
+        self.lock.device().generation()
     }
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
@@ -67,7 +72,7 @@ impl Server {
         }
         self.radio = Some(Radio { id, lines, links: BTreeMap::new() });
         let address = address_of(self.lock.nuki_id()).to_string();
-        self.say(&ToRadio::Hello { address, services: wire::services() });
+        self.say(&ToRadio::Hello { address, services: wire::services(self.generation()) });
         self.say_advertising();
     }
 
@@ -113,11 +118,13 @@ impl Server {
                 self.feed(Input::MtuChanged { link, mtu });
             }
             FromRadio::Subscribed { link, characteristic, indications } => {
-                let (link, characteristic) = (self.link(link)?, wire::characteristic(&characteristic)?);
+                let (link, characteristic) =
+                    (self.link(link)?, wire::characteristic(self.generation(), &characteristic)?);
                 self.feed(Input::Subscribed { link, characteristic, indications });
             }
             FromRadio::Write { link, characteristic, value } => {
-                let (link, characteristic) = (self.link(link)?, wire::characteristic(&characteristic)?);
+                let (link, characteristic) =
+                    (self.link(link)?, wire::characteristic(self.generation(), &characteristic)?);
                 self.feed(Input::Write { link, characteristic, value: wire::unhex(&value)? });
             }
             FromRadio::Confirmed { link } => {
@@ -152,7 +159,7 @@ impl Server {
         match output {
             Output::Indicate { link, characteristic, value } => {
                 if let Some(link) = self.number(link) {
-                    let (characteristic, value) = (wire::uuid(characteristic), wire::hex(&value));
+                    let (characteristic, value) = (wire::uuid(self.generation(), characteristic), wire::hex(&value));
                     self.say(&ToRadio::Indicate { link, characteristic, value });
                 }
             }

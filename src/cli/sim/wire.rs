@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::gatt::{Characteristic, Generation};
 
-const GENERATION: Generation = Generation::Gen1To4;
-
 /// What the lock tells its radio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -52,13 +50,13 @@ pub(super) enum FromRadio {
     Disconnected { link: u32 },
 }
 
-/// The GATT table of the lock.
-pub(super) fn services() -> Vec<Service> {
+/// The GATT table of a device.
+pub(super) fn services(generation: Generation) -> Vec<Service> {
     let service = |characteristics: &[Characteristic]| Service {
-        uuid: characteristics.first().map_or_else(String::new, |c| GENERATION.service(*c).to_string()),
+        uuid: characteristics.first().map_or_else(String::new, |c| generation.service(*c).to_string()),
         characteristics: characteristics
             .iter()
-            .map(|c| TableEntry { uuid: uuid(*c), properties: vec!["write", "indicate"] })
+            .map(|c| TableEntry { uuid: uuid(generation, *c), properties: vec!["write", "indicate"] })
             .collect(),
     };
     vec![
@@ -67,15 +65,15 @@ pub(super) fn services() -> Vec<Service> {
     ]
 }
 
-pub(super) fn uuid(characteristic: Characteristic) -> String {
-    GENERATION.uuid(characteristic).to_string()
+pub(super) fn uuid(generation: Generation, characteristic: Characteristic) -> String {
+    generation.uuid(characteristic).to_string()
 }
 
 /// The characteristic with this UUID.
-pub(super) fn characteristic(text: &str) -> Result<Characteristic, String> {
+pub(super) fn characteristic(generation: Generation, text: &str) -> Result<Characteristic, String> {
     [Characteristic::PairingGdio, Characteristic::KeyturnerGdio, Characteristic::KeyturnerUsdio]
         .into_iter()
-        .find(|c| uuid(*c).eq_ignore_ascii_case(text))
+        .find(|c| uuid(generation, *c).eq_ignore_ascii_case(text))
         .ok_or_else(|| "the lock has no such characteristic".to_owned())
 }
 
@@ -104,11 +102,27 @@ mod tests {
 
     #[test]
     fn the_hello_has_the_three_characteristics() {
-        let hello = ToRadio::Hello { address: "54:D2:72:0A:1B:2C".to_owned(), services: services() };
+        let hello = ToRadio::Hello { address: "54:D2:72:0A:1B:2C".to_owned(), services: services(Generation::Gen1To4) };
         let json = serde_json::to_string(&hello).unwrap();
         for part in ["a92ee100-5501-11e4-916c-0800200c9a66", "a92ee101-", "a92ee200-", "a92ee201-", "a92ee202-"] {
             assert!(json.contains(part), "{json}");
         }
         assert!(json.starts_with(r#"{"type":"hello","address":"54:D2:72:0A:1B:2C","services":["#), "{json}");
+    }
+
+    #[test]
+    fn each_generation_shows_its_own_table() {
+        let table = |generation| serde_json::to_string(&services(generation)).unwrap();
+        for part in ["a92ee300-", "a92ee301-", "a92ee200-", "a92ee202-"] {
+            assert!(table(Generation::Gen5).contains(part), "{part}");
+        }
+        assert!(!table(Generation::Gen5).contains("a92ee101-"));
+        for part in ["a92ae100-", "a92ae101-", "a92ae200-", "a92ae202-"] {
+            assert!(table(Generation::Opener).contains(part), "{part}");
+        }
+        assert!(!table(Generation::Opener).contains("a92ee"));
+        let opener = uuid(Generation::Opener, Characteristic::KeyturnerUsdio);
+        assert_eq!(characteristic(Generation::Opener, &opener), Ok(Characteristic::KeyturnerUsdio));
+        assert!(characteristic(Generation::Gen1To4, &opener).is_err());
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Entry {
     smartlock_id: u64,
     /// The lock's number.
     nuki_id: u32,
-    /// 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and later.
+    /// 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and 4, 5 Ultra, Go and Pro (5th).
     device_type: u8,
     /// The lock's own number of the authorization, not the Web API's text.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::door::DropAt;
 use super::place::{Opened, Piece, Place};
-use crate::protocol::gatt::{Characteristic, Generation};
+use crate::protocol::gatt::Characteristic;
 use crate::simlock::{Input, LinkId};
 use crate::transport::{Indication, Link, LinkWriter, Purpose, TransportError, TransportErrorKind};
 
@@ -52,6 +52,7 @@ async fn open(place: Arc<Place>, purpose: Purpose) -> Result<Link, TransportErro
     tokio::time::sleep(place.air.settings().connection_interval).await;
     let Opened { link, pieces, is_closed } = place.open(FIRST_MTU);
     let mtu = place.air.settings().mtu.max(FIRST_MTU);
+    let generation = place.inspect(|lock| lock.device().generation());
     let line = Line { place, link, is_closed };
     let (jobs, jobs_in) = mpsc::channel(1);
     // From here on the writer closes the link if this future is dropped.
@@ -62,7 +63,7 @@ async fn open(place: Arc<Place>, purpose: Purpose) -> Result<Link, TransportErro
         .await
         .map_err(|_| TransportError::new(TransportErrorKind::ConnectFailed, "the link was lost while it was set up"))?;
     tokio::spawn(line.carry_writes(jobs_in, mtu));
-    Ok(Link { generation: Generation::Gen1To4, indications, writer: Box::new(writer) })
+    Ok(Link { generation, indications, writer: Box::new(writer) })
 }
 
 /// The link is gone.

@@ -221,6 +221,7 @@ impl Director {
                 };
                 (action, Whose::default(), method)
             }
+            Person::Ring => panic!("there is no bell at a lock"),
             Person::Sensor(event) => return self.door_event(event, clock, result.is_ok()),
             Person::Door(DoorMove::Open) => return self.door_event(DoorEvent::Opened, clock, result.is_ok()),
             Person::Door(DoorMove::Close) => return self.door_event(DoorEvent::Closed, clock, result.is_ok()),

@@ -16,7 +16,7 @@ use keyturner::session::pairing::{self, Pairing, PairingConfig};
 use keyturner::session::{
     ActionRequest, Anchor, Input, Outcome, Output, PinTries, Session, SessionConfig, intent_suffix,
 };
-use keyturner::simlock::{self, Fault, LinkId, Moment, Person, SimLock, SimLockConfig};
+use keyturner::simlock::{self, Device, Fault, LinkId, Moment, Person, SimLock, SimLockConfig};
 
 pub(crate) const NUKI_ID: u32 = 0x0A1B_2C3D;
 pub(crate) const APP_ID: u32 = 0x4B54_0001;
@@ -43,6 +43,55 @@ pub(crate) enum Cut {
     AfterIndication(u32),
 }
 
+/// What becomes of one message on its way. The link stays up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Twist {
+    /// It does not arrive.
+    Drop,
+    /// It arrives so late.
+    Delay(Duration),
+    /// It arrives twice.
+    Duplicate,
+    /// Its last bytes are missing.
+    Truncate,
+    /// It arrives in two halves.
+    Split,
+}
+
+impl Twist {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Drop,
+        Self::Delay(Duration::from_millis(600)),
+        Self::Delay(Duration::from_secs(6)),
+        Self::Duplicate,
+        Self::Truncate,
+        Self::Split,
+    ];
+
+    /// What arrives of a value.
+    pub(crate) fn apply(self, value: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::Drop => Vec::new(),
+            Self::Delay(_) => vec![value.to_vec()],
+            Self::Duplicate => vec![value.to_vec(), value.to_vec()],
+            Self::Truncate => vec![value[..value.len() - value.len().min(5)].to_vec()],
+            Self::Split => {
+                let (front, back) = value.split_at(value.len() / 2);
+                vec![front.to_vec(), back.to_vec()]
+            }
+        }
+    }
+}
+
+/// Which message is twisted, counted from when it is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Twisted {
+    /// The n-th write.
+    Write(u32, Twist),
+    /// The n-th indication.
+    Indication(u32, Twist),
+}
+
 #[derive(Debug)]
 enum Event {
     Connected,
@@ -62,9 +111,13 @@ pub(crate) struct Seen {
     /// How often the log was read to its end.
     pub(crate) ends: u32,
     pub(crate) states: Vec<LockState>,
+    /// The same, whole.
+    pub(crate) observed: Vec<KeyturnerStates>,
     pub(crate) connects: Vec<Duration>,
     /// Every other output, as text.
     pub(crate) other: Vec<String>,
+    /// Every other output.
+    pub(crate) told: Vec<Output>,
     /// Commands that left, in order.
     pub(crate) sent: Vec<Command>,
     /// Frames of lock actions that left, by name suffix.
@@ -82,6 +135,7 @@ pub(crate) struct Pair {
     pub(crate) hears_beacons: bool,
     pub(crate) auth_id: AuthId,
     key: SharedKey,
+    generation: Generation,
     pub(crate) pin: Option<Pin>,
     /// What is stored of tries with the PIN.
     pub(crate) pin_tries: PinTries,
@@ -96,6 +150,9 @@ pub(crate) struct Pair {
     pub(crate) beacon_every: Duration,
     advertising: Vec<u8>,
     cut: Option<Cut>,
+    twisted: Option<Twisted>,
+    /// Writes and indications that were on their way.
+    pub(crate) crossed: (u32, u32),
     at_once: u32,
 }
 
@@ -105,8 +162,21 @@ impl Pair {
     }
 
     pub(crate) fn with(config: SimLockConfig, pin: Option<Pin>) -> Self {
+        Self::paired_as(config, pin, IdType::Bridge)
+    }
+
+    /// A paired device that took us for an app.
+    pub(crate) fn as_app(device: Device) -> Self {
+        let config = SimLockConfig::family_of(device, NUKI_ID);
+        let mut pair = Self::paired_as(config, Some(device.pin()), IdType::App);
+        pair.settle();
+        pair
+    }
+
+    fn paired_as(config: SimLockConfig, pin: Option<Pin>, id_type: IdType) -> Self {
+        let generation = config.device.generation();
         let mut lock = SimLock::new(config, [7; 32]);
-        let (auth_id, key) = pair(&mut lock);
+        let (auth_id, key) = pair(&mut lock, id_type);
         let mut advertising = Vec::new();
         while let Some(output) = lock.poll() {
             if let simlock::Output::Advertise(new) = output {
@@ -115,7 +185,7 @@ impl Pair {
         }
         let now = Duration::from_secs(1);
         let mut pair = Self {
-            session: session(&key, auth_id, pin, (PinTries::default(), 0, None), now),
+            session: session((generation, &key, auth_id), pin, (PinTries::default(), 0, None), now),
             lock,
             now,
             seen: Seen::default(),
@@ -124,6 +194,7 @@ impl Pair {
             hears_beacons: true,
             auth_id,
             key,
+            generation,
             pin,
             pin_tries: PinTries::default(),
             anchors: BTreeMap::new(),
@@ -135,10 +206,34 @@ impl Pair {
             beacon_every: BEACON_EVERY,
             advertising,
             cut: None,
+            twisted: None,
+            crossed: (0, 0),
             at_once: 0,
         };
         pair.input(Input::ReadState);
         pair
+    }
+
+    /// A paired device with its small house whose session has read everything once.
+    pub(crate) fn of(device: Device) -> Self {
+        let mut pair = Self::with(SimLockConfig::family_of(device, NUKI_ID), Some(device.pin()));
+        pair.settle();
+        pair
+    }
+
+    /// A paired device with its small house of which nothing was read yet.
+    pub(crate) fn unread(device: Device) -> Self {
+        Self::with(SimLockConfig::family_of(device, NUKI_ID), Some(device.pin()))
+    }
+
+    /// Lets everything be read once that was not read yet. A beacon whose bit stays set does not hold that up.
+    pub(crate) fn settle(&mut self) {
+        self.drive_bounded(Duration::from_secs(60), "everything is read once", |pair| {
+            pair.seen.ends > 0
+                && pair.link.is_none()
+                && !pair.queue.values().any(|event| matches!(event, Event::Connected))
+        });
+        self.pass(Duration::from_secs(1));
     }
 
     /// A paired lock whose session has read everything once.
@@ -158,7 +253,7 @@ impl Pair {
         self.drop_link_of_lock();
         self.queue.clear();
         let stored = (self.pin_tries, cursor, self.anchors.get(&cursor).copied());
-        self.session = session(&self.key, self.auth_id, self.pin, stored, self.now);
+        self.session = session((self.generation, &self.key, self.auth_id), self.pin, stored, self.now);
         self.input(Input::ReadState);
     }
 
@@ -181,6 +276,25 @@ impl Pair {
 
     pub(crate) fn cut_at(&mut self, cut: Cut) {
         self.cut = Some(cut);
+    }
+
+    pub(crate) fn twist(&mut self, twisted: Twisted) {
+        self.twisted = Some(twisted);
+    }
+
+    /// What becomes of the write or indication that is on its way now.
+    fn take_twist(&mut self, is_write: bool) -> Option<Twist> {
+        let left = match (&mut self.twisted, is_write) {
+            (Some(Twisted::Write(n, twist)), true) | (Some(Twisted::Indication(n, twist)), false) => {
+                *n -= 1;
+                (*n == 0).then_some(*twist)
+            }
+            _ => None,
+        };
+        if left.is_some() {
+            self.twisted = None;
+        }
+        left
     }
 
     pub(crate) fn set_in_range(&mut self, in_range: bool) {
@@ -312,13 +426,32 @@ impl Pair {
                 if self.is_cut(|cut| if let Cut::BeforeWrite(n) = cut { Some((n, Cut::BeforeWrite)) } else { None }) {
                     return self.lose_link();
                 }
-                self.feed_lock(simlock::Input::Write { link, characteristic, value });
+                self.crossed.0 += 1;
+                match self.take_twist(true) {
+                    None => self.feed_lock(simlock::Input::Write { link, characteristic, value }),
+                    Some(Twist::Delay(late)) => self.after(late, Event::ToLock(link, characteristic, value)),
+                    Some(twist) => {
+                        for value in twist.apply(&value) {
+                            self.feed_lock(simlock::Input::Write { link, characteristic, value });
+                        }
+                    }
+                }
                 if self.is_cut(|cut| if let Cut::AfterWrite(n) = cut { Some((n, Cut::AfterWrite)) } else { None }) {
                     self.lose_link();
                 }
             }
             Event::ToUs(link, characteristic, value) => {
-                self.input(Input::Received(characteristic, value));
+                self.crossed.1 += 1;
+                match self.take_twist(false) {
+                    None => self.input(Input::Received(characteristic, value)),
+                    // It is confirmed when it has arrived, so nothing overtakes it.
+                    Some(Twist::Delay(late)) => return self.after(late, Event::ToUs(link, characteristic, value)),
+                    Some(twist) => {
+                        for value in twist.apply(&value) {
+                            self.input(Input::Received(characteristic, value));
+                        }
+                    }
+                }
                 let counts = |cut| {
                     if let Cut::AfterIndication(n) = cut {
                         Some((n, Cut::AfterIndication as fn(u32) -> Cut))
@@ -397,7 +530,10 @@ impl Pair {
                     let link = self.link.expect("nothing is written without a link");
                     self.after(FLIGHT, Event::ToLock(link, characteristic, value));
                 }
-                Output::Observed(KeyturnerStates { lock_state, .. }) => self.seen.states.push(lock_state),
+                Output::Observed(states) => {
+                    self.seen.states.push(states.lock_state);
+                    self.seen.observed.push(states);
+                }
                 Output::Log { entries, end } => {
                     self.anchors.extend(entries.iter().map(|entry| (entry.index, Anchor::from(entry))));
                     self.seen.entries.extend(entries);
@@ -408,7 +544,10 @@ impl Pair {
                 Output::ActionFinished { intent_id, outcome } => {
                     self.seen.outcomes.push((intent_id, outcome, self.now));
                 }
-                other => self.seen.other.push(format!("{other:?}")),
+                other => {
+                    self.seen.other.push(format!("{other:?}"));
+                    self.seen.told.push(other);
+                }
             }
         }
         panic!("outputs without end: {:?}", self.seen.other.last());
@@ -428,14 +567,13 @@ impl Pair {
 }
 
 fn session(
-    key: &SharedKey,
-    auth_id: AuthId,
+    (generation, key, auth_id): (Generation, &SharedKey, AuthId),
     pin: Option<Pin>,
     (pin_tries, cursor, anchor): (PinTries, LogIndex, Option<Anchor>),
     now: Duration,
 ) -> Session {
     let config = SessionConfig {
-        generation: Generation::Gen1To4,
+        generation,
         auth_id,
         key: key.clone(),
         app_id: APP_ID,
@@ -448,15 +586,20 @@ fn session(
     Session::new(config, now)
 }
 
-fn pair(lock: &mut SimLock) -> (AuthId, SharedKey) {
+fn pair(lock: &mut SimLock, id_type: IdType) -> (AuthId, SharedKey) {
     let now = Moment { mono: Duration::ZERO, unix_seconds: START };
     let link = LinkId(1);
     lock.handle(simlock::Input::PairingMode(true), now);
     lock.handle(simlock::Input::Connected { link, mtu: 247 }, now);
     let characteristic = Characteristic::PairingGdio;
     lock.handle(simlock::Input::Subscribed { link, characteristic, indications: true }, now);
-    let applicant = Applicant { id_type: IdType::Bridge, app_id: APP_ID, name: "Keyturner".to_owned() };
-    let config = PairingConfig { generation: Generation::Gen1To4, applicant, pin: None, seed: [3; 32] };
+    let applicant = Applicant { id_type, app_id: APP_ID, name: "Keyturner".to_owned() };
+    let config = PairingConfig {
+        generation: lock.device().generation(),
+        applicant,
+        pin: Some(lock.device().pin()),
+        seed: [3; 32],
+    };
     let mut pairing = Pairing::new(config, now.mono);
     let mut arrived = VecDeque::new();
     loop {

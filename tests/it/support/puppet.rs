@@ -84,8 +84,13 @@ impl Puppet {
                 Command::RequestData if message.payload == Command::Challenge.id().to_le_bytes() => {
                     self.say(&Message::new(Command::Challenge, [4; 32]));
                 }
+                Command::RequestData if message.payload == Command::BatteryReport.id().to_le_bytes() => {
+                    self.error(ErrorCode::UnknownError, Command::BatteryReport.id());
+                }
                 Command::RequestData => self.say(&states(state)),
-                Command::RequestConfig => self.error(ErrorCode::UnknownError, Command::RequestConfig.id()),
+                Command::RequestConfig | Command::RequestAdvancedConfig => {
+                    self.error(ErrorCode::UnknownError, message.command.id());
+                }
                 Command::LockAction => panic!("an action left while only reads were expected"),
                 Command::RequestLogEntries => {
                     self.say(&log_count(0));

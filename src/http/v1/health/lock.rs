@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use crate::attribution::UnknownReason;
 use crate::clock::UnixMillis;
-use crate::gateway::{ClockHealth, DirectoryHealth, LockHealth, LockSnapshot, LogAccess};
+use crate::gateway::{ClockHealth, DirectoryHealth, LockHealth, LockSnapshot, LogAccess, Timings};
+use crate::protocol::config::BatteryReport;
 
 /// How a lock is, as far as the gateway knows; no radio is used.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,6 +56,52 @@ pub(super) struct LockState {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     directory: Option<Directory>,
+    /// Its battery report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    battery: Option<Battery>,
+    /// How long it takes for what, as its owner has set it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    timings: Option<LockTimings>,
+}
+
+/// The battery report of a lock. It is about the last action.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LockBattery)]
+struct Battery {
+    /// When it was read.
+    #[schema(format = DateTime)]
+    read_at: String,
+    /// mV.
+    voltage: u16,
+    /// At the start of the action, mV.
+    start_voltage: u16,
+    /// Lowest during the action, mV.
+    lowest_voltage: u16,
+    /// Drained by the action, mWs.
+    drain: u16,
+    /// Of the electronics at the start of the action, °C.
+    temperature: i8,
+    /// New batteries are needed.
+    critical: bool,
+}
+
+/// How long a lock takes for what. Seconds.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LockTimings {
+    /// It locks by itself so long after it was unlocked; absent if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    auto_lock: Option<u16>,
+    /// Lock 'n' go locks after this.
+    lock_n_go: u8,
+    /// The latch is held so long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    unlatch: Option<u8>,
 }
 
 /// A lock's clock beside the host's.
@@ -108,6 +155,8 @@ impl LockState {
             backfill: health.as_ref().and_then(|health| health.backfill),
             connections_today: health.as_ref().map_or(0, |health| health.connections_today),
             clock: health.as_ref().and_then(|health| health.clock).map(Clock::from),
+            battery: health.as_ref().and_then(|health| health.battery).map(|(report, at)| Battery::new(&report, at)),
+            timings: health.as_ref().and_then(|health| health.timings).map(LockTimings::from),
             directory: health.and_then(|health| health.directory).map(Directory::from),
         }
     }
@@ -115,6 +164,26 @@ impl LockState {
     /// Nothing wants attention.
     pub(super) const fn is_well(&self) -> bool {
         self.attention.is_empty()
+    }
+}
+
+impl Battery {
+    fn new(report: &BatteryReport, read_at: UnixMillis) -> Self {
+        Self {
+            read_at: read_at.rfc3339(),
+            voltage: report.voltage,
+            start_voltage: report.start_voltage,
+            lowest_voltage: report.lowest_voltage,
+            drain: report.drain,
+            temperature: report.start_temperature,
+            critical: report.critical & 1 != 0,
+        }
+    }
+}
+
+impl From<Timings> for LockTimings {
+    fn from(timings: Timings) -> Self {
+        Self { auto_lock: timings.auto_lock, lock_n_go: timings.lock_n_go, unlatch: timings.unlatch }
     }
 }
 

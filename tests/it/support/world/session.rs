@@ -15,6 +15,7 @@ impl World {
             .iter()
             .map(|question| Pending { change: question.change, states: KeyturnerStates::decode(&question.raw).ok() });
         self.journal = Some(Journal::new(JournalConfig {
+            is_opener: false,
             own_auth_id: GATEWAY,
             cursor: self.cursor,
             has_begun_anew: self.cursor == 0 && self.committed_epoch > 0,

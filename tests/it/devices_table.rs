@@ -1,0 +1,76 @@
+//! Each cell of the table in `docs/devices.md` is the name of a test, and that test exists.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use keyturner::simlock::Device;
+
+/// Every test function in `tests/it` and `src`.
+fn tests() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = BTreeSet::new();
+    let mut folders = vec![root.join("tests/it"), root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let mut is_test = false;
+                for line in text.lines().map(str::trim) {
+                    let name = line.trim_start_matches("async ").strip_prefix("fn ");
+                    match name.and_then(|name| name.split('(').next()) {
+                        Some(name) if is_test => {
+                            found.insert(name.to_owned());
+                            is_test = false;
+                        }
+                        Some(_) => is_test = false,
+                        None => is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test"),
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The rows of the table of tests: its cells, marks of code cut off.
+fn rows() -> Vec<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/devices.md");
+    let text = fs::read_to_string(path).unwrap();
+    let table = text.split("## What is tested").nth(1).expect("the heading").split("\n## ").next().unwrap();
+    let rows = table.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
+    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
+    rows.skip(1).map(cells).collect()
+}
+
+#[test]
+fn every_cell_of_the_table_of_devices_is_a_test_that_exists() {
+    let tests = tests();
+    let rows = rows();
+    assert!(rows.len() >= 15, "{rows:?}");
+    for row in &rows {
+        let [what, locks, ultra, opener] = row.as_slice() else { panic!("{row:?} has not four cells") };
+        for cell in [locks, ultra, opener] {
+            assert!(!cell.is_empty(), "{what} has an empty cell");
+            if let Some(reason) = cell.strip_prefix("no: ") {
+                assert!(!reason.is_empty(), "{what}");
+                continue;
+            }
+            for name in cell.split(", ") {
+                assert!(tests.contains(name), "{what}: there is no test called {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_device_has_a_line_in_the_table_of_differences() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/devices.md");
+    let text = fs::read_to_string(path).unwrap();
+    for device in Device::ALL {
+        assert!(text.contains(&format!("| `{}` |", device.name())), "{}", device.name());
+    }
+}
