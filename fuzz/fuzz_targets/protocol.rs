@@ -66,7 +66,8 @@ fn reassembled<const N: usize>(framing: Framing, pieces: [&[u8]; N]) -> Vec<Vec<
 
 /// A message that we seal ourselves comes back, and not once a bit of it was turned.
 fn sealed(bit: u8, payload: &[u8]) {
-    let message = Message::new(keyturner::protocol::Command::LogEntry, payload.get(..payload.len().min(400)).unwrap_or_default());
+    let message =
+        Message::new(keyturner::protocol::Command::LogEntry, payload.get(..payload.len().min(400)).unwrap_or_default());
     let mut wire = frame::encode_encrypted(&KEY, &[7; 24], 5, &message);
     assert_eq!(frame::decode_encrypted(&KEY, &wire), Ok((5, message)), "what is sealed opens");
     let at = usize::from(bit) % wire.len();

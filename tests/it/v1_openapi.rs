@@ -174,6 +174,24 @@ fn at_the_ends(schema: &Value) -> (Vec<String>, Vec<String>) {
     }
 }
 
+/// What is refused before anything knows that `/v1` is asked has another form, and the description says so.
+#[tokio::test]
+async fn what_is_refused_at_the_door_is_described_too() {
+    let server = house().await;
+    let api = described(&server).await;
+    let long = server.get(&format!("/v1/history?user={}", "x".repeat(2_100))).await;
+    let foreign = server.get_with("/v1/history", "Sec-Fetch-Site: cross-site\r\n").await;
+    for (status, reply) in [("414", long), ("403", foreign)] {
+        assert_eq!((reply.status.to_string().as_str(), reply.headers["content-type"].as_str()), (status, "text/plain"));
+        for (path, operations) in api["paths"].as_object().unwrap() {
+            for operation in operations.as_object().unwrap().values() {
+                let answer = &operation["responses"][status]["content"]["text/plain"];
+                assert_eq!(answer["schema"]["type"], "string", "{path} {status}");
+            }
+        }
+    }
+}
+
 /// Checks a value against a schema as far as ours go: references, types, required keys, and no key that is not described.
 fn check(api: &Value, schema: &Value, value: &Value, at: &str) {
     assert!(schema.is_object(), "{at} has no schema");

@@ -3,10 +3,11 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 use super::super::error::{Refusal, json};
@@ -72,11 +73,22 @@ pub(super) fn need(api: &mut OpenApi, scope: Scope) {
                 ("403", format!("The token does not have the scope {scope}")),
                 ("429", "Too many wrong credentials came from this address; Retry-After says how long".to_owned()),
             ];
+            // Said before anything knows that `/v1` is asked.
+            let plain = || ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
+            let too_long = ResponseBuilder::new().description("The URL is longer than 2048 characters");
+            operation
+                .responses
+                .responses
+                .insert("414".to_owned(), too_long.content("text/plain", plain()).build().into());
             for (status, text) in answers {
                 let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
                 let answer = ResponseBuilder::new().description(text).content("application/json", problem).build();
                 // An operation that asks for more says so in its own words.
                 operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
+            }
+            if let Some(RefOr::T(forbidden)) = operation.responses.responses.get_mut("403") {
+                forbidden.content.insert("text/plain".to_owned(), RefOr::T(plain()));
+                forbidden.description.push_str("; or, in plain text, a browser asks for another site or name");
             }
         }
     }
