@@ -80,7 +80,9 @@ pub async fn watch(
                 continue;
             }
         };
-        let news: Vec<NukiId> = set.iter().filter(|(id, n)| seen.get(id) != Some(n)).map(|(id, _)| *id).collect();
+        // A lock that was not there yet has had no PIN set since.
+        let is_new = |(id, n): &(&NukiId, &i64)| **n != seen.get(*id).copied().unwrap_or(0);
+        let news: Vec<NukiId> = set.iter().filter(is_new).map(|(id, _)| *id).collect();
         for nuki_id in news {
             if let Err(error) = hand_over(&place, &gateway, nuki_id).await {
                 // The next look tries again.

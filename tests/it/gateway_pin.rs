@@ -1,5 +1,6 @@
 //! A wrong PIN through the whole gateway: two tries over all restarts, said plainly, ended by the owner while it runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -90,6 +91,18 @@ async fn the_owner_sets_the_pin_and_the_gateway_that_runs_reads_the_log() {
     // A link can take as long as the lock is silent between two advertisements.
     tokio::time::sleep(s(180)).await;
     assert_eq!(refusals(&house), 3);
+    watch.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_first_start_nobody_has_set_a_pin() {
+    let house = House::new().await;
+    let dir = house.database().parent().unwrap().to_owned();
+    // Before the gateway began, the event log knew of no lock. Were it taken for set, it would be looked up here, and be none.
+    Secrets::load_or_create(&dir).unwrap();
+    let watch = tokio::spawn(pins::watch(dir, house.store.clone(), house.handle(), BTreeMap::new()));
+    tokio::time::sleep(s(60)).await;
+    assert_eq!(house.handle().health(NUKI_ID).unwrap().log_access, LogAccess::Readable);
     watch.abort();
 }
 
