@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod client;
+#[path = "../support/host.rs"]
+mod host;
 mod receivers;
 mod storm;
 mod town;
@@ -31,7 +33,7 @@ async fn main() {
     let seconds: u64 = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(5);
     let within = Duration::from_secs(seconds);
     let town = Town::start().await;
-    let target = format!("/list?token={}", town::TOKEN);
+    let target = format!("/list?token={}", host::TOKEN);
     let body = client::body(town.address, &target).await;
     let bare = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,8 +7,9 @@ use futures::future::join_all;
 use tokio::net::TcpStream;
 
 use crate::client::{Load, exchange, keyed, request};
+use crate::host::TOKEN;
 use crate::show;
-use crate::town::{FIRST_LOCK, LOCKS, TOKEN, Town};
+use crate::town::{FIRST_LOCK, LOCKS, Town};
 
 const CLIENTS: u32 = 50;
 /// Between two requests of one client.

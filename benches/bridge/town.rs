@@ -11,37 +11,21 @@ use keyturner::daemon::{Daemon, Parts};
 use keyturner::delivery::CallbackRules;
 use keyturner::gateway::pair::{PairRequest, pair};
 use keyturner::gateway::{ActionOutcome, PairedLock, WaitFor};
-use keyturner::http::bridge::{BridgeSettings, Host};
+use keyturner::http::bridge::BridgeSettings;
 use keyturner::http::{BridgeIdentity, PlainTokens, Token};
-use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{IdType, LockAction};
-use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::simlock::SimLockConfig;
 use keyturner::store::{RetentionRules, Store};
 use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-pub(crate) const TOKEN: &str = "bench";
+use crate::host::{NoHost, TOKEN};
+
 pub(crate) const LOCKS: u32 = 4;
 pub(crate) const FIRST_LOCK: u32 = 0x0A1B_2C30;
 const PIN: Pin = Pin::new(1234);
-
-/// Nobody asks for a token here, and there is no process to start anew.
-struct NoHost;
-
-impl Host for NoHost {
-    fn hand_out_token(&self) -> Result<SecretToken, SecretsError> {
-        Ok(SecretToken::new(TOKEN).unwrap())
-    }
-
-    fn forget_key(&self, _: NukiId) -> Result<(), SecretsError> {
-        Ok(())
-    }
-
-    fn restart(&self) {}
-}
 
 pub(crate) struct Town {
     pub(crate) address: SocketAddr,

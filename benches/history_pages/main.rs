@@ -9,6 +9,8 @@
 //! log, and the program fails if one does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "../support/host.rs"]
+mod host;
 mod house;
 mod ways;
 

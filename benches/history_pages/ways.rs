@@ -13,18 +13,18 @@ use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
     ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
 };
-use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
+use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings};
 use keyturner::http::{
     self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token,
 };
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::state::KeyturnerStates;
-use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::store::{PageKey, Store};
 use serde_json::Value;
 
-const TOKEN: &str = "loopback";
+use crate::host::{NoHost, TOKEN};
+
 const END: &str = "-- end --";
 
 /// No lock is paired; the log alone is asked.
@@ -72,21 +72,6 @@ impl Doors for NoDoors {
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
         Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
     }
-}
-
-/// Nobody asks for a token here, and there is no process to start anew.
-struct NoHost;
-
-impl Host for NoHost {
-    fn hand_out_token(&self) -> Result<SecretToken, SecretsError> {
-        Ok(SecretToken::new(TOKEN).unwrap())
-    }
-
-    fn forget_key(&self, _: NukiId) -> Result<(), SecretsError> {
-        Ok(())
-    }
-
-    fn restart(&self) {}
 }
 
 pub(crate) async fn serve(store: Store) -> SocketAddr {

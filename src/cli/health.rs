@@ -26,11 +26,24 @@ pub(super) async fn run(args: HealthArgs) -> anyhow::Result<ExitCode> {
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// A text in the gateway's answer; `?` where it says none.
+pub(super) fn text(of: &Value, key: &str) -> String {
+    of.get(key).and_then(Value::as_str).unwrap_or("?").to_owned()
+}
+
+/// A list in the gateway's answer; empty where it says none.
+pub(super) fn list(of: &Value, key: &str) -> Vec<Value> {
+    of.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// How the radio is, if it does not listen.
+pub(super) fn deaf_radio(health: &Value) -> Option<&Value> {
+    health.get("radio").filter(|radio| radio.get("isListening") != Some(&Value::Bool(true)))
+}
+
 fn lines(health: &Value) -> Vec<String> {
-    let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
-    let list = |of: &Value, key: &str| of.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut lines = vec![format!("keyturner {}: {}", text(health, "version"), text(health, "status"))];
-    if let Some(radio) = health.get("radio").filter(|radio| radio.get("isListening") != Some(&Value::Bool(true))) {
+    if let Some(radio) = deaf_radio(health) {
         let why = radio.get("problem").and_then(Value::as_str).unwrap_or("it has not begun");
         lines.push(format!("radio: hears nothing since {}: {why}", text(radio, "since")));
     }

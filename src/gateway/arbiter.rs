@@ -147,19 +147,20 @@ pub(super) async fn scan(
     shared: Arc<Mutex<Shared>>,
     clock: Clock,
 ) {
+    // True if nothing could be heard before, either.
     let tell = |problem: Option<String>| {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let before = shared.radio.take();
-        let kept = before.filter(|before| before.problem.is_some() == problem.is_some());
+        let was_failing = before.as_ref().is_some_and(|before| before.problem.is_some());
+        let kept = before.filter(|_| was_failing == problem.is_some());
         let since = kept.map_or_else(|| clock.wall(), |before| before.since);
         shared.radio = Some(RadioHealth { since, problem });
+        was_failing
     };
-    let mut failing = false;
     loop {
         match transport.scan().await {
             Ok(mut sightings) => {
-                tell(None);
-                if core::mem::take(&mut failing) {
+                if tell(None) {
                     info!("scanning again");
                 }
                 while let Some(sighting) = sightings.recv().await {
@@ -169,15 +170,12 @@ pub(super) async fn scan(
                         actor.try_send(sighting).ok();
                     }
                 }
-                if !core::mem::replace(&mut failing, true) {
-                    warn!("scanning has stopped, starting it again");
-                }
+                warn!("scanning has stopped, starting it again");
                 tell(Some("scanning has stopped and is started again".to_owned()));
             }
             Err(error) => {
-                tell(Some(error.to_string()));
                 // Said once, not every two seconds.
-                if !core::mem::replace(&mut failing, true) {
+                if !tell(Some(error.to_string())) {
                     warn!(%error, "cannot scan; trying again until it works");
                 }
             }

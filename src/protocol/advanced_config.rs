@@ -1,6 +1,6 @@
 //! Advanced configuration: what the owner sets once and rarely looks at again.
 
-use super::wire::{Reader, TooShort};
+use super::wire::{Reader, TooShort, up_to_absent};
 
 /// Advanced Config (0x0037) of a lock.
 ///
@@ -134,7 +134,7 @@ impl AdvancedConfig {
         out.push(self.lock_n_go_timeout);
         let flag = |flag: bool| vec![u8::from(flag)];
         let byte = |byte: u8| vec![byte];
-        let tail: [Option<Vec<u8>>; 15] = [
+        out.extend(up_to_absent([
             self.single_button_press.map(byte),
             self.double_button_press.map(byte),
             self.detached_cylinder.map(flag),
@@ -150,11 +150,7 @@ impl AdvancedConfig {
             self.auto_update.map(flag),
             self.motor_speed.map(byte),
             self.slow_speed_at_night.map(flag),
-        ];
-        for field in tail {
-            let Some(bytes) = field else { return out };
-            out.extend_from_slice(&bytes);
-        }
+        ]));
         out
     }
 }

@@ -3,7 +3,7 @@
 use super::beacon::NukiId;
 use super::datetime::DeviceTime;
 use super::types::LockAction;
-use super::wire::{Reader, TooShort, fixed_text};
+use super::wire::{Reader, TooShort, fixed_text, up_to_absent};
 
 /// Config (0x0015) of a lock.
 ///
@@ -128,7 +128,7 @@ impl Config {
         out.extend_from_slice(&self.timezone_offset.to_le_bytes());
         out.extend_from_slice(&[self.dst_mode, u8::from(self.has_fob)]);
         out.extend_from_slice(&self.fob_actions);
-        let tail: [Option<Vec<u8>>; 11] = [
+        out.extend(up_to_absent([
             self.single_lock.map(|b| vec![u8::from(b)]),
             self.advertising_mode.map(|b| vec![b]),
             self.has_keypad.map(|b| vec![u8::from(b)]),
@@ -140,12 +140,8 @@ impl Config {
             self.capabilities.map(|b| vec![b]),
             self.has_keypad2.map(|b| vec![u8::from(b)]),
             self.matter_status.map(|b| vec![b]),
-        ];
-        for field in tail {
-            let Some(bytes) = field else { return out };
-            out.extend_from_slice(&bytes);
-        }
-        out.extend(self.product_variant);
+            self.product_variant.map(|b| vec![b]),
+        ]));
         out
     }
 }
@@ -253,16 +249,12 @@ impl OpenerConfig {
         out.extend_from_slice(&[self.dst_mode, u8::from(self.has_fob)]);
         out.extend_from_slice(&self.fob_actions);
         out.extend_from_slice(&[self.operating_mode, self.advertising_mode, u8::from(self.has_keypad)]);
-        let tail: [Option<Vec<u8>>; 3] = [
+        out.extend(up_to_absent([
             self.firmware_version.map(|v| v.to_vec()),
             self.hardware_revision.map(|v| v.to_vec()),
             self.timezone_id.map(|id| id.to_le_bytes().to_vec()),
-        ];
-        for field in tail {
-            let Some(bytes) = field else { return out };
-            out.extend_from_slice(&bytes);
-        }
-        out.extend(self.has_keypad2.map(u8::from));
+            self.has_keypad2.map(|b| vec![u8::from(b)]),
+        ]));
         out
     }
 }

@@ -98,6 +98,11 @@ pub(crate) fn fixed_text<const N: usize>(name: &str) -> [u8; N] {
     field
 }
 
+/// The fields at the end of a message, up to the first that is absent: older firmware ends there.
+pub(super) fn up_to_absent(fields: impl IntoIterator<Item = Option<Vec<u8>>>) -> impl Iterator<Item = u8> {
+    fields.into_iter().map_while(core::convert::identity).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::daily::Session;
 use super::due::Read;
+use super::exchange::NONCE_TRIES;
 use super::io::{ClockNotSet, Output};
 use super::timers::Timer;
 use crate::protocol::ErrorCode;
@@ -16,8 +17,6 @@ pub const CLOCK_LIMIT: i64 = 30_000;
 const ZONE_LIMIT: i64 = 5 * 60_000;
 /// Whoever wants the clock set gets an answer within this time.
 const SET_WITHIN: Duration = Duration::from_secs(20);
-/// A nonce may go bad; more often than this something else is wrong.
-const TRIES: u8 = 3;
 
 /// What a lock's clock is found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Session {
         if !self.pin.is_open() {
             return self.outputs.push_back(Output::ClockSet(Err(ClockNotSet::NoPin(self.log_access))));
         }
-        self.clock_wish = Some(ClockWish { at_zero, tries: TRIES });
+        self.clock_wish = Some(ClockWish { at_zero, tries: NONCE_TRIES });
         self.timers.set(Timer::ClockDeadline, now.saturating_add(SET_WITHIN));
         // Somebody waits.
         self.timers.stop(Timer::Reconnect);

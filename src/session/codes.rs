@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::daily::Session;
 use super::due::Read;
-use super::exchange::LIST_PAGE;
+use super::exchange::{LIST_PAGE, NONCE_TRIES};
 use super::io::{LogAccess, Output};
 use super::timers::Timer;
 use crate::protocol::ErrorCode;
@@ -18,8 +18,6 @@ use crate::protocol::users::{KeypadCode, TimeLimit};
 
 /// Whoever wants a code changed gets an answer within this time.
 const CHANGE_WITHIN: Duration = Duration::from_secs(20);
-/// A nonce may go bad; more often than this something else is wrong.
-const TRIES: u8 = 3;
 
 /// What shall become of a keypad code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +88,7 @@ impl CodeWish {
             CodeChange::Remove(code_id) => Some(CodeCommand::Remove(*code_id)),
             CodeChange::Update { .. } => None,
         };
-        Self { change, command, offset: 0, brought: 0, tries: TRIES, has_left: false }
+        Self { change, command, offset: 0, brought: 0, tries: NONCE_TRIES, has_left: false }
     }
 
     pub(super) const fn command(&self) -> Option<&CodeCommand> {

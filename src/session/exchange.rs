@@ -13,6 +13,8 @@ use crate::protocol::log::{LogEntry, LogIndex, LogRequest, SortOrder};
 use crate::protocol::request::{PinCommand, config_request};
 use crate::protocol::users::{AuthorizationEntry, KeypadCode};
 
+/// A nonce may go bad; more often than this something else is wrong.
+pub(super) const NONCE_TRIES: u8 = 3;
 /// Log entries asked for at a time; an action waits for one page at most.
 pub(super) const LOG_PAGE: u16 = 25;
 /// Authorizations or codes asked for at a time.

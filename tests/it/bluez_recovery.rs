@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use keyturner::clock::Clock;
 use keyturner::diagnostics::Diagnostics;
-use keyturner::gateway::pair::{PairRequest, pair};
-use keyturner::gateway::{ActionOutcome, Gateway, PairedLock, Tools, WaitFor};
+use keyturner::gateway::{ActionOutcome, Gateway, Tools, WaitFor};
 use keyturner::http::bridge::wire::callback_body;
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{IdType, LockAction};
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::fake_bluez::{NUKI_ID, PIN, Rig, on_fake_bluez};
+use crate::support::house::paired_over;
 
 /// Longer than anything here takes by far; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,20 +36,8 @@ impl Service {
     async fn start(rig: Rig) -> Self {
         let (clock, transport) = (Clock::system(), BluezTransport::new(BluezOptions::default()));
         rig.lock("pairing on");
-        let (app_id, id_type, pin) = (0x4B54_0001, IdType::Bridge, Some(Pin::new(PIN)));
-        let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin, seed: [3; 32] };
-        let (authorization, generation) = pair(&transport, clock, rig.address(), request).await.unwrap();
-        let lock = PairedLock {
-            nuki_id: NUKI_ID,
-            address: rig.address(),
-            name: String::new(),
-            generation,
-            auth_id: authorization.auth_id,
-            id_type,
-            key: authorization.key,
-            app_id,
-            pin,
-        };
+        let pin = Some(Pin::new(PIN));
+        let lock = paired_over(&transport, clock, (NUKI_ID, rig.address()), IdType::Bridge, pin).await;
         let files = TempDir::new().unwrap();
         let store = Store::open(&files.path().join("keyturner.db")).await.unwrap();
         let seed = AtomicU8::new(10);

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::super::DataArgs;
+use super::super::health::{deaf_radio, list, text};
 use super::super::local::{Local, LocalArgs};
 use super::Finding;
 use crate::protocol::IdType;
@@ -191,11 +192,8 @@ pub(super) async fn gateway(data: &DataArgs, local: &LocalArgs) -> Vec<Finding> 
 }
 
 fn said(health: &Value) -> Vec<Finding> {
-    let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
-    let list = |of: &Value, key: &str| of.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut found = vec![Finding::well("gateway", format!("{} runs", text(health, "version")))];
-    let radio = health.get("radio").filter(|radio| radio.get("isListening") != Some(&Value::Bool(true)));
-    found.extend(radio.map(|radio| Finding::amiss("gateway", "it hears nothing", text(radio, "problem"))));
+    found.extend(deaf_radio(health).map(|radio| Finding::amiss("gateway", "it hears nothing", text(radio, "problem"))));
     for lock in list(health, "locks") {
         let part = format!("gateway, {}", text(&lock, "name"));
         let attention = list(&lock, "attention");

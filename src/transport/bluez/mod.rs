@@ -141,8 +141,7 @@ impl Shared {
 
 impl Radio {
     async fn open(name: Option<&str>) -> Result<Self, TransportError> {
-        let session = limited(Stage::Adapter, "connecting to D-Bus", limits::CALL, Session::new()).await?;
-        let adapter = choose(&session, name).await?;
+        let adapter = choose(name).await?;
         // Only kept in bluer until discovery starts. Both fields matter:
         // bluer's default is no duplicates, which hides the changed bit.
         limited(Stage::Adapter, "discovery filter", limits::CALL, adapter.set_discovery_filter(filter())).await?;
@@ -166,8 +165,9 @@ impl Radio {
     }
 }
 
-/// The adapter of this name, or the one that BlueZ takes.
-async fn choose(session: &Session, name: Option<&str>) -> Result<Adapter, TransportError> {
+/// The adapter of this name, or the one that BlueZ takes, on a D-Bus connection of its own.
+async fn choose(name: Option<&str>) -> Result<Adapter, TransportError> {
+    let session = limited(Stage::Adapter, "connecting to D-Bus", limits::CALL, Session::new()).await?;
     match name {
         Some(name) => {
             session.adapter(name).map_err(|error| errors::translate(Stage::Adapter, &format!("adapter {name}"), &error))

@@ -1,7 +1,5 @@
 //! Looking at the radio without changing anything.
 
-use bluer::Session;
-
 use super::errors::Stage;
 use super::{limited, limits};
 use crate::transport::{Address, TransportError};
@@ -22,8 +20,7 @@ pub struct AdapterFacts {
 /// # Errors
 /// [`TransportError`] with what to do: no D-Bus, no bluetoothd, no right to talk to it, no such adapter.
 pub async fn look_at_adapter(name: Option<&str>) -> Result<AdapterFacts, TransportError> {
-    let session = limited(Stage::Adapter, "connecting to D-Bus", limits::CALL, Session::new()).await?;
-    let adapter = super::choose(&session, name).await?;
+    let adapter = super::choose(name).await?;
     let what = adapter.name();
     let address = limited(Stage::Adapter, what, limits::CALL, adapter.address()).await?;
     let is_powered = limited(Stage::Adapter, what, limits::CALL, adapter.is_powered()).await?;

@@ -11,6 +11,7 @@ use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::pair::{PairRequest, pair};
 use keyturner::gateway::{Gateway, GatewayHandle, PairedLock, Tools};
 use keyturner::http::bridge::wire::callback_body;
+use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{IdType, LockState};
 use keyturner::simlock::{Person, SimLockConfig};
@@ -225,12 +226,23 @@ pub(crate) async fn paired(
     pin: Option<Pin>,
 ) -> PairedLock {
     door.pairing_mode(true);
+    paired_over(radio, clock, (door.nuki_id(), door.address()), id_type, pin).await
+}
+
+/// The same over any radio, with a lock that is in pairing mode.
+pub(crate) async fn paired_over(
+    transport: &dyn Transport,
+    clock: Clock,
+    (nuki_id, address): (NukiId, Address),
+    id_type: IdType,
+    pin: Option<Pin>,
+) -> PairedLock {
     let app_id = 0x4B54_0001;
     let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin, seed: [3; 32] };
-    let (authorization, generation) = pair(radio, clock, door.address(), request).await.unwrap();
+    let (authorization, generation) = pair(transport, clock, address, request).await.unwrap();
     PairedLock {
-        nuki_id: door.nuki_id(),
-        address: door.address(),
+        nuki_id,
+        address,
         name: String::new(),
         generation,
         auth_id: authorization.auth_id,
