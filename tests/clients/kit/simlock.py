@@ -6,6 +6,7 @@ import socket
 from .waiting import wait_for
 
 PIN = "1234"
+ULTRA_PIN = "123456"
 NUKI_ID = 0x0A1B2C3D
 
 
@@ -23,13 +24,15 @@ WRONG_DIGITS = "918273"
 
 
 class SimLock:
-    def __init__(self, workspace, *options):
-        self.radio, self.control = workspace.dir / "radio.sock", workspace.dir / "control.sock"
-        self.process = workspace.start("sim", [workspace.keyturner, "sim", "--radio", self.radio,
-                                               "--control", self.control, *options])
+    def __init__(self, workspace, *options, name="sim", device="smart-lock-3", nuki_id=NUKI_ID):
+        self.name, self.device, self.nuki_id = name, device, nuki_id
+        self.pin = ULTRA_PIN if device == "ultra" else PIN
+        self.radio, self.control = workspace.dir / f"{name}-radio.sock", workspace.dir / f"{name}-control.sock"
+        self.process = workspace.start(name, [workspace.keyturner, "sim", "--radio", self.radio, "--control", self.control,
+                                              "--device", device, "--nuki-id", f"{nuki_id:08X}", *options])
         wait_for("the simulated lock's sockets", lambda: self.radio.exists() and self._answers(), 30, alive=[self.process])
-        self.pin_file = workspace.dir / "pin"
-        self.pin_file.write_text(PIN + "\n")
+        self.pin_file = workspace.dir / f"{name}-pin"
+        self.pin_file.write_text(self.pin + "\n")
         self.pin_file.chmod(0o600)
 
     def _answers(self):
@@ -74,4 +77,4 @@ class SimLock:
         return sorted(self.command("log")["entries"], key=lambda entry: entry["index"])
 
     def wait_state(self, state, seconds=30):
-        wait_for(f"the simulated lock is {state}", lambda: self.state() == state, seconds, interval=0.02, alive=[self.process])
+        wait_for(f"the simulated lock `{self.name}` is {state}", lambda: self.state() == state, seconds, interval=0.02, alive=[self.process])

@@ -174,7 +174,7 @@ class Peripheral:
         self._applying = asyncio.Lock()
 
     @classmethod
-    async def create(cls, air, address, services, name="sim"):
+    async def create(cls, air, address, services, name="sim", max_mtu=None):
         controller = SimController(name, link=air.link, public_address=address)
         config = DeviceConfiguration(name=name, address=hci.Address("F0:F1:F2:F3:F4:F5"),
                                      gap_service_enabled=True, gatt_service_enabled=True)
@@ -183,6 +183,8 @@ class Peripheral:
         device = Device(config=config, host=host)
         self = cls(address, device, controller)
         device.add_services(services)
+        if max_mtu is not None:
+            device.gatt_server.max_mtu = max_mtu
         await device.power_on()
         device.on("connection", lambda connection: connection.on("disconnection", self._disconnected))
         self._drop_write_commands()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""radio.py --hci SOCKET --lock SOCKET
+"""radio.py --hci SOCKET --lock SOCKET[,mtu=BYTES] [--lock ...]
 
-The radio of a simulated lock: a BLE peripheral that decides nothing. The lock
-lives in another process (`keyturner sim`) behind --lock, the sim socket; BlueZ
-finds its Bluetooth controller on --hci, where H4 is spoken. Prints "ready" when
-both ends are there. Ends with exit code 1 when the lock goes away.
+The radios of simulated locks on one air: BLE peripherals that decide nothing.
+Each lock lives in another process (`keyturner sim`) behind its --lock, the sim
+socket; BlueZ finds its Bluetooth controller on --hci, where H4 is spoken. Prints
+"ready" when all ends are there. Ends with exit code 1 when a lock goes away.
 """
 import argparse
 import asyncio
@@ -21,6 +21,7 @@ log = logging.getLogger("radio")
 PROPERTIES = {"write": Properties.WRITE, "indicate": Properties.INDICATE, "notify": Properties.NOTIFY,
               "read": Properties.READ, "write-without-response": Properties.WRITE_WITHOUT_RESPONSE}
 ATT_HEADER = 3
+ATT_MIN_MTU, ATT_MAX_MTU = 23, 517
 
 
 class Link:
@@ -40,13 +41,12 @@ class LockRadio:
         self.characteristics = {}   # uuid text -> Characteristic
         self.failed = asyncio.get_running_loop().create_future()
 
-    async def open(self, hello, hci_socket):
+    async def open(self, hello, air, mtu):
         services = []
         for service in hello["services"]:
             made = [self._characteristic(c["uuid"], c["properties"]) for c in service["characteristics"]]
             services.append(Service(UUID(service["uuid"]), made))
-        self.air = await Air.open(f"unix-server:{hci_socket}")
-        self.peripheral = await Peripheral.create(self.air, hello["address"], services)
+        self.peripheral = await Peripheral.create(air, hello["address"], services, max_mtu=mtu)
         self.peripheral.device.on("connection", self._connected)
         self.peripheral.device.gatt_server.on("characteristic_subscription", self._subscribed)
 
@@ -64,8 +64,7 @@ class LockRadio:
         link = Link(self.numbers, connection)
         self.links[connection.handle] = link
         link.sender = asyncio.get_running_loop().create_task(self._send_indications(link))
-        connection.on("connection_att_mtu_update",
-                      lambda: self.lock.send("mtu", link=link.number, mtu=connection.att_mtu))
+        connection.on("connection_att_mtu_update", lambda: self._mtu_changed(link))
         connection.on("disconnection", lambda reason: self._disconnected(link, reason))
         log.info("link %d: connected to %s", link.number, connection.peer_address)
         self.lock.send("connected", link=link.number, mtu=connection.att_mtu)
@@ -75,6 +74,10 @@ class LockRadio:
         link.sender.cancel()
         log.info("link %d: disconnected, reason 0x%02x", link.number, reason)
         self.lock.send("disconnected", link=link.number, reason=int(reason))
+
+    def _mtu_changed(self, link):
+        log.info("link %d: MTU %d", link.number, link.connection.att_mtu)
+        self.lock.send("mtu", link=link.number, mtu=link.connection.att_mtu)
 
     def _subscribed(self, connection, characteristic, _notify, indicate):
         link = self.links.get(connection.handle)
@@ -138,28 +141,42 @@ class LockRadio:
         await device.indicate_subscriber(link.connection, characteristic, value)
 
 
-async def run(args):
-    lock = await SimSocket.connect(args.lock)
-    hello = await lock.hello()
-    radio = LockRadio(lock)
-    await radio.open(hello, args.hci)
-    print("ready", flush=True)
+async def listen(lock, radio):
+    while message := await lock.receive():
+        await radio.obey(message)
+    raise SimSocketError(f"{lock.path}: the lock closed the sim socket")
 
-    async def listen():
-        while message := await lock.receive():
-            await radio.obey(message)
-        raise SimSocketError("the lock closed the sim socket")
-    listening = asyncio.get_running_loop().create_task(listen())
-    await asyncio.wait({listening, radio.failed}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (listening, radio.failed):
-        if task.done():
-            task.result()
+
+def lock_option(text):
+    """PATH or PATH,mtu=BYTES, as (path, largest ATT_MTU)."""
+    path, comma, mtu = text.partition(",mtu=")
+    if not comma:
+        return path, ATT_MAX_MTU
+    if not (mtu.isdecimal() and ATT_MIN_MTU <= int(mtu) <= ATT_MAX_MTU):
+        raise argparse.ArgumentTypeError(f"mtu={mtu}: between {ATT_MIN_MTU} and {ATT_MAX_MTU}")
+    return path, int(mtu)
+
+
+async def run(args):
+    locks = [(await SimSocket.connect(path), mtu) for path, mtu in args.lock]
+    air = await Air.open(f"unix-server:{args.hci}")
+    ends = []
+    for lock, mtu in locks:
+        radio = LockRadio(lock)
+        await radio.open(await lock.hello(), air, mtu)
+        ends += [asyncio.get_running_loop().create_task(listen(lock, radio)), radio.failed]
+    print("ready", flush=True)
+    done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for end in done:
+        end.result()
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--hci", required=True, metavar="SOCKET", help="made here; the VM's controller")
-    ap.add_argument("--lock", required=True, metavar="SOCKET", help="the sim socket of `keyturner sim`")
+    ap.add_argument("--lock", required=True, action="append", type=lock_option, metavar="SOCKET[,mtu=BYTES]",
+                    help="the sim socket of `keyturner sim`, and the largest ATT_MTU that the lock agrees to (23 to 517, the "
+                         "default); once for each lock")
     ap.add_argument("--debug", action="store_true")
     args = ap.parse_args()
     logging.basicConfig(level=logging.DEBUG if args.debug else logging.INFO,
