@@ -27,8 +27,9 @@ use crate::session::{Input, Output, Session, SessionConfig};
 use crate::store::{LockClock, StoreError, StoredClock};
 use crate::transport::{Address, Link, Sighting, TransportError};
 
-/// A telling waits so long for its log entry (`docs/design.md`, "Telling").
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A telling waits so long for its log entry (`docs/design.md`, "Telling"). Over a slow link, or beside another lock's,
+/// an entry comes more than a second after the state; whoever disarms an alarm would rather wait than not be told who it was.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// What is under way when the gateway stops has so long to be stored, and the link to end.
 const LEAVE_WITHIN: Duration = Duration::from_secs(4);
 
