@@ -36,34 +36,53 @@ fn tests() -> BTreeSet<String> {
     found
 }
 
-/// The rows of the table of tests: its cells, marks of code cut off.
-fn rows() -> Vec<Vec<String>> {
+/// The steps of the test in the VM.
+fn steps() -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/house");
+    let text = fs::read_to_string(path).unwrap();
+    let names = text.lines().filter_map(|line| line.strip_prefix("def ")?.strip_suffix("(house):"));
+    names.map(str::to_owned).collect()
+}
+
+/// The rows of the table under a heading: its cells, marks of code cut off.
+fn rows(heading: &str) -> Vec<Vec<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/devices.md");
     let text = fs::read_to_string(path).unwrap();
-    let table = text.split("## What is tested").nth(1).expect("the heading").split("\n## ").next().unwrap();
+    let heading = format!("\n## {heading}\n");
+    let table = text.split(&heading).nth(1).expect("the heading").split("\n## ").next().unwrap();
     let rows = table.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
     let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
     rows.skip(1).map(cells).collect()
 }
 
-#[test]
-fn every_cell_of_the_table_of_devices_is_a_test_that_exists() {
-    let tests = tests();
-    let rows = rows();
-    assert!(rows.len() >= 15, "{rows:?}");
-    for row in &rows {
-        let [what, locks, ultra, opener] = row.as_slice() else { panic!("{row:?} has not four cells") };
-        for cell in [locks, ultra, opener] {
-            assert!(!cell.is_empty(), "{what} has an empty cell");
-            if let Some(reason) = cell.strip_prefix("no: ") {
-                assert!(!reason.is_empty(), "{what}");
-                continue;
-            }
-            for name in cell.split(", ") {
-                assert!(tests.contains(name), "{what}: there is no test called {name}");
-            }
+/// Each cell of a row names what exists, or says why there is nothing.
+fn check(row: &[String], width: usize, exists: &BTreeSet<String>) {
+    let [what, cells @ ..] = row else { panic!("a row without cells") };
+    assert_eq!(cells.len(), width, "{what}: {cells:?}");
+    for cell in cells {
+        assert!(!cell.is_empty(), "{what} has an empty cell");
+        if let Some(reason) = cell.strip_prefix("no: ") {
+            assert!(!reason.is_empty(), "{what}");
+            continue;
+        }
+        for name in cell.split(", ") {
+            assert!(exists.contains(name), "{what}: there is no {name}");
         }
     }
+}
+
+#[test]
+fn every_cell_of_the_table_of_devices_is_a_test_that_exists() {
+    let (tests, rows) = (tests(), rows("What is tested"));
+    assert!(rows.len() >= 15, "{rows:?}");
+    rows.iter().for_each(|row| check(row, 3, &tests));
+}
+
+#[test]
+fn every_cell_of_the_table_of_the_vm_is_a_step_that_exists() {
+    let (steps, rows) = (steps(), rows("What is tested over a real bluetoothd"));
+    assert!(rows.len() >= 5, "{rows:?}");
+    rows.iter().for_each(|row| check(row, 4, &steps));
 }
 
 #[test]
