@@ -142,10 +142,10 @@ impl Scan {
         };
         let beacon = manufacturer.as_ref().and_then(parse_manufacturer);
         let Ok(service) = limited(Stage::Adapter, what, limits::CALL, device.service_data()).await else { return };
-        let pairing = service.as_ref().and_then(parse_service);
+        let is_pairing = service.as_ref().and_then(parse_service).is_some();
         // The first packet of a lock may be one for HomeKit; hence address and name.
         let known = self.shared.is_known(address);
-        let looks_right = known || beacon.is_some() || pairing.is_some() || address.0.starts_with(&OUI) || {
+        let looks_right = known || beacon.is_some() || is_pairing || address.0.starts_with(&OUI) || {
             let name = limited(Stage::Adapter, what, limits::CALL, device.name()).await;
             name.is_ok_and(|name| name.is_some_and(|name| name.starts_with(NAME_PREFIX)))
         };
@@ -159,12 +159,7 @@ impl Scan {
         }
         self.streams.insert(address, events.boxed());
         self.table.rssi(address, rssi);
-        // Without a signal strength the data are from an earlier discovery. Where
-        // both are there BlueZ does not say which is newer, and the lock is
-        // far more likely to work than to wait for pairing; the next packet tells.
-        if rssi.is_some()
-            && let Some(advertisement) = beacon.or(pairing)
-        {
+        if let Some(advertisement) = said_before(beacon, rssi) {
             self.table.news(address, advertisement);
         }
     }
@@ -180,6 +175,13 @@ async fn next(discovery: &mut Option<Discovery>) -> Option<AdapterEvent> {
         Some(stream) => stream.next().await,
         None => None,
     }
+}
+
+/// What a device said before it was followed, as BlueZ keeps it. Without a signal strength that is from an earlier
+/// discovery. Pairing mode is not believed at all: BlueZ keeps its data for as long as it knows the device, long after
+/// the lock has left that mode and another one is held to be paired. The next packet tells.
+fn said_before(beacon: Option<Advertisement>, rssi: Option<i16>) -> Option<Advertisement> {
+    rssi.and(beacon)
 }
 
 fn parse_manufacturer(data: &HashMap<u16, Vec<u8>>) -> Option<Advertisement> {
@@ -342,6 +344,19 @@ mod tests {
         assert_eq!(table.devices.len(), limits::TRACKED + 1);
         assert!(table.waiting.len() <= limits::TRACKED + 1);
         assert!(table.devices.contains_key(&address(0)) && table.devices.contains_key(&address(1)));
+    }
+
+    #[test]
+    fn a_beacon_that_was_heard_counts_at_once_and_pairing_mode_when_it_is_heard_again() {
+        let beacon = Some(Advertisement::Beacon(beacon(true)));
+        assert_eq!(said_before(beacon, Some(-70)), beacon);
+        assert_eq!(said_before(beacon, None), None, "from an earlier discovery");
+        let mut table = Table::default();
+        table.insert(address(1), false);
+        let uuid = bluer::Uuid::from_u128(crate::protocol::gatt::lock::PAIRING_SERVICE_5TH_GEN.0);
+        let data = HashMap::from([(uuid, vec![0x1A, 0x2B, 0x3C, 0x4D])]);
+        table.event(address(1), DeviceEvent::PropertyChanged(DeviceProperty::ServiceData(data)));
+        assert!(table.take().is_some_and(|sighting| matches!(sighting.advertisement, Advertisement::Pairing(..))));
     }
 
     #[test]
