@@ -1,4 +1,4 @@
-"""pyNukiBT in the guest: pairs with one lock over the real bluetoothd, and says what it reads as one line of JSON.
+"""pyNukiBT in the guest: pairs with one lock over the real bluetoothd, and says what it reads as its last line, in JSON.
 
     central.py NAME ROLE PIN-FILE        (ROLE: BRIDGE or APP)
 """
@@ -17,11 +17,12 @@ APP_ID = 0x4B54
 
 async def main(name, role, pin_file):
     pin, key = int(pathlib.Path(pin_file).read_text()), PrivateKey.generate()
+    print("looking", flush=True)
     found = await BleakScanner.find_device_by_name(name, timeout=SECONDS)
     if found is None:
         sys.exit(f"{name} was not heard within {SECONDS} s")
     nuki = NukiDevice(found.address, None, None, bytes(key.public_key), bytes(key), APP_ID, "pyNukiBT",
-                      client_type=NukiConst.NukiClientType[role], ble_device=found)
+                      client_type=getattr(NukiConst.NukiClientType, role), ble_device=found)
     await nuki.connect()        # pair() needs to know the kind of lock, which connect() finds out
     paired = await nuki.pair(security_pin=pin)
     await nuki.update_state()
