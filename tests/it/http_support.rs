@@ -12,8 +12,8 @@ use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
-    ActionOutcome, Asker, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, RadioHealth,
-    ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, CodeChange, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess,
+    RadioHealth, ScanResult, WaitFor,
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
@@ -21,6 +21,7 @@ use keyturner::http::{
 };
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
+use keyturner::protocol::log::CodeId;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
 use keyturner::secrets::{SecretsError, Token as SecretToken};
@@ -83,6 +84,10 @@ pub(crate) struct Script {
     pub radio: Option<RadioHealth>,
     pub clock: Result<ClockHealth, GatewayError>,
     pub clocks_set: Vec<NukiId>,
+    /// How each change of a code ends.
+    pub code_outcome: Result<Option<CodeId>, GatewayError>,
+    /// What was asked for, by whom, under which key.
+    pub codes_changed: Vec<(NukiId, CodeChange, String, Option<IdempotencyKey>)>,
     pub forgotten: Vec<NukiId>,
 }
 
@@ -101,6 +106,7 @@ pub(crate) fn known() -> LockHealth {
         clock: Some(clock(0)),
         connections_today: 3,
         directory: Some(DirectoryHealth { read_at: NOW, users: 4, codes: 2 }),
+        codes_read: Some(NOW),
         battery: None,
         timings: None,
     }
@@ -129,6 +135,8 @@ impl FakeDoors {
             radio: Some(RadioHealth { since: NOW, problem: None }),
             clock: Ok(clock(0)),
             clocks_set: Vec::new(),
+            code_outcome: Ok(None),
+            codes_changed: Vec::new(),
             forgotten: Vec::new(),
         })))
     }
@@ -156,6 +164,18 @@ impl Doors for FakeDoors {
         script.clocks_set.push(nuki_id);
         let clock = script.clock.clone();
         Box::pin(async { clock })
+    }
+
+    fn change_code<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        change: CodeChange,
+        asker: Asker<'a>,
+    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>> {
+        let mut script = self.script();
+        script.codes_changed.push((nuki_id, change, asker.name.to_owned(), asker.key));
+        let outcome = script.code_outcome.clone();
+        Box::pin(async { outcome })
     }
 
     fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
@@ -389,7 +409,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn parse(answer: &str) -> Self {
+    pub(crate) fn parse(answer: &str) -> Self {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();

@@ -75,6 +75,8 @@ mod gateway_backfill;
 #[cfg(feature = "daemon")]
 mod gateway_clock;
 #[cfg(feature = "daemon")]
+mod gateway_codes;
+#[cfg(feature = "daemon")]
 mod gateway_devices;
 #[cfg(feature = "daemon")]
 mod gateway_directory;
@@ -156,6 +158,8 @@ mod token_restart;
 mod token_scopes;
 #[cfg(feature = "daemon")]
 mod token_watch;
+#[cfg(feature = "daemon")]
+mod v1_codes;
 #[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]

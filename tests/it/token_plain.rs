@@ -24,7 +24,7 @@ fn knock(plain: PlainTokens, from: &str, is_encrypted: bool, way: Way) -> Result
         Way::Hashed => Params::parse(&format!("ts={ts}&rnr=1&hash={hex}")),
     };
     let bearer = matches!(way, Way::Bearer).then_some(TOKEN.as_bytes());
-    let from = Peer { address: from.parse().unwrap(), is_encrypted };
+    let from = Peer { address: from.parse().unwrap(), is_local: false, is_encrypted };
     gate.admit(Knock { params: &params, bearer, is_v1: true, from }, NOW, Duration::ZERO).map(drop)
 }
 
