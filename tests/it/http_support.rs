@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use futures::future::BoxFuture;
@@ -301,15 +302,23 @@ impl Server {
 
     /// The same with settings and behind another gate.
     pub(crate) async fn start_as(settings: BridgeSettings, gate: Gate) -> Self {
-        Self::start_all(settings, gate, CallbackRules::default()).await
+        Self::start_all(settings, gate, CallbackRules::default(), Clock::virtual_from(NOW)).await
+    }
+
+    /// The same on the system's clock, for programs that have no other.
+    pub(crate) async fn start_today(tokens: Vec<Token>) -> Self {
+        let clock = Clock::system();
+        let started = clock.wall().before(Duration::from_secs(60));
+        let gate = Gate::new(Authenticator::new(tokens, DEFAULT_WINDOW, started), PlainTokens::Local);
+        Self::start_all(BridgeSettings::default(), gate, CallbackRules::default(), clock).await
     }
 
     /// The same with other rules for callbacks.
     pub(crate) async fn start_ruled(gate: Gate, callbacks: CallbackRules) -> Self {
-        Self::start_all(BridgeSettings::default(), gate, callbacks).await
+        Self::start_all(BridgeSettings::default(), gate, callbacks, Clock::virtual_from(NOW)).await
     }
 
-    async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules) -> Self {
+    async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules, clock: Clock) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         let path = database(&dir);
@@ -325,7 +334,7 @@ impl Server {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
             gate: Arc::clone(&gate),
-            clock: Clock::virtual_from(NOW),
+            clock,
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
             callbacks: Arc::new(callbacks),
             delivery: Waker::new(),

@@ -61,6 +61,8 @@ mod chain_retention;
 #[cfg(feature = "daemon")]
 mod chain_tampering;
 #[cfg(feature = "daemon")]
+mod code_cli;
+#[cfg(feature = "daemon")]
 mod conformance;
 mod device_faults;
 mod device_pairing;

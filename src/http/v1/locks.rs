@@ -24,7 +24,7 @@ use crate::protocol::beacon::NukiId;
 #[allow(dead_code, reason = "documentation")]
 pub(super) struct LockPath {
     /// Number of the lock, decimal or as eight hex digits
-    #[param(schema_with = schema::lock_number)]
+    #[param(schema_with = schema::lock_number, required = true)]
     nuki_id: (),
 }
 

@@ -113,10 +113,10 @@ pub(super) struct ChangedCode {
 #[allow(dead_code, reason = "documentation")]
 pub(super) struct CodePath {
     /// Number of the lock, decimal or as eight hex digits
-    #[param(schema_with = schema::lock_number)]
+    #[param(schema_with = schema::lock_number, required = true)]
     nuki_id: (),
     /// Number of the keypad code
-    #[param(schema_with = schema::code_id)]
+    #[param(schema_with = schema::code_id, required = true)]
     code_id: (),
 }
 
@@ -131,7 +131,7 @@ pub(super) struct KeyHeader {
 }
 
 /// The keypad codes that a lock has now, as they were read last; never their digits. No radio is used.
-#[utoipa::path(get, path = "/locks/{nuki_id}/codes", tag = "gateway", params(LockPath), responses(
+#[utoipa::path(get, path = "/locks/{nuki_id}/codes", operation_id = "lock_codes", tag = "gateway", params(LockPath), responses(
     (status = 200, description = "Its codes", body = LockCodes),
     (status = 400, description = "The number is none", body = Problem),
     (status = 404, description = "No such lock is paired", body = Problem),
@@ -151,7 +151,7 @@ pub(super) async fn list(State(app): State<Arc<AppState>>, nuki_id: PathText, as
 ///
 /// The digits go to the lock and are kept nowhere. Over plain HTTP from another
 /// machine this is refused.
-#[utoipa::path(post, path = "/locks/{nuki_id}/codes", tag = "gateway", params(LockPath, KeyHeader),
+#[utoipa::path(post, path = "/locks/{nuki_id}/codes", operation_id = "add_code", tag = "gateway", params(LockPath, KeyHeader),
     request_body = NewCode, responses(
     (status = 201, description = "The lock has it", body = ChangedCode),
     (status = 400, description = "A number, the key, the body or something in it is bad", body = Problem),
@@ -189,7 +189,7 @@ pub(super) async fn add(
 ///
 /// It needs the security PIN and a link, so it takes some seconds. Over plain
 /// HTTP from another machine this is refused.
-#[utoipa::path(patch, path = "/locks/{nuki_id}/codes/{code_id}", tag = "gateway", params(CodePath, KeyHeader),
+#[utoipa::path(patch, path = "/locks/{nuki_id}/codes/{code_id}", operation_id = "update_code", tag = "gateway", params(CodePath, KeyHeader),
     request_body = CodeUpdate, responses(
     (status = 200, description = "The lock has it so", body = ChangedCode),
     (status = 400, description = "A number, the key, the body or something in it is bad", body = Problem),
@@ -232,7 +232,7 @@ pub(super) async fn update(
 }
 
 /// Removes a keypad code. It needs the security PIN and a link, so it takes some seconds.
-#[utoipa::path(delete, path = "/locks/{nuki_id}/codes/{code_id}", tag = "gateway", params(CodePath, KeyHeader), responses(
+#[utoipa::path(delete, path = "/locks/{nuki_id}/codes/{code_id}", operation_id = "remove_code", tag = "gateway", params(CodePath, KeyHeader), responses(
     (status = 200, description = "The lock has it no longer", body = ChangedCode),
     (status = 400, description = "A number or the key is bad", body = Problem),
     (status = 404, description = "No such lock is paired, or it has no such code", body = Problem),
