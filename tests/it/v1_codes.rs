@@ -409,7 +409,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn nobody_s_body_is_read_before_the_credential_and_the_scope_were_checked() {
+async fn no_body_is_read_before_the_credential_and_the_scope_were_checked() {
     let server = Server::start().await;
     let length = "Content-Type: application/json\r\nContent-Length: 100000000000";
     for (credential, status) in [("", 401), ("Authorization: Bearer wrong\r\n", 401)] {
