@@ -11,7 +11,8 @@ use keyturner::clock::Clock;
 use keyturner::delivery::Waker;
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
-    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, CodeChange, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult,
+    WaitFor,
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings};
 use keyturner::http::{
@@ -19,6 +20,7 @@ use keyturner::http::{
 };
 use keyturner::protocol::LockAction;
 use keyturner::protocol::beacon::NukiId;
+use keyturner::protocol::log::CodeId;
 use keyturner::protocol::state::KeyturnerStates;
 use keyturner::store::{PageKey, Store};
 use serde_json::Value;
@@ -52,6 +54,15 @@ impl Doors for NoDoors {
     }
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
+        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
+    }
+
+    fn change_code<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        _: CodeChange,
+        _: Asker<'a>,
+    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>> {
         Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
     }
 

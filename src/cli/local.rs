@@ -21,6 +21,7 @@ use crate::secrets::{Secrets, Token};
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// A gateway refuses what is dated in the second of its start, which may be this one. Nothing was done for a 401.
 const START_IS_OVER: Duration = Duration::from_secs(1);
+const NOT_UNDERSTOOD: &str = "the gateway's answer is not understood";
 /// Far more than an answer has.
 const MAX_ANSWER: u64 = 1024 * 1024;
 
@@ -56,40 +57,99 @@ impl Local {
 
     /// One request; the JSON of its answer. What the gateway says instead is the error.
     pub(super) async fn ask(&self, method: &str, path: &str) -> anyhow::Result<Value> {
-        let mut answer = self.attempt(method, path).await?;
+        self.tell(&Wish { method, path, key: None, body: None }).await.map_err(|failure| match failure {
+            Failure::NotDone(error) | Failure::Unknown(error) => error,
+        })
+    }
+
+    /// One request that changes something; the same again, once, if its answer got lost and it has a key.
+    pub(super) async fn tell(&self, wish: &Wish<'_>) -> Result<Value, Failure> {
+        let mut answer = match self.attempt(wish).await {
+            Err(Failure::Unknown(_)) if wish.key.is_some() => self.attempt(wish).await.map_err(Failure::or_unknown)?,
+            answer => answer?,
+        };
         if answer.0 == 401 {
             sleep(START_IS_OVER).await;
-            answer = self.attempt(method, path).await?;
+            answer = self.attempt(wish).await?;
         }
         let (status, body) = answer;
-        if status == 200 {
+        if matches!(status, 200 | 201) {
             return Ok(body);
         }
         let text = |key| body.get(key).and_then(Value::as_str).unwrap_or("without a reason");
-        bail!("{}; {}", text("message"), text("hint"))
+        let error = anyhow::anyhow!("{}; {}", text("message"), text("hint"));
+        Err(if status == 410 { Failure::Unknown(error) } else { Failure::NotDone(error) })
     }
 
-    async fn attempt(&self, method: &str, path: &str) -> anyhow::Result<(u16, Value)> {
-        let answer =
-            timeout(ANSWER_WITHIN, self.exchange(method, path)).await.context("the gateway does not answer")??;
-        let (status, body) = split(&answer).context("the gateway's answer is not understood")?;
-        Ok((status, serde_json::from_slice(body).context("the gateway's answer is not understood")?))
+    async fn attempt(&self, wish: &Wish<'_>) -> Result<(u16, Value), Failure> {
+        let stream = self.connect(wish).await.map_err(Failure::NotDone)?;
+        let exchange = timeout(ANSWER_WITHIN, self.exchange(stream, wish));
+        let answer = async {
+            let answer = exchange.await.context("the gateway does not answer")??;
+            let (status, body) = split(&answer).context(NOT_UNDERSTOOD)?;
+            Ok((status, serde_json::from_slice(body).context(NOT_UNDERSTOOD)?))
+        };
+        answer.await.map_err(Failure::Unknown)
     }
 
-    async fn exchange(&self, method: &str, path: &str) -> anyhow::Result<Vec<u8>> {
-        let Self { address, token } = self;
-        let mut stream = TcpStream::connect(address)
+    async fn connect(&self, wish: &Wish<'_>) -> anyhow::Result<TcpStream> {
+        let address = self.address;
+        let stream = TcpStream::connect(address)
             .await
             .with_context(|| format!("no gateway answers at {address}; is `keyturner run` up, and --listen right?"))?;
+        let (there, here) = (stream.peer_addr()?.ip().to_canonical(), stream.local_addr()?.ip().to_canonical());
+        if wish.body.is_some() && there != here && !there.is_loopback() {
+            bail!(
+                "{address} is another machine, and what is sent there in clear can be read on its way; run this on the gateway"
+            );
+        }
+        Ok(stream)
+    }
+
+    async fn exchange(&self, mut stream: TcpStream, wish: &Wish<'_>) -> anyhow::Result<Vec<u8>> {
+        let Self { address, token } = self;
+        let Wish { method, path, key, body } = wish;
         let separator = if path.contains('?') { '&' } else { '?' };
-        let request = format!(
-            "{method} {path}{separator}{} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            credential(token, Clock::system().wall())?
+        let (body, json) = body.map_or((&[][..], ""), |body| (body, "Content-Type: application/json\r\n"));
+        let key = key.map_or_else(String::new, |key| format!("Idempotency-Key: {key}\r\n"));
+        let head = format!(
+            "{method} {path}{separator}{} HTTP/1.1\r\nHost: {address}\r\n{json}{key}Content-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            credential(token, Clock::system().wall())?,
+            body.len()
         );
-        stream.write_all(request.as_bytes()).await?;
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body).await?;
         let mut answer = Vec::new();
         stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;
         Ok(answer)
+    }
+}
+
+/// What the gateway is asked.
+pub(super) struct Wish<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    /// By which the gateway knows a request that is sent again.
+    pub(super) key: Option<&'a str>,
+    /// JSON, for this machine alone.
+    pub(super) body: Option<&'a [u8]>,
+}
+
+/// Why there is no good answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing was done.
+    NotDone(anyhow::Error),
+    /// It may have been done.
+    Unknown(anyhow::Error),
+}
+
+impl Failure {
+    /// After an attempt of which nothing is known: that this one did not even begin changes nothing.
+    fn or_unknown(self) -> Self {
+        let (Self::NotDone(error) | Self::Unknown(error)) = self;
+        Self::Unknown(error)
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod backup;
 mod clock;
+mod code;
 mod demo;
 mod doctor;
 mod erase;
@@ -59,6 +60,9 @@ enum Command {
     Pin(pin::PinArgs),
     /// Show the clock of each lock beside this computer's, or set it
     Clock(clock::ClockArgs),
+    /// List, add, change and remove keypad codes of a lock; exit code 3 if it is not known whether it was done
+    #[command(subcommand)]
+    Code(code::CodeCommand),
     /// Copy the event log to a file while the gateway runs
     Backup(backup::BackupArgs),
     /// Write the event log to standard output, or what it holds about one person
@@ -168,6 +172,7 @@ pub fn main() -> ExitCode {
             Command::Verify(args) => return verify::run(args).await,
             Command::Pin(args) => pin::run(args).await,
             Command::Clock(args) => clock::run(args).await,
+            Command::Code(command) => return code::run(command).await,
             Command::Backup(args) => backup::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,

@@ -13,7 +13,7 @@ use super::arbiter::{Adapter, Attempt};
 use super::asked::{Memory, ReadWaiter};
 use super::carry::update;
 use super::clock::ClockWaiter;
-use super::codes::CodeWaiter;
+use super::codes::CodeChanger;
 use super::handle::{GatewayError, LockSnapshot, Request, Shared};
 use super::health::note;
 use super::port::{Event, Port};
@@ -58,7 +58,7 @@ pub(super) struct Actor<'a> {
     pub(super) readers: Vec<ReadWaiter>,
     /// Whoever wants the clock set.
     pub(super) clock_setters: Vec<ClockWaiter>,
-    pub(super) code_changer: Option<CodeWaiter>,
+    pub(super) code_changer: Option<CodeChanger>,
     /// The lock's clock beside ours, when its state was read last.
     pub(super) clock: Option<LockClock>,
     /// The clock as it is on disk.
@@ -297,8 +297,7 @@ impl<'a> Actor<'a> {
             let settled = self.settle().await;
             self.refuse_readers(&GatewayError::Stopping);
             self.refuse_clock_setters(&GatewayError::Stopping);
-            // What has left may have been done all the same.
-            self.refuse_code_changer(GatewayError::Uncertain);
+            self.give_up_code_change();
             self.end_link();
             if let Some(task) = self.disconnecting.take() {
                 task.await.ok();
@@ -328,7 +327,7 @@ impl<'a> Actor<'a> {
         self.answer_all(&finished);
         self.refuse_readers(&GatewayError::Storage(error.to_string()));
         self.refuse_clock_setters(&GatewayError::Storage(error.to_string()));
-        self.refuse_code_changer(GatewayError::Uncertain);
+        self.give_up_code_change();
         self.end_link();
         if let Some(task) = self.disconnecting.take() {
             tokio::time::timeout(LEAVE_WITHIN, task).await.ok();

@@ -72,7 +72,7 @@ impl Actor<'_> {
             }
             Request::Forget { reply } => self.wiring.memory.forgetting = Some(reply),
             Request::SetClock { reply } => self.on_set_clock(reply, now),
-            Request::ChangeCode { change, reply } => self.on_change_code(change, reply, now),
+            Request::ChangeCode(asked) => self.on_change_code(asked).await,
             Request::SetPin { pin, reply } => {
                 let result = self.on_set_pin(pin).await;
                 reply.send(result).ok();

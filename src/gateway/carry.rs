@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
-use super::health::log_blocked;
+use super::health::{log_blocked, note};
 use super::{Cause, PairedLock};
 use crate::attribution::{self, Draft, Event, EventKind};
 use crate::clock::UnixMillis;
@@ -48,7 +48,7 @@ impl Actor<'_> {
             }
             Output::LogAccess(access) => self.on_log_access(access, now),
             Output::PinTries(tries) => self.on_pin_tries(tries).await?,
-            Output::CodeChanged(result) => self.on_code_changed(result),
+            Output::CodeChanged(result) => self.on_code_changed(result).await,
             Output::ClockSet(result) => self.on_clock_set(result),
             Output::Config(config) => self.on_config(Settings::of_lock(*config, self.lock.generation)).await?,
             Output::OpenerConfig(config) => self.on_config(Settings::of_opener(*config)).await?,
@@ -160,6 +160,9 @@ impl Actor<'_> {
         let (store, at) = (&self.tools.store, self.tools.clock.wall());
         store.take_keypad_codes(self.lock.nuki_id, &codes.entries, codes.is_whole, at).await?;
         self.codes = codes.is_whole.then_some(count(&codes.entries));
+        if codes.is_whole {
+            note(&self.wiring.shared, self.lock, |known| known.codes_read = Some(at));
+        }
         self.learn("keypad codes", codes.is_whole).await
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::acting::Asked;
-use super::codes::CodeWaiter;
+use super::codes::AskedCode;
 use super::health::{ClockHealth, LockHealth, RadioHealth};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::{Family, NukiId};
@@ -121,6 +121,15 @@ pub enum GatewayError {
     /// There is no keypad code with this number.
     #[error("the lock has no keypad code with this number")]
     NoSuchCode,
+    /// No keypad is paired with the lock, as far as its configuration says.
+    #[error("no keypad is paired with this lock")]
+    NoKeypad,
+    /// Another change of a code is under way at this lock.
+    #[error("another keypad code of this lock is being changed")]
+    CodeBusy,
+    /// So many codes were changed lately that the next change has to wait.
+    #[error("too many keypad codes of this lock were changed; the next change may be asked for in {} s", .0.as_secs())]
+    TooManyCodeChanges(Duration),
     /// It was sent, and no answer came.
     #[error("it was sent, and the lock's answer was lost: look at the list of codes before asking again")]
     Uncertain,
@@ -128,7 +137,7 @@ pub enum GatewayError {
     #[error("the token does not allow this")]
     NotAllowed,
     /// The client names its request by a key that it has used for something else.
-    #[error("the key of this request was used for another action or another lock")]
+    #[error("the key of this request was used for something else")]
     KeyUsed,
     /// To remember one more key of this client, another one would have to be forgotten early.
     #[error("too many keys of this client are remembered; the next one is free in {} s", .0.as_secs())]
@@ -146,7 +155,7 @@ impl Request {
             // Whoever asked may have hung up.
             Self::Act(asked) => asked.reply.send(Err(error)).map_err(drop).ok(),
             Self::SetClock { reply } => reply.send(Err(error)).ok(),
-            Self::ChangeCode { reply, .. } => reply.send(Err(error)).map_err(drop).ok(),
+            Self::ChangeCode(asked) => asked.reply.send(Err(error)).map_err(drop).ok(),
             Self::SetPin { reply, .. } => reply.send(Err(error)).ok(),
             Self::Forget { reply } => reply.send(Err(error)).ok(),
         };
@@ -158,7 +167,7 @@ impl Request {
 pub(super) enum Request {
     ReadState { reply: oneshot::Sender<Result<KeyturnerStates, GatewayError>> },
     SetClock { reply: oneshot::Sender<Result<ClockHealth, GatewayError>> },
-    ChangeCode { change: CodeChange, reply: CodeWaiter },
+    ChangeCode(AskedCode),
     Forget { reply: oneshot::Sender<Result<(), GatewayError>> },
     SetPin { pin: Option<Pin>, reply: oneshot::Sender<Result<(), GatewayError>> },
     Act(Asked),
@@ -243,13 +252,22 @@ impl GatewayHandle {
         self.ask(nuki_id, |reply| Request::SetClock { reply }).await?.unwrap_or(Err(GatewayError::Stopping))
     }
 
-    /// Changes a keypad code, once at most, and gives the number of a new one. Only for an owner who asks.
+    /// Changes a keypad code, once at most, and gives the number of a new one. Only for an owner who asks. The same
+    /// asked for again under the same key is answered as before, and not done again.
     ///
     /// # Errors
-    /// [`GatewayError`] when the lock is unknown, cannot be reached, has no such code, refuses, or does not take the
-    /// PIN; [`GatewayError::Uncertain`] when it may have been done.
-    pub async fn change_code(&self, nuki_id: NukiId, change: CodeChange) -> Result<Option<CodeId>, GatewayError> {
-        let answer = self.ask(nuki_id, |reply| Request::ChangeCode { change, reply }).await?;
+    /// [`GatewayError`] when the lock is unknown, cannot be reached, has no keypad or no such code, refuses, or does
+    /// not take the PIN, or when too much is asked of it; [`GatewayError::Uncertain`] when it may have been done.
+    pub async fn change_code(
+        &self,
+        nuki_id: NukiId,
+        change: CodeChange,
+        asker: impl Into<Asker<'_>>,
+    ) -> Result<Option<CodeId>, GatewayError> {
+        let Asker { name, key } = asker.into();
+        let requester = name.to_owned();
+        let asked = |reply| Request::ChangeCode(AskedCode { change, requester, key, reply });
+        let answer = self.ask(nuki_id, asked).await?;
         answer.unwrap_or(Err(GatewayError::Uncertain))
     }
 

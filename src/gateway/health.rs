@@ -44,6 +44,8 @@ pub struct LockHealth {
     pub connections_today: u32,
     /// Authorizations and keypad codes as they were read last; `None` if never.
     pub directory: Option<DirectoryHealth>,
+    /// When its keypad codes were read whole last; `None` if never.
+    pub codes_read: Option<UnixMillis>,
     /// Its battery report and when it was read; `None` since the gateway started.
     pub battery: Option<(BatteryReport, UnixMillis)>,
     /// How long it takes for what; `None` for an Opener, and until that was read.
@@ -130,6 +132,7 @@ impl LockHealth {
             clock: None,
             connections_today: 0,
             directory: None,
+            codes_read: None,
             battery: None,
             timings: None,
         }
@@ -142,6 +145,7 @@ impl LockHealth {
         self.clock = self.clock.or_else(|| stored.clock.map(ClockHealth::new));
         self.last_state_read = self.last_state_read.or(self.clock.map(|clock| clock.read_at)).max(seen_at);
         self.directory = stored.directory.map(DirectoryHealth::from);
+        self.codes_read = self.codes_read.max(self.directory.map(|directory| directory.read_at));
     }
 }
 

@@ -161,6 +161,10 @@ impl Gateway {
                 "an action of an earlier run was never finished; it is closed and not done again"
             );
         }
+        match tools.store.expire_open_code_changes(tools.clock.wall()).await? {
+            0 => {}
+            count => info!(count, "changes of keypad codes of an earlier run were never finished; none is done again"),
+        }
         let known: BTreeMap<NukiId, _> = tools.store.locks().await?.into_iter().map(|row| (row.nuki_id, row)).collect();
         let shared = Arc::new(Mutex::new(Shared::default()));
         let adapter = Adapter::new(transport.clone());

@@ -3,11 +3,12 @@
 use futures::future::BoxFuture;
 
 use crate::gateway::{
-    ActionOutcome, Asker, ClockHealth, GatewayError, GatewayHandle, LockHealth, LockSnapshot, RadioHealth, ScanResult,
-    WaitFor,
+    ActionOutcome, Asker, ClockHealth, CodeChange, GatewayError, GatewayHandle, LockHealth, LockSnapshot, RadioHealth,
+    ScanResult, WaitFor,
 };
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
+use crate::protocol::log::CodeId;
 use crate::protocol::state::KeyturnerStates;
 
 /// The locks: from memory, or live. See [`GatewayHandle`] for each method.
@@ -34,6 +35,13 @@ pub trait Doors: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>>;
     /// Sets the lock's clock to the host's.
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>>;
+    /// Changes a keypad code, once at most.
+    fn change_code<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        change: CodeChange,
+        asker: Asker<'a>,
+    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>>;
     /// Serves a lock no longer.
     fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>>;
 }
@@ -75,6 +83,15 @@ impl Doors for GatewayHandle {
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
         Box::pin(Self::set_clock(self, nuki_id))
+    }
+
+    fn change_code<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        change: CodeChange,
+        asker: Asker<'a>,
+    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>> {
+        Box::pin(Self::change_code(self, nuki_id, change, asker))
     }
 
     fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {

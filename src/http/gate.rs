@@ -46,14 +46,16 @@ impl PlainTokens {
 pub struct Peer {
     /// The address at the other end of the connection; a proxy's, if there is one between.
     pub address: SocketAddr,
+    /// It was made on this machine, to one of its own addresses: nothing of it was ever on a wire.
+    pub is_local: bool,
     /// It came over TLS.
     pub is_encrypted: bool,
 }
 
 impl Peer {
     /// Nobody on the way can read it.
-    const fn is_private(self) -> bool {
-        self.is_encrypted || self.address.ip().to_canonical().is_loopback()
+    pub(super) const fn is_private(self) -> bool {
+        self.is_encrypted || self.is_local || self.address.ip().to_canonical().is_loopback()
     }
 }
 

@@ -134,7 +134,7 @@ pub fn router(app: AppState) -> Router {
         .nest(v1::PREFIX, v1)
         .fallback(move |request: Request| {
             let app = Arc::clone(&app);
-            // The body is never read: every parameter stands in the URL.
+            // Here no body is ever read: every parameter stands in the URL.
             let (parts, _) = request.into_parts();
             async move { answer(&app, &parts).await }
         })
@@ -156,7 +156,7 @@ async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next)
 
 /// Where a request comes from. The server says so of every request; one that it says nothing of is a stranger's.
 fn peer(extensions: &Extensions) -> Peer {
-    let nobody = Peer { address: SocketAddr::from(([0, 0, 0, 0], 0)), is_encrypted: false };
+    let nobody = Peer { address: SocketAddr::from(([0, 0, 0, 0], 0)), is_local: false, is_encrypted: false };
     extensions.get().copied().unwrap_or(nobody)
 }
 

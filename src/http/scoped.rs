@@ -11,10 +11,12 @@ use super::bridge::wire::OPENER;
 use super::doors::Doors;
 use crate::access::Scope;
 use crate::gateway::{
-    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, CodeChange, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult,
+    WaitFor,
 };
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
+use crate::protocol::log::CodeId;
 use crate::protocol::state::KeyturnerStates;
 use crate::store::IdempotencyKey;
 
@@ -99,6 +101,16 @@ impl Doors for ScopedDoors {
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
         self.ask(nuki_id, self.may(Scope::Admin), move |all| all.set_clock(nuki_id))
+    }
+
+    fn change_code<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        change: CodeChange,
+        asker: Asker<'a>,
+    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>> {
+        let asker = Asker { key: self.key, ..asker };
+        self.ask(nuki_id, self.may(Scope::Admin), move |all| all.change_code(nuki_id, change, asker))
     }
 
     fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {

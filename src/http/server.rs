@@ -2,7 +2,8 @@
 //!
 //! What a stranger can hold is bounded before anything of it is read: so many
 //! connections altogether and from one address, so many bytes of a head, so
-//! long for a handshake, a head and an answer. Bodies are never read.
+//! long for a handshake, a head and an answer. Bodies are not read here; the few
+//! routes that take one bound it themselves (`v1/body.rs`).
 
 mod patience;
 mod places;
@@ -132,11 +133,12 @@ impl Hall {
     }
 
     async fn talk(self, stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>) {
-        let Some(tls) = tls else {
-            return self.converse(stream, Peer { address, is_encrypted: false }).await;
-        };
+        // Linux takes no packet from outside that claims to come from here.
+        let is_local = stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == address.ip().to_canonical());
+        let peer = Peer { address, is_local, is_encrypted: tls.is_some() };
+        let Some(tls) = tls else { return self.converse(stream, peer).await };
         match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.converse(stream, Peer { address, is_encrypted: true }).await,
+            Ok(Ok(stream)) => self.converse(stream, peer).await,
             Ok(Err(error)) => tracing::debug!(%error, from = %address.ip(), "no TLS came about"),
             Err(_) => tracing::debug!(from = %address.ip(), "no TLS came about in time"),
         }

@@ -199,7 +199,10 @@ impl Session {
         }
         self.timers.stop(Timer::CodeDeadline);
         if matches!(result, Ok(_) | Err(CodeNotChanged::Unknown)) {
-            // The configuration counter that it shows has people and codes read again.
+            // The list is what everybody looks at who wants to know what became of it, so it is read at once, whatever
+            // the budget for names says: owners change few codes.
+            self.want(Read::Codes);
+            // And people too, if the configuration counter says so.
             self.want(Read::States);
         }
         self.outputs.push_back(Output::CodeChanged(result));

@@ -96,6 +96,9 @@ pub enum StoreError {
     /// The intent does not exist or has ended already.
     #[error("intent {0} is not open")]
     IntentNotOpen(i64),
+    /// The change of a code does not exist or has ended already.
+    #[error("the change of a keypad code {0} is not open")]
+    CodeChangeNotOpen(i64),
     /// A value in the database is none that this program writes.
     #[error("the database holds {value} as {column}, which this keyturner cannot have written")]
     Content {

@@ -18,13 +18,29 @@ pub const KEYS_LIMIT: u32 = 10_000;
 
 /// A client's key for one request, as its SHA-256: what a client writes there is its own affair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IdempotencyKey([u8; 32]);
+pub struct IdempotencyKey {
+    digest: [u8; 32],
+    /// Another digest of the same text, which is never stored.
+    salt: [u8; 32],
+}
 
 impl IdempotencyKey {
     /// Of the text as it was sent.
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
-        Self(Sha256::digest(text).into())
+        let salt = Sha256::new().chain_update(b"what the key is for").chain_update(text).finalize().into();
+        Self { digest: Sha256::digest(text).into(), salt }
+    }
+
+    /// A digest of what is asked for under the key. Who does not have the key's text cannot try out what it was.
+    #[must_use]
+    pub fn salted(&self, wish: &[u8]) -> [u8; 32] {
+        Sha256::new().chain_update(self.salt).chain_update(wish).finalize().into()
+    }
+
+    /// What the database has of it.
+    pub(super) const fn digest(&self) -> &[u8] {
+        self.digest.as_slice()
     }
 }
 
@@ -94,7 +110,7 @@ impl Store {
         let id = insert_intent(&mut tx, intent).await?;
         sqlx::query("insert into intent_keys (requester, digest, intent_id, created_at) values (?, ?, ?, ?)")
             .bind(&intent.requester)
-            .bind(key.0.as_slice())
+            .bind(key.digest())
             .bind(id)
             .bind(intent.at.0)
             .execute(&mut *tx)
@@ -126,7 +142,7 @@ async fn find(
          where k.requester = ? and k.digest = ? and k.created_at > ?",
     )
     .bind(requester)
-    .bind(key.0.as_slice())
+    .bind(key.digest())
     .bind(now.before(KEYS_KEPT).0)
     .fetch_optional(connection)
     .await?;

@@ -11,6 +11,7 @@
 //! | `live` | reading it row by row, as it is written |
 //! | `counts` | sums over it |
 //! | `intents`, `intent_keys` | what clients asked for, and under which keys |
+//! | `code_changes` | the same of keypad codes that clients change |
 //! | `credentials` | when tokens were used, and used credentials over an orderly stop |
 //! | `bridge` | what clients of the Bridge API have switched |
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
@@ -27,6 +28,7 @@ mod backup;
 mod bridge;
 mod callbacks;
 mod chain;
+mod code_changes;
 mod columns;
 mod convert;
 mod counts;
@@ -66,6 +68,9 @@ pub use audit::AuditRow;
 pub use backup::backup;
 pub use callbacks::{AddCallback, CALLBACK_SLOTS, Callback, NewCallback};
 pub use chain::{ChainHead, NoChainHead};
+pub use code_changes::{
+    BegunCodeChange, CODE_CHANGES_LIMIT, CODE_CHANGES_WITHIN, CodeChangeEnd, CodeChangeKind, NewCodeChange,
+};
 pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
 pub use credentials::UsedCredentials;
 pub use dead_letters::DeadLetter;

@@ -33,6 +33,8 @@ pub struct Removed {
     pub observations: u64,
     /// Intents that no event refers to any more.
     pub intents: u64,
+    /// Changes of keypad codes.
+    pub code_changes: u64,
     /// Why nothing was removed although something may be due.
     pub doubt: Option<ClockDoubt>,
 }
@@ -87,6 +89,13 @@ impl Store {
                     before,
                 )
                 .await?;
+            removed.code_changes = self
+                .remove_rows(
+                    "delete from code_changes where id in (
+                         select id from code_changes where finished_at < ?1 limit ?2)",
+                    before,
+                )
+                .await?;
         }
         Ok(removed)
     }
@@ -126,6 +135,7 @@ async fn anything_old(
     let is_old = sqlx::query_scalar(
         "select exists (select 1 from events where observed_at < ?1)
              or exists (select 1 from intents where finished_at < ?1)
+             or exists (select 1 from code_changes where finished_at < ?1)
              or exists (select 1 from observations where observed_at < ?2)",
     )
     .bind(events.map(|at| at.0))

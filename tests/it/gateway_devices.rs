@@ -227,16 +227,20 @@ async fn keypad_codes_are_changed_through_the_gateway_and_their_digits_stay_out_
         let house = house_of(device).await;
         let digits = CodeDigits::new(NEW).unwrap().into();
         let add = CodeChange::Add { name: "Cleaner".to_owned(), digits, time_limit: None };
-        assert_eq!(house.handle().change_code(NUKI_ID, add.clone()).await, Ok(Some(3)), "{device:?}");
+        assert_eq!(house.handle().change_code(NUKI_ID, add.clone(), "test").await, Ok(Some(3)), "{device:?}");
         let twin = Err(GatewayError::Refused(ErrorCode::CodeAlreadyExists));
-        assert_eq!(house.handle().change_code(NUKI_ID, add).await, twin, "{device:?}");
+        assert_eq!(house.handle().change_code(NUKI_ID, add, "test").await, twin, "{device:?}");
         let off =
             |code_id| CodeChange::Update { code_id, name: None, digits: None, enabled: Some(false), time_limit: None };
-        assert_eq!(house.handle().change_code(NUKI_ID, off(3)).await, Ok(None), "{device:?}");
-        assert_eq!(house.handle().change_code(NUKI_ID, off(4)).await, Err(GatewayError::NoSuchCode), "{device:?}");
+        assert_eq!(house.handle().change_code(NUKI_ID, off(3), "test").await, Ok(None), "{device:?}");
+        assert_eq!(
+            house.handle().change_code(NUKI_ID, off(4), "test").await,
+            Err(GatewayError::NoSuchCode),
+            "{device:?}"
+        );
         let is_on = house.door.inspect(|lock| lock.keypad_codes().last().unwrap().entry.enabled);
         assert!(!is_on, "{device:?}");
-        assert_eq!(house.handle().change_code(NUKI_ID, CodeChange::Remove(3)).await, Ok(None), "{device:?}");
+        assert_eq!(house.handle().change_code(NUKI_ID, CodeChange::Remove(3), "test").await, Ok(None), "{device:?}");
         assert_eq!(house.door.inspect(|lock| lock.keypad_codes().len()), 2, "{device:?}");
         house.quiet().await;
         let found = std::fs::read(house.database()).unwrap();

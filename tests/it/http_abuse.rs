@@ -15,7 +15,7 @@ fn gate() -> Gate {
 }
 
 fn from(address: u32) -> Peer {
-    Peer { address: SocketAddr::new(IpAddr::from(address.to_be_bytes()), 40_000), is_encrypted: false }
+    Peer { address: SocketAddr::new(IpAddr::from(address.to_be_bytes()), 40_000), is_local: false, is_encrypted: false }
 }
 
 fn knock(gate: &Gate, query: &str, from: Peer, since_start: Duration) -> Result<(), Denied> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use futures::future::BoxFuture;
@@ -12,8 +13,8 @@ use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{CallbackRules, Waker};
 use keyturner::diagnostics::Diagnostics;
 use keyturner::gateway::{
-    ActionOutcome, Asker, ClockHealth, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess, RadioHealth,
-    ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, CodeChange, DirectoryHealth, GatewayError, LockHealth, LockSnapshot, LogAccess,
+    RadioHealth, ScanResult, WaitFor,
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
@@ -21,6 +22,7 @@ use keyturner::http::{
 };
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
+use keyturner::protocol::log::CodeId;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
 use keyturner::secrets::{SecretsError, Token as SecretToken};
@@ -83,6 +85,10 @@ pub(crate) struct Script {
     pub radio: Option<RadioHealth>,
     pub clock: Result<ClockHealth, GatewayError>,
     pub clocks_set: Vec<NukiId>,
+    /// How each change of a code ends.
+    pub code_outcome: Result<Option<CodeId>, GatewayError>,
+    /// What was asked for, by whom, under which key.
+    pub codes_changed: Vec<(NukiId, CodeChange, String, Option<IdempotencyKey>)>,
     pub forgotten: Vec<NukiId>,
 }
 
@@ -101,6 +107,7 @@ pub(crate) fn known() -> LockHealth {
         clock: Some(clock(0)),
         connections_today: 3,
         directory: Some(DirectoryHealth { read_at: NOW, users: 4, codes: 2 }),
+        codes_read: Some(NOW),
         battery: None,
         timings: None,
     }
@@ -129,6 +136,8 @@ impl FakeDoors {
             radio: Some(RadioHealth { since: NOW, problem: None }),
             clock: Ok(clock(0)),
             clocks_set: Vec::new(),
+            code_outcome: Ok(None),
+            codes_changed: Vec::new(),
             forgotten: Vec::new(),
         })))
     }
@@ -156,6 +165,18 @@ impl Doors for FakeDoors {
         script.clocks_set.push(nuki_id);
         let clock = script.clock.clone();
         Box::pin(async { clock })
+    }
+
+    fn change_code<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        change: CodeChange,
+        asker: Asker<'a>,
+    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>> {
+        let mut script = self.script();
+        script.codes_changed.push((nuki_id, change, asker.name.to_owned(), asker.key));
+        let outcome = script.code_outcome.clone();
+        Box::pin(async { outcome })
     }
 
     fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
@@ -281,15 +302,23 @@ impl Server {
 
     /// The same with settings and behind another gate.
     pub(crate) async fn start_as(settings: BridgeSettings, gate: Gate) -> Self {
-        Self::start_all(settings, gate, CallbackRules::default()).await
+        Self::start_all(settings, gate, CallbackRules::default(), Clock::virtual_from(NOW)).await
+    }
+
+    /// The same on the system's clock, for programs that have no other.
+    pub(crate) async fn start_today(tokens: Vec<Token>) -> Self {
+        let clock = Clock::system();
+        let started = clock.wall().before(Duration::from_secs(60));
+        let gate = Gate::new(Authenticator::new(tokens, DEFAULT_WINDOW, started), PlainTokens::Local);
+        Self::start_all(BridgeSettings::default(), gate, CallbackRules::default(), clock).await
     }
 
     /// The same with other rules for callbacks.
     pub(crate) async fn start_ruled(gate: Gate, callbacks: CallbackRules) -> Self {
-        Self::start_all(BridgeSettings::default(), gate, callbacks).await
+        Self::start_all(BridgeSettings::default(), gate, callbacks, Clock::virtual_from(NOW)).await
     }
 
-    async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules) -> Self {
+    async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules, clock: Clock) -> Self {
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         let path = database(&dir);
@@ -305,7 +334,7 @@ impl Server {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
             gate: Arc::clone(&gate),
-            clock: Clock::virtual_from(NOW),
+            clock,
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
             callbacks: Arc::new(callbacks),
             delivery: Waker::new(),
@@ -389,7 +418,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn parse(answer: &str) -> Self {
+    pub(crate) fn parse(answer: &str) -> Self {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();

@@ -61,6 +61,8 @@ mod chain_retention;
 #[cfg(feature = "daemon")]
 mod chain_tampering;
 #[cfg(feature = "daemon")]
+mod code_cli;
+#[cfg(feature = "daemon")]
 mod conformance;
 mod device_faults;
 mod device_pairing;
@@ -74,6 +76,8 @@ mod gateway_acting;
 mod gateway_backfill;
 #[cfg(feature = "daemon")]
 mod gateway_clock;
+#[cfg(feature = "daemon")]
+mod gateway_codes;
 #[cfg(feature = "daemon")]
 mod gateway_devices;
 #[cfg(feature = "daemon")]
@@ -156,6 +160,8 @@ mod token_restart;
 mod token_scopes;
 #[cfg(feature = "daemon")]
 mod token_watch;
+#[cfg(feature = "daemon")]
+mod v1_codes;
 #[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]

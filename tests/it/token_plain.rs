@@ -15,6 +15,11 @@ enum Way {
 }
 
 fn knock(plain: PlainTokens, from: &str, is_encrypted: bool, way: Way) -> Result<(), Denied> {
+    let from = Peer { address: from.parse().unwrap(), is_local: false, is_encrypted };
+    knock_from(plain, from, way)
+}
+
+fn knock_from(plain: PlainTokens, from: Peer, way: Way) -> Result<(), Denied> {
     let gate = Gate::new(Authenticator::new(vec![Token::new("hallway", TOKEN).unwrap()], DEFAULT_WINDOW, NOW), plain);
     let ts = "2024-04-06T06:03:01Z";
     let hex: String = Sha256::digest(format!("{ts},1,{TOKEN}")).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -24,7 +29,6 @@ fn knock(plain: PlainTokens, from: &str, is_encrypted: bool, way: Way) -> Result
         Way::Hashed => Params::parse(&format!("ts={ts}&rnr=1&hash={hex}")),
     };
     let bearer = matches!(way, Way::Bearer).then_some(TOKEN.as_bytes());
-    let from = Peer { address: from.parse().unwrap(), is_encrypted };
     gate.admit(Knock { params: &params, bearer, is_v1: true, from }, NOW, Duration::ZERO).map(drop)
 }
 
@@ -40,6 +44,14 @@ fn out_of_the_box_a_plain_token_counts_only_where_nobody_can_read_it() {
             assert_eq!(knock(local, network, true, way), Ok(()), "{network} over TLS");
         }
     }
+}
+
+#[test]
+fn this_machine_is_local_under_each_of_its_addresses() {
+    let from = |is_local| Peer { address: "192.168.1.2:1".parse().unwrap(), is_local, is_encrypted: false };
+    assert_eq!(knock_from(PlainTokens::Local, from(true), Way::Query), Ok(()));
+    assert_eq!(knock_from(PlainTokens::Local, from(false), Way::Query), Err(Denied::Plain));
+    assert_eq!(knock_from(PlainTokens::Never, from(true), Way::Query), Err(Denied::Plain));
 }
 
 #[test]

@@ -199,6 +199,17 @@ async fn a_lock_out_of_reach_is_not_there() {
         .await;
     assert_eq!(clock.status, 404);
     assert!(server.doors.script().clocks_set.is_empty());
+    let body = r#"{"name":"Cleaner","digits":"968574"}"#;
+    for (method, path) in [("GET", ""), ("POST", ""), ("PATCH", "/1"), ("DELETE", "/1")] {
+        let head = format!(
+            "Authorization: Bearer token-front\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        let target = format!("/v1/locks/{BACK}/codes{path}");
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n{head}Connection: close\r\n\r\n{body}");
+        assert_eq!(server.raw(&request).await.status, 404, "{method}");
+    }
+    assert!(server.doors.script().codes_changed.is_empty());
     let health = server.get_as("token-front", "/v1/health").await.json();
     assert_eq!(health["locks"].as_array().unwrap().len(), 1);
 }
@@ -249,6 +260,8 @@ async fn every_route_of_v1_takes_the_scope_that_its_description_names_and_no_oth
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["admin", "history", "read"]);
     assert_eq!(server.doors.script().clocks_set, [FRONT], "by the token with the scope admin alone");
+    let changed: Vec<String> = server.doors.script().codes_changed.iter().map(|(_, _, who, _)| who.clone()).collect();
+    assert_eq!(changed, ["admin"], "the code that was removed without a body");
 }
 
 #[tokio::test]

@@ -83,7 +83,13 @@ async fn every_documented_path_answers_as_documented() {
         ("/health", "/v1/health"),
     ];
     // Streams and what acts have tests of their own.
-    let elsewhere = ["/events", "/locks/{nuki_id}/clock", "/bridge/auth"];
+    let elsewhere = [
+        "/events",
+        "/locks/{nuki_id}/clock",
+        "/locks/{nuki_id}/codes",
+        "/locks/{nuki_id}/codes/{code_id}",
+        "/bridge/auth",
+    ];
     let documented: BTreeSet<&str> = api["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     let known = exercised.iter().map(|(path, _)| *path).chain(elsewhere);
     assert_eq!(documented.difference(&known.collect()).collect::<Vec<_>>(), [&""; 0], "documented and not tried");

@@ -15,6 +15,8 @@ use utoipa::IntoParams;
 use super::super::AppState;
 use super::super::auth::Authenticated;
 use super::super::error::{answer, json};
+use super::super::gate::Peer;
+use super::super::peer;
 use super::super::scoped::ScopedDoors;
 use super::PREFIX;
 use super::accept::{Media, choose};
@@ -30,6 +32,7 @@ pub(super) struct Ask {
     raw: String,
     headers: HeaderMap,
     who: Authenticated,
+    from: Peer,
 }
 
 impl<S: Sync> FromRequestParts<S> for Ask {
@@ -40,7 +43,13 @@ impl<S: Sync> FromRequestParts<S> for Ask {
         let who = parts.extensions.get().cloned().ok_or_else(Problem::unauthorized)?;
         let raw = parts.uri.query().unwrap_or_default().to_owned();
         // The router has taken the prefix off.
-        Ok(Self { path: format!("{PREFIX}{}", parts.uri.path()), raw, headers: parts.headers.clone(), who })
+        Ok(Self {
+            path: format!("{PREFIX}{}", parts.uri.path()),
+            raw,
+            headers: parts.headers.clone(),
+            who,
+            from: peer(&parts.extensions),
+        })
     }
 }
 
@@ -53,6 +62,16 @@ impl Ask {
     /// Whose request it is.
     pub(super) const fn who(&self) -> &Authenticated {
         &self.who
+    }
+
+    /// Where the request comes from.
+    pub(super) const fn peer(&self) -> Peer {
+        self.from
+    }
+
+    /// The headers, without credentials.
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The locks that the client may know of.

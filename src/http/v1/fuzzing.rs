@@ -19,10 +19,12 @@ use super::refused::CountsQuery;
 use crate::access::Access;
 use crate::clock::UnixMillis;
 use crate::gateway::{
-    ActionOutcome, Asker, ClockHealth, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult, WaitFor,
+    ActionOutcome, Asker, ClockHealth, CodeChange, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult,
+    WaitFor,
 };
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
+use crate::protocol::log::CodeId;
 use crate::protocol::state::KeyturnerStates;
 use crate::store::{MAX_PAGE, Order, PageKey};
 
@@ -172,6 +174,15 @@ impl Doors for NoDoors {
     }
 
     fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
+        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
+    }
+
+    fn change_code<'a>(
+        &'a self,
+        nuki_id: NukiId,
+        _: CodeChange,
+        _: Asker<'a>,
+    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>> {
         Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
     }
 

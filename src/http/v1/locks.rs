@@ -15,6 +15,8 @@ use super::schema;
 use super::{AppState, PathText};
 use crate::http::doors::Doors as _;
 use crate::http::query::nuki_id_readings;
+use crate::http::scoped::ScopedDoors;
+use crate::protocol::beacon::NukiId;
 
 /// Which lock.
 #[derive(Debug, IntoParams)]
@@ -22,7 +24,7 @@ use crate::http::query::nuki_id_readings;
 #[allow(dead_code, reason = "documentation")]
 pub(super) struct LockPath {
     /// Number of the lock, decimal or as eight hex digits
-    #[param(schema_with = schema::lock_number)]
+    #[param(schema_with = schema::lock_number, required = true)]
     nuki_id: (),
 }
 
@@ -45,15 +47,19 @@ pub(super) async fn set_clock(
 ) -> Result<Response, Problem> {
     ask.media(&[Media::Json])?;
     ask.query::<NoQuery>()?;
+    let doors = ask.doors(&app);
+    let nuki_id = find(&doors, nuki_id)?;
+    Ok(private(object(&Clock::from(doors.set_clock(nuki_id).await?))?))
+}
+
+/// The lock that the path names, if the client may know of it.
+pub(super) fn find(doors: &ScopedDoors, nuki_id: PathText) -> Result<NukiId, Problem> {
     let text = nuki_id.map(|path| path.0).unwrap_or_default();
     let mut readings = nuki_id_readings(&text).into_iter().flatten().peekable();
     if readings.peek().is_none() {
         let hint = "decimal, or eight hex digits, as printed on the lock";
         return Err(Problem::parameter("nuki_id in the path", "it is no number of a lock", hint));
     }
-    let doors = ask.doors(&app);
-    let Some(nuki_id) = readings.find(|id| doors.lock(*id).is_some()) else {
-        return Err(Problem::not_found("no lock with this number is paired", "take it from /list"));
-    };
-    Ok(private(object(&Clock::from(doors.set_clock(nuki_id).await?))?))
+    let found = readings.find(|id| doors.lock(*id).is_some());
+    found.ok_or_else(|| Problem::not_found("no lock with this number is paired", "take it from /list"))
 }

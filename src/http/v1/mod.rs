@@ -5,7 +5,9 @@
 
 mod accept;
 mod ask;
+mod body;
 mod bridge;
+mod codes;
 mod csv;
 mod cursor;
 mod entry;
@@ -77,7 +79,11 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(history::refused))
         .routes(routes!(refused::counts));
     let read = OpenApiRouter::new().routes(routes!(health::health));
-    let admin = OpenApiRouter::new().routes(routes!(locks::set_clock)).routes(routes!(bridge::open_auth_window));
+    let admin = OpenApiRouter::new()
+        .routes(routes!(locks::set_clock))
+        .routes(routes!(codes::list, codes::add))
+        .routes(routes!(codes::update, codes::remove))
+        .routes(routes!(bridge::open_auth_window));
     OpenApiRouter::with_openapi(openapi::head())
         .merge(needing(Scope::History, history))
         .merge(needing(Scope::Read, read))

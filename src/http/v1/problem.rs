@@ -40,7 +40,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(
+    pub(super) fn new(
         status: StatusCode,
         error: &'static str,
         message: impl Into<Cow<'static, str>>,
@@ -72,13 +72,13 @@ impl Problem {
 
     /// Too many wrong tries came from there.
     pub(super) fn too_many_requests(wait: Duration) -> Self {
-        let problem = Self::new(
+        Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_requests",
             "too many wrong credentials came from this address",
             "wait as long as the header Retry-After says",
-        );
-        Self { retry_after: Some(whole_seconds(wait)), ..problem }
+        )
+        .after(wait)
     }
 
     /// The token is right and may not do this.
@@ -121,6 +121,59 @@ impl Problem {
         let message = "the header Accept names nothing that can be given here";
         let problem = Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message, hint);
         Self { parameter: Some("Accept".into()), ..problem }
+    }
+
+    /// The body is something else than it should be: where, and what it should be.
+    pub(super) fn body(message: impl Into<Cow<'static, str>>, expected: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_body", message, expected)
+    }
+
+    /// The body is longer than any that makes sense.
+    pub(super) fn body_too_large(most: usize) -> Self {
+        let message = format!("the body is longer than {most} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, "no code needs as much")
+    }
+
+    /// The body did not come.
+    pub(super) fn body_too_slow(within: Duration) -> Self {
+        let message = format!("the body did not come within {} s", within.as_secs());
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            message,
+            "send it at once, as long as Content-Length says",
+        )
+    }
+
+    /// The body is not JSON by its own word.
+    pub(super) fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the header Content-Type does not name JSON",
+            "send JSON, with Content-Type: application/json",
+        )
+    }
+
+    /// Digits may come where nobody can read them on their way.
+    pub(super) fn not_private() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not_private",
+            "keypad codes are taken over TLS or from this machine itself, and this came over plain HTTP from another one",
+            "use TLS (`[tls]` in the configuration) or `keyturner code` on the gateway, with other digits: these could be \
+             read on their way",
+        )
+    }
+
+    /// The `Idempotency-Key` is no key.
+    pub(super) fn bad_key() -> Self {
+        Self::parameter("Idempotency-Key", "it is no key", "give it once, with 1 to 255 ASCII characters")
+    }
+
+    /// The same, with the time after which it may be asked for again.
+    pub(super) fn after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(whole_seconds(wait)), ..self }
     }
 
     /// Too many listen already.

@@ -24,6 +24,28 @@ pub(super) fn code_id() -> Schema {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u16::MAX)).build().into()
 }
 
+/// The name of a keypad code.
+pub(super) fn code_name() -> Schema {
+    let name = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(20));
+    let words = "Its name: 20 bytes of UTF-8 at most, no control characters, no blanks at its ends.";
+    name.description(Some(words)).build().into()
+}
+
+/// The digits of a keypad code, on their way in.
+pub(super) fn digits() -> Schema {
+    // Not beginning with 12.
+    let digits = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^(1[13-9]|[2-9][1-9])[1-9]{4}$"));
+    let words = "Six digits from 1 to 9, not beginning with 12. They go to the lock and nowhere else.";
+    digits.write_only(true).description(Some(words)).build().into()
+}
+
+/// A moment of a lock's clock, without a zone.
+pub(super) fn lock_time() -> Schema {
+    let pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$";
+    let words = "A date and time without a zone, compared with the lock's own clock: 2026-12-01T08:00:00.";
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).description(Some(words)).build().into()
+}
+
 /// Kinds of events.
 pub(super) fn kinds() -> Schema {
     ArrayBuilder::new().items(words(&EventKind::NAMES)).build().into()
