@@ -6,6 +6,7 @@
     {"do": "unplug"}   {"do": "plug", "name": "hci1"}
     {"do": "kill"}     {"do": "start"}                      bluetoothd
     {"do": "forget"}                                        the device's object is removed
+    {"do": "forget_services"}                               the table of services that was kept of the last link
     {"do": "drop"}                                          the link is lost
     {"do": "stop_discovery"}                                BlueZ stops scanning by itself
     {"do": "calls"}                                         {"calls": {member: count}}
@@ -49,6 +50,9 @@ async def carry_out(daemon, order):
         case {"do": "forget"}:
             for device in adapter.devices:
                 device.remove()
+        case {"do": "forget_services"}:
+            for device in adapter.devices:
+                device.gatt.is_cached = False
         case {"do": "drop"}:
             for device in adapter.devices:
                 device.lost(8)
