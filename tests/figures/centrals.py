@@ -85,17 +85,18 @@ class PyNukiBT:
         os.environ.update(bus.env)      # bleak reads it when it opens the bus
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
-        self.nuki, self.scanner, self.device = None, None, None
+        self.scanner = None
         self.visit, self.watching = None, None
         self.alive = []
+        # Before pairing mode begins, which ends after half a minute: importing takes its time, too.
+        self.device = self._run(find(f"Nuki_{NUKI_ID:08X}"))
+        self.nuki = central(self.device)
 
     def _run(self, coroutine, seconds=90):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(seconds)
 
     def pair(self):
         async def pair():
-            if self.device is None:
-                self.device = await find(f"Nuki_{NUKI_ID:08X}")
             self.nuki = central(self.device)
             await self.nuki.connect()       # pair() needs to know the kind of lock, which connect() finds out
             await self.nuki.pair()          # and disconnects
@@ -120,7 +121,12 @@ class PyNukiBT:
         expect(str(answer.status) in ("ACCEPTED", "COMPLETED"), f"{action} is accepted", answer)
 
     def leave(self):
-        self._run(self.nuki.disconnect())
+        """Reads the state, which the lock wants before it takes "changed" out of its beacon, and disconnects."""
+        async def leave():
+            if self.nuki._client and self.nuki._client.is_connected:
+                await self.nuki.update_state()
+                await self.nuki.disconnect()
+        self._run(leave())
 
     # ---- a visit, begun by a beacon --------------------------------------
     def expect_visit(self):
@@ -132,8 +138,8 @@ class PyNukiBT:
         visit = self.visit
 
         def wait_user(person):
-            name = self._run(asyncio.wait_for(asyncio.shield(visit["user"]), 30))
-            expect(name == person.name, f"the entry is {person.name}'s", name)
+            code = self._run(asyncio.wait_for(asyncio.shield(visit["user"]), 30))
+            expect(code == person.code_id, f"the entry has {person.name}'s code", code)
         return wait_user
 
     def forget_visits(self):
@@ -163,7 +169,8 @@ class PyNukiBT:
         entries = await self.nuki.request_log_entries(int(PIN), count=1)
         if entries and entries[0]["index"] > visit["newest"] and str(entries[0]["type"]) == "KEYPAD_ACTION" \
                 and not visit["user"].done():
-            visit["user"].set_result(entries[0]["name"])
+            # The library reads no list of codes, so whose code it is remains to be found out.
+            visit["user"].set_result(entries[0]["data"]["code_id"])
 
     def read_page(self):
         entries = self._run(self.nuki.request_log_entries(int(PIN), count=20))

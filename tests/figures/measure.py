@@ -55,13 +55,13 @@ def rounds(house, number):
         pace.wait()
         yield operations.state_after_beacon(house)
         yield operations.action_first(house)
-        house.at_rest()
-        central.act("lock")
         if central.name == Keyturner.name:
             pace.wait()
             yield operations.log_page(house)
         else:
             yield operations.log_page_asked(house)
+        house.at_rest()
+        central.act("lock")
     house.alone()
     central.stop()
 

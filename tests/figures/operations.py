@@ -8,6 +8,7 @@ from kit.waiting import wait_for
 from recording import Counts, count
 
 MOTOR_SECONDS = 1.5     # of the simulated lock; checked once for each
+ADVERTISING_SECONDS = 0.3   # as it asks of its radio
 LOG_PAGE = 20
 
 
@@ -30,18 +31,20 @@ class House:
 
     def any_moment(self):
         """Nobody comes in step with the advertisements, so neither may the measurement."""
-        time.sleep(random.uniform(0, 0.3))
+        time.sleep(random.uniform(0, ADVERTISING_SECONDS))
 
     def at_rest(self):
         """The motor stands, and nothing has been said for longer than any step takes."""
         wait_for("the bolt is at rest", lambda: self.lock.state() in ("locked", "unlocked"), 30, interval=0.05)
-        self.recording.wait_quiet(0.3 + 6 * self.interval, self.central.alive)
+        # What the lock says about its rest is on its way.
+        self.recording.wait_quiet(0.3 + 6 * self.interval, time.monotonic(), self.central.alive)
 
     def alone(self):
-        """Without a link, and without anything to tell."""
+        """Without a link, without anything to tell, and heard so by whoever listens: bleak is told of changes alone."""
         self.at_rest()
         self.central.leave()
         self.recording.wait_down(self.central.alive)
+        time.sleep(2 * ADVERTISING_SECONDS)
 
 
 def pairing(house):
@@ -121,9 +124,7 @@ def log_page(house):
     house.alone()
     house.central.expect_visit()
     mark = house.recording.end()
-    for _ in range(LOG_PAGE // 2):
-        house.lock.command("door open")
-        house.lock.command("door close")
+    fill_log(house)
     house.recording.wait_for("write", mark, house.central.alive)    # of the state
     house.at_rest()
     house.central.forget_visits()
@@ -136,9 +137,19 @@ def log_page(house):
 def log_page_asked(house):
     """The same for a central that is asked for a page, on a link that is up."""
     house.at_rest()
+    fill_log(house)
+    house.at_rest()
+    house.any_moment()
     mark, started = house.recording.end(), time.monotonic()
     house.central.read_page()
     return _page(house, mark, started, None)
+
+
+def fill_log(house):
+    """A page of entries at once, by the door of a lock that is unlocked."""
+    for _ in range(LOG_PAGE // 2):
+        house.lock.command("door open")
+        house.lock.command("door close")
 
 
 def _page(house, mark, first, behind):
@@ -149,12 +160,16 @@ def _page(house, mark, first, behind):
 
 
 def check_motor(house):
-    """The keypad's figure stands on it."""
+    """The keypad's figure stands on it. A busy machine makes it seem longer, so the shortest of a few counts."""
+    shortest = min(_motor(house) for _ in range(3))
+    house.lock.command("manual lock")
+    if abs(shortest - MOTOR_SECONDS) > 0.2:
+        raise AssertionError(f"the simulated lock's motor takes {shortest:.2f} s and not {MOTOR_SECONDS} s: put that right here")
+
+
+def _motor(house):
     started = time.monotonic()
     house.lock.command("button")
     wait_for("the motor has started", lambda: house.lock.state() not in ("locked", "unlocked"), 5, interval=0.01)
     wait_for("the motor stands", lambda: house.lock.state() in ("locked", "unlocked"), 10, interval=0.01)
-    took = time.monotonic() - started
-    house.lock.command("manual lock")
-    if abs(took - MOTOR_SECONDS) > 0.2:
-        raise AssertionError(f"the simulated lock's motor takes {took:.2f} s and not {MOTOR_SECONDS} s: put that right here")
+    return time.monotonic() - started

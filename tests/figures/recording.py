@@ -54,9 +54,9 @@ class Recording:
     def wait_down(self, alive, seconds=60):
         wait_for("the link is down", lambda: not self.is_up(), seconds, interval=0.05, alive=alive)
 
-    def wait_quiet(self, quiet, alive, seconds=60):
-        """Until nothing has happened for so many seconds."""
+    def wait_quiet(self, quiet, since, alive, seconds=60):
+        """Until nothing has happened for so many seconds; what lies before `since` is no quiet."""
         def is_quiet():
-            entries = self.since(0)
-            return not entries or time.monotonic() - entries[-1]["at"] > quiet
+            last = max([since, *(entry["at"] for entry in self.since(0)[-1:])])
+            return time.monotonic() - last > quiet
         wait_for(f"nothing on the air for {quiet} s", is_quiet, seconds, interval=0.02, alive=alive)
