@@ -123,10 +123,11 @@ class PyNukiBT:
     def leave(self):
         """Reads the state, which the lock wants before it takes "changed" out of its beacon, and disconnects."""
         async def leave():
-            if self.nuki._client and self.nuki._client.is_connected:
-                await self.nuki.update_state()
-                await self.nuki.disconnect()
-        self._run(leave())
+            await self.nuki.update_state()
+            await self.nuki.disconnect()
+        if self.lock.command("state")["beacon_bit"]:
+            self._run(leave())
+        self._run(self.nuki.disconnect())       # which does nothing where no link is
 
     # ---- a visit, begun by a beacon --------------------------------------
     def expect_visit(self):

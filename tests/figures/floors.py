@@ -24,7 +24,7 @@ _FLOORS = {
     # nonce, request, then 20 entries and the end, each confirmed before the next
     "log page of 20": lambda ci, t: (2 + 2 + 2 * 20) * ci,
     # five messages each way
-    "pairing": lambda ci, t: t / 2 + (SET_UP + DISCOVERY + 10) * ci,
+    "pairing": lambda ci, t: (SET_UP + DISCOVERY + 10) * ci,
 }
 FORMULAS = {
     "action, cold": "T/2 + 10 CI",
@@ -33,5 +33,5 @@ FORMULAS = {
     "state after a beacon": "1.5 T + 8 CI",
     "keypad to user": "4.5 CI",
     "log page of 20": "44 CI",
-    "pairing": "T/2 + 56 CI",
+    "pairing": "56 CI",
 }

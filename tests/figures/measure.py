@@ -21,19 +21,20 @@ BEACONS_A_MINUTE = 5
 
 
 class BeaconPace:
-    def __init__(self):
-        self.used = []
+    def __init__(self, central):
+        self.used, self.is_limited = [], central.name == Keyturner.name
 
     def wait(self):
-        if len(self.used) >= BEACONS_A_MINUTE:
+        if self.is_limited and len(self.used) >= BEACONS_A_MINUTE:
             time.sleep(max(0.0, self.used[-BEACONS_A_MINUTE] + 61 - time.monotonic()))
         self.used.append(time.monotonic())
 
 
-def open_house(workspace, name, interval_ms):
-    """The lock, the air and the central, not yet paired."""
+def open_house(workspace, name, interval_ms, *options):
+    """The lock, the air and the central, not yet paired. `options` are more of those of with-fake-bluez."""
     lock = SimLock(workspace)
-    options = ["--connection-interval", str(interval_ms)] if interval_ms else []
+    if interval_ms:
+        options = (*options, "--connection-interval", str(interval_ms))
     # BlueZ's two seconds until a link is down lie behind everything that is measured.
     bus = FakeBus(workspace, lock, "--disconnect-seconds", "0.1", *options)
     return operations.House(lock, bus, Recording(bus.record), CENTRALS[name](workspace, bus, lock), interval_ms)
@@ -41,7 +42,7 @@ def open_house(workspace, name, interval_ms):
 
 def rounds(house, number):
     """Every operation so often, in an order in which each leaves the lock as the next one needs it."""
-    central, pace = house.central, BeaconPace()
+    central, pace = house.central, BeaconPace(house.central)
     operations.check_motor(house)
     for _ in range(number):
         yield operations.pairing(house)
@@ -55,8 +56,8 @@ def rounds(house, number):
         pace.wait()
         yield operations.state_after_beacon(house)
         yield operations.action_first(house)
+        pace.wait()
         if central.name == Keyturner.name:
-            pace.wait()
             yield operations.log_page(house)
         else:
             yield operations.log_page_asked(house)

@@ -10,6 +10,7 @@ from recording import Counts, count
 MOTOR_SECONDS = 1.5     # of the simulated lock; checked once for each
 ADVERTISING_SECONDS = 0.3   # as it asks of its radio
 LOG_PAGE = 20
+GOLDEN_RATIO = 0.618034
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +26,19 @@ class House:
     def __init__(self, lock, bus, recording, central, interval_ms):
         self.lock, self.bus, self.recording, self.central = lock, bus, recording, central
         self.interval = (interval_ms or 0) / 1000
+        self.phase = random.random()
 
     def counts(self, mark, until):
         return count([entry for entry in self.recording.since(mark) if entry["at"] <= until])
 
     def any_moment(self):
-        """Nobody comes in step with the advertisements, so neither may the measurement."""
-        time.sleep(random.uniform(0, ADVERTISING_SECONDS))
+        """People come at any moment between two advertisements, and at each as often: the golden ratio spreads them
+        evenly, so that a few rounds show what many would."""
+        self.phase = (self.phase + GOLDEN_RATIO) % 1
+        due = self.bus.order("advertised")["at"] + self.phase * ADVERTISING_SECONDS
+        while due < time.monotonic():
+            due += ADVERTISING_SECONDS
+        time.sleep(due - time.monotonic())
 
     def at_rest(self):
         """The motor stands, and nothing has been said for longer than any step takes."""
@@ -48,14 +55,15 @@ class House:
 
 
 def pairing(house):
-    """From the call of Connect to the last word of the lock; services are not known. Finding the lock is not in it."""
+    """From the advertisement that was answered to the last word of the lock; services are not known. Finding the lock
+    and waiting until it advertises are not in it."""
     house.bus.order("forget_services")
     house.lock.command("pairing on")
     mark = house.recording.end()
     house.central.pair()
     house.recording.wait_down(house.central.alive)
     entries = house.recording.since(mark)
-    first = next(entry["at"] for entry in entries if entry["what"] == "connect")
+    first = next(entry["at"] for entry in entries if entry["what"] == "answered")
     link_end = next(entry["at"] for entry in entries if entry["what"] == "disconnected")
     last = max(entry["at"] for entry in entries if entry["what"] == "indication" and entry["at"] < link_end)
     return Sample("pairing", last - first, house.counts(mark, last))

@@ -10,6 +10,7 @@
     {"do": "drop"}                                          the link is lost
     {"do": "stop_discovery"}                                BlueZ stops scanning by itself
     {"do": "calls"}                                         {"calls": {member: count}}
+    {"do": "advertised"}                                    {"at": when last, by the host's monotonic clock}
 
 A member of Properties is "Get Powered", "Set Powered" and the like.
 """
@@ -60,6 +61,8 @@ async def carry_out(daemon, order):
             adapter.stop_discovery()
         case {"do": "calls"}:
             return {"calls": table.faults.calls}
+        case {"do": "advertised"}:
+            return {"at": max(device.sent_at for device in adapter.devices)}
         case _:
             raise ValueError("not understood")
     return None

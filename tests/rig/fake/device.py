@@ -30,6 +30,7 @@ class Device:
         self.layer = None           # its link layer
         self.links = 0
         self.seen_at = 0.0
+        self.sent_at = 0.0          # when it advertised last
         self._connecting = None
         self._resolving = set()
         self._on_air = asyncio.Event()      # set while it can be heard: in range and without a link
@@ -86,6 +87,7 @@ class Device:
                 pass
             self._arrived.clear()
             if self._on_air.is_set():
+                self.sent_at = asyncio.get_running_loop().time()
                 self._sent.set()
                 self._sent.clear()
             if self._on_air.is_set() and self.adapter.scanners:
@@ -179,6 +181,7 @@ class Device:
         self.links += 1
         self.link, self.layer = self.links, LinkLayer(self.connection_interval)
         self._update_air()
+        self.record.note("answered")
         self.lock.send("connected", link=self.link, mtu=23)
         link = self.link
         if self.connection_interval is not None:

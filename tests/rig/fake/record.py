@@ -5,7 +5,8 @@
 `at` is the host's monotonic clock in seconds, which every process here shares. No value is written down, only how long it is.
 
     connect          a client called Connect
-    connected        the link is up and its set-up is over, BlueZ says Connected
+    answered         an advertisement was answered, the link layers begin
+    connected        BlueZ says so
     discovery        services are discovered in full
     resolved         ServicesResolved
     cccd             a client configuration was written; "on"
