@@ -14,6 +14,7 @@ from kit.simlock import NUKI_ID, PIN
 from kit.waiting import expect
 
 ACTIONS = {"unlock": 1, "lock": 2}      # numbers of the Bridge API and of the lock's own protocol, which agree here
+USER_SECONDS = 8        # from the keypad to the user at most; then it is said that nobody was named
 
 
 class Keyturner:
@@ -61,7 +62,7 @@ class Keyturner:
         """It looks at the beacons by itself; when a user has been told of is for the receiver to say."""
         posts = len(self.receiver.posts)
         return lambda person: self.receiver.wait_post(
-            f"user {person.name}", lambda body: body.get("userName") == person.name, since=posts)
+            f"user {person.name}", lambda body: body.get("userName") == person.name, since=posts, seconds=USER_SECONDS)
 
     def read_page(self):
         """It reads the log by itself when a beacon says so."""
@@ -139,7 +140,7 @@ class PyNukiBT:
         visit = self.visit
 
         def wait_user(person):
-            code = self._run(asyncio.wait_for(asyncio.shield(visit["user"]), 30))
+            code = self._run(asyncio.wait_for(asyncio.shield(visit["user"]), USER_SECONDS))
             expect(code == person.code_id, f"the entry has {person.name}'s code", code)
         return wait_user
 

@@ -4,7 +4,7 @@ import random
 import time
 
 from kit.simlock import ANNA
-from kit.waiting import wait_for
+from kit.waiting import NotInTime, wait_for
 from recording import Counts, count
 
 MOTOR_SECONDS = 1.5     # of the simulated lock; checked once for each
@@ -16,7 +16,7 @@ GOLDEN_RATIO = 0.618034
 @dataclasses.dataclass(frozen=True)
 class Sample:
     operation: str
-    seconds: float      # see each operation for what lies between
+    seconds: float | None   # see each operation for what lies between; None: what it waits for did not come
     counts: Counts      # until then
 
 
@@ -119,11 +119,15 @@ def keypad(house):
     house.any_moment()
     mark, started = house.recording.end(), time.monotonic()
     house.lock.command(f"keypad {ANNA.digits}")
-    wait_user(ANNA)
-    ended = time.monotonic()
+    try:
+        wait_user(ANNA)
+        seconds = time.monotonic() - started - MOTOR_SECONDS
+    except (NotInTime, TimeoutError):
+        seconds = None
+    counts = house.counts(mark, time.monotonic())
     house.at_rest()
     house.central.forget_visits()
-    return Sample("keypad to user", ended - started - MOTOR_SECONDS, house.counts(mark, ended))
+    return Sample("keypad to user", seconds, counts)
 
 
 def log_page(house):

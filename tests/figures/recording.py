@@ -27,22 +27,25 @@ def count(entries):
 
 class Recording:
     def __init__(self, path):
-        self.path = path
+        self._file, self._rest, self._entries = open(path, "rb"), b"", []
+
+    def _read(self):
+        """Each line once: houses stand side by side, and whoever polls must not disturb the others."""
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        self._entries += map(json.loads, lines)
+        return self._entries
 
     def end(self):
         """A mark: everything that is written down later comes behind it."""
-        return self.path.stat().st_size
+        return len(self._read())
 
     def since(self, mark):
-        with open(self.path, "rb") as file:
-            file.seek(mark)
-            # A line that is being written has no end yet.
-            return [json.loads(line) for line in file if line.endswith(b"\n")]
+        return self._read()[mark:]
 
     def is_up(self):
         """Whether a link is up, or being made."""
-        entries = [entry for entry in self.since(0) if entry["what"] in ("connect", "connected", "disconnected")]
-        return bool(entries) and entries[-1]["what"] != "disconnected"
+        whats = (entry["what"] for entry in reversed(self._read()))
+        return next((what for what in whats if what in ("connect", "disconnected")), "disconnected") != "disconnected"
 
     def wait_for(self, what, mark, alive, seconds=60, number=1):
         """The so manieth entry of a kind behind a mark."""
@@ -57,6 +60,6 @@ class Recording:
     def wait_quiet(self, quiet, since, alive, seconds=60):
         """Until nothing has happened for so many seconds; what lies before `since` is no quiet."""
         def is_quiet():
-            last = max([since, *(entry["at"] for entry in self.since(0)[-1:])])
+            last = max([since, *(entry["at"] for entry in self._read()[-1:])])
             return time.monotonic() - last > quiet
         wait_for(f"nothing on the air for {quiet} s", is_quiet, seconds, interval=0.02, alive=alive)

@@ -21,7 +21,8 @@ def counts(samples):
             "|---|---|---|---|---|---|---|---|"]
     for operation in floors.FORMULAS:
         for central in (OURS, THEIRS):
-            found = [sample["counts"] for sample in _chosen(samples, operation=operation, central=central)]
+            found = [sample["counts"] for sample in _chosen(samples, operation=operation, central=central)
+                     if sample["seconds"] is not None]
             if found:
                 cells = [_span([count[field] for count in found]) for field in
                          ("connections", "cccd_writes", "writes", "indications", "bytes_out", "bytes_in")]
@@ -47,18 +48,28 @@ def times(samples):
             ours, theirs = ([sample["seconds"] for sample in
                              _chosen(samples, operation=operation, central=central, interval_ms=interval)]
                             for central in (OURS, THEIRS))
-            if not ours or not theirs:
-                continue
-            least = floors.floor(operation, interval / 1000, ADVERTISING_SECONDS)
-            mid, other = statistics.median(ours), statistics.median(theirs)
-            rows.append(f"| {operation} ({formula}) | {interval:g} | {_ms(least)} | {_ms(mid)}, {_ms(_p95(ours))} | "
-                        f"{_ms(other)}, {_ms(_p95(theirs))} | {mid / least:.2f} | {mid / other:.2f} |")
+            mid, other = _median(ours), _median(theirs)
+            if mid and other:
+                least = floors.floor(operation, interval / 1000, ADVERTISING_SECONDS)
+                rows.append(f"| {operation} ({formula}) | {interval:g} | {_ms(least)} | {_spread(ours)} | {_spread(theirs)} | "
+                            f"{mid / least:.2f} | {mid / other:.2f} |")
     return rows
+
+
+def _come(values):
+    return sorted(value for value in values if value is not None)
+
+
+def _median(values):
+    return statistics.median(_come(values)) if _come(values) else None
+
+
+def _spread(values):
+    """Median and p95; what did not come is said."""
+    come = _come(values)
+    text = f"{_ms(statistics.median(come))}, {_ms(come[min(len(come) - 1, int(0.95 * len(come)))])}"
+    return text if len(come) == len(values) else f"{text} ({len(values) - len(come)} of {len(values)} did not come)"
 
 
 def _ms(seconds):
     return f"{seconds * 1000:.0f}"
-
-
-def _p95(values):
-    return sorted(values)[min(len(values) - 1, int(0.95 * len(values)))]
