@@ -16,7 +16,7 @@ def _chosen(samples, **wanted):
 
 
 def counts(samples):
-    """They do not depend on the interval; where samples differ, from which to which."""
+    """They do not depend on the interval."""
     rows = ["| operation | central | connections | CCCD writes | writes | indications | bytes out | bytes in |",
             "|---|---|---|---|---|---|---|---|"]
     for operation in floors.FORMULAS:
@@ -31,7 +31,7 @@ def counts(samples):
 
 
 def _span(values):
-    """What nine of ten have, beside the rest."""
+    """The usual value, and how many others there are."""
     usual = statistics.mode(values)
     others = sorted(set(values) - {usual})
     if not others:
