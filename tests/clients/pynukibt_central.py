@@ -7,28 +7,12 @@ import asyncio
 import os
 
 from kit.fakebus import FakeBus
+from kit.peer import central, find
 from kit.simlock import BEN, NUKI_ID, PIN, SimLock
 from kit.waiting import expect
 from kit.workspace import run_script, step
 
 SECONDS = 60
-APP_ID = 0x4B54
-NAME = "pyNukiBT"
-
-
-async def find(name):
-    from bleak import BleakScanner
-    device = await BleakScanner.find_device_by_name(name, timeout=SECONDS)
-    expect(device is not None, f"{name} is on the air")
-    return device
-
-
-def central(device):
-    from nacl.public import PrivateKey
-    from pyNukiBT import NukiConst, NukiDevice
-    key = PrivateKey.generate()
-    return NukiDevice(device.address, None, None, bytes(key.public_key), bytes(key), APP_ID, NAME,
-                      client_type=NukiConst.NukiClientType.BRIDGE, ble_device=device)
 
 
 async def pair(sim, nuki):

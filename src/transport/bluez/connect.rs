@@ -179,7 +179,7 @@ impl<'a> Silence<'a> {
         // first waits for the answer to StopDiscovery: so this tells when it is over.
         let stopped = async {
             while radio.adapter.set_discovery_filter(filter()).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(limits::SILENCE_CHECK).await;
             }
         };
         if timeout(limits::SILENCE, stopped).await.is_err() {

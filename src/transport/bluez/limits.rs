@@ -49,6 +49,10 @@ pub(super) const OTHER_ATTEMPT: Duration = Duration::from_secs(45);
 /// How long discovery may take to stop before a connection attempt that needs silence.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);
 
+/// How often bluer is asked whether discovery has stopped. It answers from its own
+/// memory, BlueZ hears nothing of it, and somebody may be waiting at the door.
+pub(super) const SILENCE_CHECK: Duration = Duration::from_millis(2);
+
 /// How often a quiet link or scan is checked. A bluetoothd that was killed
 /// says no goodbye: neither a stream's end nor a signal tells.
 pub(super) const LIVENESS: Duration = Duration::from_secs(3);

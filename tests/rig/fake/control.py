@@ -6,9 +6,11 @@
     {"do": "unplug"}   {"do": "plug", "name": "hci1"}
     {"do": "kill"}     {"do": "start"}                      bluetoothd
     {"do": "forget"}                                        the device's object is removed
+    {"do": "forget_services"}                               the table of services that was kept of the last link
     {"do": "drop"}                                          the link is lost
     {"do": "stop_discovery"}                                BlueZ stops scanning by itself
     {"do": "calls"}                                         {"calls": {member: count}}
+    {"do": "advertised"}                                    {"at": when last, by the host's monotonic clock}
 
 A member of Properties is "Get Powered", "Set Powered" and the like.
 """
@@ -49,6 +51,9 @@ async def carry_out(daemon, order):
         case {"do": "forget"}:
             for device in adapter.devices:
                 device.remove()
+        case {"do": "forget_services"}:
+            for device in adapter.devices:
+                device.gatt.is_cached = False
         case {"do": "drop"}:
             for device in adapter.devices:
                 device.lost(8)
@@ -56,6 +61,8 @@ async def carry_out(daemon, order):
             adapter.stop_discovery()
         case {"do": "calls"}:
             return {"calls": table.faults.calls}
+        case {"do": "advertised"}:
+            return {"at": max(device.sent_at for device in adapter.devices)}
         case _:
             raise ValueError("not understood")
     return None

@@ -5,28 +5,37 @@ from dbus_fast import Variant
 
 import advertising
 from gatt import Gatt
+from linklayer import LinkLayer
 from objects import DBusFail, variants
+from record import Record
 
 DEVICE1 = "org.bluez.Device1"
 CONNECT_SECONDS = 40.0      # BlueZ gives up on a device that does not advertise
 TEMPORARY_SECONDS = 30.0    # and forgets one that is neither paired nor trusted, when unseen that long
 RSSI = Variant("n", -60)
+RESOLVE_SECONDS = 0.05      # until ServicesResolved, where links take no time
+DISCOVERY_ROUND_TRIPS = 20  # all services, characteristics and descriptors of a lock; see ../README.md
 
 
 class Device:
-    def __init__(self, table, adapter, lock, hello, disconnect_seconds, mtu):
+    def __init__(self, table, adapter, lock, hello, disconnect_seconds, mtu, connection_interval=None, record=None):
         self.table, self.adapter, self.lock = table, adapter, lock
         self.disconnect_seconds, self.mtu = disconnect_seconds, mtu
+        self.connection_interval = connection_interval      # seconds; None: links take no time
+        self.record = record or Record()
         self.address = hello["address"]
         self.gatt = Gatt(table, self, hello["services"])
         self.advertised = None      # (advertising data, scan response, interval in ms); None: out of range
         self.link = None            # the number of the link while connected
+        self.layer = None           # its link layer
         self.links = 0
         self.seen_at = 0.0
+        self.sent_at = 0.0          # when it advertised last
         self._connecting = None
+        self._resolving = set()
         self._on_air = asyncio.Event()      # set while it can be heard: in range and without a link
-        self._wake = asyncio.Event()        # ends the interval that be_seen waits for
-        self._new_data = False
+        self._sent = asyncio.Event()        # wakes whoever waits for the next advertisement; never stays set
+        self._arrived = asyncio.Event()     # it came into range: it advertises at once
         self._stored = False                # bluetoothd has written down that it is trusted
         adapter.devices.append(self)
         adapter.on_change.append(self._adapter_changed)
@@ -55,11 +64,11 @@ class Device:
 
     # ---- on the air -----------------------------------------------------
     def advertise(self, advertised):
-        """What the lock sends from now on; None when it has gone."""
+        """What the lock sends from its next advertisement on; None when it has gone."""
+        if advertised and not self.advertised:
+            self._arrived.set()
         self.advertised = advertised
         self._update_air()
-        self._new_data = True
-        self._wake.set()
 
     def _update_air(self):
         if self.advertised and self.link is None:
@@ -68,20 +77,22 @@ class Device:
             self._on_air.clear()
 
     async def be_seen(self):
-        """Every advertising interval the scanning clients hear the lock once; the first time one interval
-        after the scan began, since a radio does not hear what was sent before."""
+        """Every advertising interval the scanning clients hear the lock once, and a connection can begin.
+        The lock does not know who listens: when a scan begins, what was sent before is not heard."""
         while True:
             interval = self.advertised[2] / 1000 if self.advertised else 1.0
             try:
-                await asyncio.wait_for(self._wake.wait(), interval)
+                await asyncio.wait_for(self._arrived.wait(), interval)
             except TimeoutError:
-                due = True
-            else:
-                due, self._new_data = self._new_data, False
-                self._wake.clear()
-            if due and self._on_air.is_set() and self.adapter.scanners:
+                pass
+            self._arrived.clear()
+            if self._on_air.is_set():
+                self.sent_at = asyncio.get_running_loop().time()
+                self._sent.set()
+                self._sent.clear()
+            if self._on_air.is_set() and self.adapter.scanners:
                 self._heard()
-            elif due:
+            else:
                 self._forget_if_long_unseen()
 
     def _forget_if_long_unseen(self):
@@ -118,7 +129,6 @@ class Device:
             self.lost(8)
         if not self.adapter.scanners and self.known:
             self.table.invalidate(self.path, DEVICE1, "RSSI")
-        self._wake.set()
 
     def vanish(self):
         """Adapter or bluetoothd has gone: the link ends, and nobody says so on the bus."""
@@ -140,7 +150,9 @@ class Device:
             raise DBusFail("org.bluez.Error.InProgress", "In Progress")
         if self.link is not None:
             return
-        self._connecting = asyncio.get_running_loop().create_task(asyncio.wait_for(self._on_air.wait(), CONNECT_SECONDS))
+        self.record.note("connect")
+        reachable = self._on_air if self.connection_interval is None else self._sent
+        self._connecting = asyncio.get_running_loop().create_task(asyncio.wait_for(reachable.wait(), CONNECT_SECONDS))
         try:
             await self._connecting
         except TimeoutError:
@@ -151,7 +163,7 @@ class Device:
             raise DBusFail("org.bluez.Error.Failed", "le-connection-canceled") from None
         finally:
             self._connecting = None
-        self._established()
+        await self._establish()
 
     async def Disconnect(self, _sender, _path):
         if self._connecting:
@@ -165,19 +177,37 @@ class Device:
             self.lost(0x13)     # remote user terminated connection
 
     # ---- the link -------------------------------------------------------
-    def _established(self):
+    async def _establish(self):
         self.links += 1
-        self.link = self.links
+        self.link, self.layer = self.links, LinkLayer(self.connection_interval)
         self._update_air()
+        self.record.note("answered")
         self.lock.send("connected", link=self.link, mtu=23)
-        self.lock.send("mtu", link=self.link, mtu=self.mtu)
+        link = self.link
+        if self.connection_interval is not None:
+            await self.layer.request()      # the features of both link layers
+        self.record.note("connected")
         self.table.set(self.path, DEVICE1, Connected=Variant("b", True))
         # BlueZ answers Connect before the services are discovered
-        asyncio.get_running_loop().call_later(0.05, self._resolve, self.link)
+        task = asyncio.get_running_loop().create_task(self._resolve(link))
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
 
-    def _resolve(self, link):
+    async def _resolve(self, link):
+        """The MTU is agreed on, then BlueZ looks for the services, unless it has kept them."""
+        try:
+            await self.layer.request(lambda: self.lock.send("mtu", link=link, mtu=self.mtu))
+            if self.connection_interval is None:
+                await asyncio.sleep(RESOLVE_SECONDS)
+            elif not self.gatt.is_cached:
+                self.record.note("discovery")
+                for _ in range(DISCOVERY_ROUND_TRIPS):
+                    await self.layer.request()
+        except DBusFail:
+            return      # the link ended
         if self.link == link:
             self.gatt.export()
+            self.record.note("resolved")
             self.table.set(self.path, DEVICE1, ServicesResolved=Variant("b", True), UUIDs=Variant("as", sorted(self.gatt.uuids)))
 
     def lost(self, reason):
@@ -191,6 +221,8 @@ class Device:
         link, self.link = self.link, None
         if link is None:
             return False
+        self.layer.end()
+        self.record.note("disconnected")
         self.lock.send("disconnected", link=link, reason=reason)
         self.gatt.notifiers.clear()
         self._update_air()
@@ -199,4 +231,5 @@ class Device:
     def remove(self):
         """Adapter1.RemoveDevice"""
         self.lost(0x13)
+        self.gatt.is_cached = False
         self.table.remove(self.path)

@@ -18,6 +18,7 @@ from bluetoothd import Bluetoothd
 from control import serve_control
 from device import Device
 from objects import ObjectTable
+from record import Record
 from simsocket import SimSocket, SimSocketError
 
 
@@ -29,8 +30,10 @@ def obey(device, message):
             if link == device.link:
                 if len(value) // 2 > device.mtu - 3:
                     raise SimSocketError(f"link {link}: {len(value) // 2} bytes do not fit one indication of {device.mtu - 3}")
-                device.gatt.indicate(uuid, bytes.fromhex(value))
-                device.lock.send("confirmed", link=link)
+                def arrive():
+                    device.gatt.indicate(uuid, bytes.fromhex(value))
+                    device.layer.send(lambda: device.lock.send("confirmed", link=link))
+                device.layer.send(arrive)
         case {"type": "disconnect", "link": link}:
             if link == device.link:
                 device.lost(0x16)       # connection terminated by local host, as the lock sees it
@@ -48,7 +51,8 @@ async def serve_lock(table, adapter, args, ready):
         lock = await SimSocket.connect(args.radio, seconds=10.0 if device is None else float("inf"))
         hello = await lock.hello()
         if device is None:
-            device = Device(table, adapter, lock, hello, args.disconnect_seconds, args.mtu)
+            device = Device(table, adapter, lock, hello, args.disconnect_seconds, args.mtu,
+                            args.connection_interval and args.connection_interval / 1000, Record(args.record))
             seen = asyncio.get_running_loop().create_task(device.be_seen())
             ready.set()
         elif hello["address"] != device.address:
@@ -97,6 +101,9 @@ def main():
     ap.add_argument("--mtu", type=int, default=517, help="ATT MTU of every link (default 517, as BlueZ asks for)")
     ap.add_argument("--disconnect-seconds", type=float, default=2.0,
                     help="from Device1.Disconnect to the end of the link (default 2, as in bluetoothd)")
+    ap.add_argument("--connection-interval", type=float, metavar="MS",
+                    help="links take time, as linklayer.py says (default: everything arrives at once)")
+    ap.add_argument("--record", metavar="FILE", help="write down every connection, write and indication (record.py)")
     try:
         asyncio.run(run(ap.parse_args()))
     except SimSocketError as error:

@@ -16,12 +16,14 @@ class Gatt:
     def __init__(self, table, device, services):
         self.table, self.device, self.services = table, device, services
         self.uuids = [s["uuid"] for s in services]
+        self.is_cached = False  # bluetoothd has kept the table of an earlier link
         self.notifiers = {}     # characteristic path -> unique names of the clients that have StartNotify
         table.handlers[CHARACTERISTIC1] = self
         table.on_client_gone.append(self._client_gone)
 
     # ---- the tree -------------------------------------------------------
     def export(self):
+        self.is_cached = True
         handle = 0x0010
         for service in self.services:
             sp = f"{self.device.path}/service{handle:04x}"
@@ -62,6 +64,7 @@ class Gatt:
         """One signal per indication, also for equal values. Nobody subscribed: it is dropped, as on the air."""
         path = self._path(uuid)
         if path and self.notifiers.get(path):
+            self.device.record.note("indication", characteristic=uuid, bytes=len(value))
             self.table.set(path, CHARACTERISTIC1, Value=Variant("ay", value))
         else:
             print(f"fake: nobody is subscribed to {uuid}, the indication is dropped", file=sys.stderr)
@@ -74,8 +77,8 @@ class Gatt:
         first = not clients
         clients.add(sender)
         if first:
+            await self.device.layer.request(lambda: self._tell_lock(path, True))
             self.table.set(path, CHARACTERISTIC1, Notifying=Variant("b", True))
-            self._tell_lock(path, True)
 
     async def StopNotify(self, sender, path):
         if sender not in self.notifiers.get(path, ()):
@@ -86,7 +89,8 @@ class Gatt:
         self.notifiers[path].discard(client)
         if not self.notifiers[path] and path in self.table.objects:
             self.table.set(path, CHARACTERISTIC1, Notifying=Variant("b", False))
-            self._tell_lock(path, False)
+            # BlueZ does not wait until the lock knows.
+            self.device.layer.send(lambda: self._tell_lock(path, False))
 
     def _client_gone(self, client):
         """BlueZ ends the subscriptions of a client that left the bus; it does not disconnect the device."""
@@ -95,6 +99,7 @@ class Gatt:
                 self._stop(client, path)
 
     def _tell_lock(self, path, indications):
+        self.device.record.note("cccd", characteristic=self._uuid(path), on=indications)
         self.device.lock.send("subscribed", link=self.device.link, characteristic=self._uuid(path), indications=indications)
 
     async def AcquireNotify(self, _sender, _path, _options):
@@ -118,7 +123,19 @@ class Gatt:
             # BlueZ sends it all the same, and the lock ignores it
             print(f"fake: write command to {self._uuid(path)} dropped: it has no write-without-response", file=sys.stderr)
             return
-        self.device.lock.send("write", link=self.device.link, characteristic=self._uuid(path), value=value.hex())
+        uuid, round_trips = self._uuid(path), self._round_trips(len(value))
+        self.device.record.note("write", characteristic=uuid, bytes=len(value), round_trips=round_trips)
+        for _ in range(round_trips - 1):
+            await self.device.layer.request()
+        link = self.device.link
+        await self.device.layer.request(
+            lambda: self.device.lock.send("write", link=link, characteristic=uuid, value=value.hex()))
+        self.device.record.note("written")
+
+    def _round_trips(self, size):
+        """A request holds MTU - 3 bytes; a longer value is prepared in pieces of MTU - 5, then executed."""
+        mtu = self.device.mtu
+        return 1 if size <= mtu - 3 else -(-size // (mtu - 5)) + 1
 
     def _need_link(self):
         if self.device.link is None:

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""One central at one connection interval: every operation, so many rounds; a JSON line for each sample into --out."""
+import dataclasses
+import json
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
+
+import operations
+from centrals import Keyturner, PyNukiBT
+from kit.fakebus import FakeBus
+from kit.simlock import SimLock
+from kit.workspace import run_script
+from recording import Recording
+
+CENTRALS = {central.name: central for central in (Keyturner, PyNukiBT)}
+# Keyturner lets beacons cause six connections a minute; a measurement is no reason to find that limit.
+BEACONS_A_MINUTE = 5
+
+
+class BeaconPace:
+    def __init__(self, central):
+        self.used, self.is_limited = [], central.name == Keyturner.name
+
+    def wait(self):
+        if self.is_limited and len(self.used) >= BEACONS_A_MINUTE:
+            time.sleep(max(0.0, self.used[-BEACONS_A_MINUTE] + 61 - time.monotonic()))
+        self.used.append(time.monotonic())
+
+
+def open_house(workspace, name, interval_ms, *options):
+    """The lock, the air and the central, not yet paired. `options` are more of those of with-fake-bluez."""
+    lock = SimLock(workspace)
+    if interval_ms:
+        options = (*options, "--connection-interval", str(interval_ms))
+    # BlueZ's two seconds until a link is down lie behind everything that is measured.
+    bus = FakeBus(workspace, lock, "--disconnect-seconds", "0.1", *options)
+    return operations.House(lock, bus, Recording(bus.record), CENTRALS[name](workspace, bus, lock), interval_ms)
+
+
+def rounds(house, number):
+    """Every operation so often, in an order in which each leaves the lock as the next one needs it."""
+    central, pace = house.central, BeaconPace(house.central)
+    operations.check_motor(house)
+    for _ in range(number):
+        yield operations.pairing(house)
+    central.start()
+    house.alone()
+    for _ in range(number):
+        yield operations.action_cold(house)
+        yield operations.action_linked(house)
+        pace.wait()
+        yield operations.keypad(house)
+        pace.wait()
+        yield operations.state_after_beacon(house)
+        yield operations.action_first(house)
+        pace.wait()
+        if central.name == Keyturner.name:
+            yield operations.log_page(house)
+        else:
+            yield operations.log_page_asked(house)
+        house.at_rest()
+        central.act("lock")
+    house.alone()
+    central.stop()
+
+
+def measure(workspace, args):
+    house = open_house(workspace, args.central, args.connection_interval)
+    with open(args.out, "w", buffering=1) as out:
+        for sample in rounds(house, args.rounds):
+            out.write(json.dumps({"central": args.central, "interval_ms": args.connection_interval,
+                                  **dataclasses.asdict(sample)}) + "\n")
+
+
+def add_arguments(ap):
+    ap.add_argument("--central", choices=CENTRALS, required=True)
+    ap.add_argument("--connection-interval", type=float, metavar="MS")
+    ap.add_argument("--rounds", type=int, default=1)
+    ap.add_argument("--out", required=True, metavar="FILE")
+
+
+if __name__ == "__main__":
+    run_script(measure, add_arguments)
