@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 use super::acting::ActionWaiter;
 use super::arbiter::{Adapter, Attempt};
 use super::asked::{Memory, ReadWaiter};
+use super::budget::Slot;
 use super::carry::update;
 use super::clock::ClockWaiter;
 use super::codes::CodeChanger;
@@ -25,7 +26,7 @@ use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::{Input, Output, Session, SessionConfig};
 use crate::store::{LockClock, StoreError, StoredClock};
-use crate::transport::{Address, Link, Sighting, TransportError};
+use crate::transport::{Link, Sighting, TransportError};
 
 /// A telling waits so long for its log entry (`docs/design.md`, "Telling"). Over a slow link, or beside another lock's,
 /// an entry comes more than a second after the state; whoever disarms an alarm would rather wait than not be told who it was.
@@ -50,7 +51,8 @@ pub(super) struct Actor<'a> {
     pub(super) session: Session,
     pub(super) journal: Journal,
     pub(super) directory: Directory,
-    address: Address,
+    /// Room for the connection that the beacon at hand may cause.
+    slot: Option<Slot>,
     connecting: Option<Attempt>,
     disconnecting: Option<JoinHandle<()>>,
     pub(super) port: Option<Port>,
@@ -131,7 +133,7 @@ impl<'a> Actor<'a> {
             session,
             journal,
             directory,
-            address: lock.address,
+            slot: None,
             connecting: None,
             disconnecting: None,
             port: None,
@@ -162,6 +164,7 @@ impl<'a> Actor<'a> {
         // A lock that is forgotten is left like one whose gateway stops.
         while self.wiring.memory.forgetting.is_none() {
             self.settle().await?;
+            self.slot = None;
             let wake = self.next_wake().await;
             let now = self.now();
             match wake {
@@ -169,9 +172,12 @@ impl<'a> Actor<'a> {
                 Wake::Stop | Wake::Request(None) | Wake::Sighting(None) => return Ok(()),
                 Wake::Request(Some(request)) => self.on_request(request).await,
                 Wake::Sighting(Some(sighting)) => {
-                    self.address = sighting.address;
                     if let Advertisement::Beacon(beacon) = sighting.advertisement {
-                        self.session.handle(Input::Beacon(beacon), now);
+                        self.slot = self.wiring.adapter.beacons.slot(self.lock.nuki_id, now);
+                        // Not heard; a bit that is set is repeated until there is room.
+                        if self.slot.is_some() || !beacon.state_changed {
+                            self.session.handle(Input::Beacon(beacon), now);
+                        }
                     }
                 }
                 Wake::Connected(Ok(link)) => {
@@ -265,7 +271,10 @@ impl<'a> Actor<'a> {
     pub(super) fn connect(&mut self) {
         self.note_connection();
         self.note(Deed::Connect);
-        let (adapter, address) = (self.wiring.adapter.clone(), self.address);
+        if let Some(slot) = self.slot.take() {
+            slot.spend();
+        }
+        let (adapter, address) = (self.wiring.adapter.clone(), self.lock.address);
         let is_urgent = !self.actions.is_empty();
         self.connecting = Some(adapter.connect(address, is_urgent, self.disconnecting.take()));
     }

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::budget::HouseBudget;
 use super::handle::{ScanResult, Shared};
 use super::health::RadioHealth;
 use crate::clock::Clock;
@@ -19,6 +20,8 @@ use crate::transport::{Address, Link, Purpose, Sighting, Transport, TransportErr
 const SCAN_RETRY: Duration = Duration::from_secs(2);
 /// So many strangers are remembered for the scan results; a flood of forged ids must not fill the memory.
 const MAX_HEARD: usize = 64;
+/// Whoever claims a lock's number from elsewhere is worth a line so often, for each lock.
+const TELL_STRANGERS_EVERY: Duration = Duration::from_secs(3600);
 /// A stranger that was silent for so long makes room for another.
 const FORGET_AFTER: Duration = Duration::from_secs(300);
 
@@ -30,11 +33,14 @@ pub(super) struct Adapter {
     turn: Arc<Semaphore>,
     /// How many attempts with somebody at the door wait for their turn.
     urgent: Arc<watch::Sender<usize>>,
+    /// What beacons may cause, over all locks.
+    pub(super) beacons: HouseBudget,
 }
 
 impl Adapter {
-    pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, turn: Arc::new(Semaphore::new(1)), urgent: Arc::new(watch::Sender::new(0)) }
+    pub(super) fn new(transport: Arc<dyn Transport>, locks: usize) -> Self {
+        let (turn, urgent) = (Arc::new(Semaphore::new(1)), Arc::new(watch::Sender::new(0)));
+        Self { transport, turn, urgent, beacons: HouseBudget::new(locks) }
     }
 
     /// Connects when it is this lock's turn, and when its link before is down.
@@ -140,10 +146,16 @@ impl Attempt {
     }
 }
 
+/// Where a paired lock is heard, and who wants to know.
+pub(super) struct Ear {
+    pub(super) address: Address,
+    pub(super) actor: mpsc::Sender<Sighting>,
+}
+
 /// Scans for ever. Ends only with the task.
 pub(super) async fn scan(
     transport: Arc<dyn Transport>,
-    actors: BTreeMap<NukiId, mpsc::Sender<Sighting>>,
+    ears: BTreeMap<NukiId, Ear>,
     shared: Arc<Mutex<Shared>>,
     clock: Clock,
 ) {
@@ -157,6 +169,7 @@ pub(super) async fn scan(
         shared.radio = Some(RadioHealth { since, problem });
         was_failing
     };
+    let mut strangers = Strangers::default();
     loop {
         match transport.scan().await {
             Ok(mut sightings) => {
@@ -164,10 +177,15 @@ pub(super) async fn scan(
                     info!("scanning again");
                 }
                 while let Some(sighting) = sightings.recv().await {
+                    let ear = ears.get(&nuki_id(&sighting));
+                    if ear.is_some_and(|ear| ear.address != sighting.address) {
+                        strangers.heard(&sighting, clock.monotonic());
+                        continue;
+                    }
                     remember(&sighting, &shared, clock);
-                    if let Some(actor) = actors.get(&nuki_id(&sighting)) {
+                    if let Some(ear) = ear {
                         // A full queue means that the actor is busy; the lock repeats itself within a second.
-                        actor.try_send(sighting).ok();
+                        ear.actor.try_send(sighting).ok();
                     }
                 }
                 warn!("scanning has stopped, starting it again");
@@ -181,6 +199,24 @@ pub(super) async fn scan(
             }
         }
         tokio::time::sleep(SCAN_RETRY).await;
+    }
+}
+
+/// Devices that claim the number of a paired lock from another address. A lock keeps its address for life, and numbers can
+/// be claimed by anybody, so nothing follows from it but a line in the journal.
+#[derive(Default)]
+struct Strangers {
+    told: BTreeMap<NukiId, Duration>,
+}
+
+impl Strangers {
+    fn heard(&mut self, sighting: &Sighting, now: Duration) {
+        let nuki_id = nuki_id(sighting);
+        if self.told.get(&nuki_id).is_none_or(|told| now.saturating_sub(*told) >= TELL_STRANGERS_EVERY) {
+            self.told.insert(nuki_id, now);
+            let (lock, address) = (format!("{nuki_id:08X}"), sighting.address);
+            warn!(lock, %address, "another device claims to be this lock and is not heeded; if it is the lock, pair again");
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod acting;
 mod actor;
 mod arbiter;
 mod asked;
+mod budget;
 mod carry;
 mod clock;
 mod codes;
@@ -34,7 +35,7 @@ use crate::session::Outcome;
 use crate::store::{Store, StoreError};
 use crate::transport::{Address, Transport};
 use actor::{Actor, Wiring};
-use arbiter::Adapter;
+use arbiter::{Adapter, Ear};
 use asked::Memory;
 use carry::{bridge_device_type, lock_row};
 use handle::{Shared, forget};
@@ -60,7 +61,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub struct PairedLock {
     /// Its number.
     pub nuki_id: NukiId,
-    /// Where it was paired; beacons tell if that changes.
+    /// Where it was paired, and where alone it is looked for (`docs/adr/0035`).
     pub address: Address,
     /// Name given by its owner, as far as known.
     pub name: String,
@@ -167,7 +168,7 @@ impl Gateway {
         }
         let known: BTreeMap<NukiId, _> = tools.store.locks().await?.into_iter().map(|row| (row.nuki_id, row)).collect();
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let adapter = Adapter::new(transport.clone());
+        let adapter = Adapter::new(transport.clone(), locks.len());
         let (stop, stopped) = watch::channel(false);
         let (mut requests, mut sightings) = (BTreeMap::new(), BTreeMap::new());
         let mut actors = JoinSet::new();
@@ -188,7 +189,7 @@ impl Gateway {
             let (request_sender, request_receiver) = mpsc::channel(REQUEST_QUEUE);
             let (sighting_sender, sighting_receiver) = mpsc::channel(SIGHTING_QUEUE);
             requests.insert(lock.nuki_id, request_sender);
-            sightings.insert(lock.nuki_id, sighting_sender);
+            sightings.insert(lock.nuki_id, Ear { address: lock.address, actor: sighting_sender });
             let mut memory = Memory::new(tools.repeat_window);
             for intent in expired.iter().filter(|intent| intent.nuki_id == lock.nuki_id) {
                 // Its client may have lost the connection just now, and repeats by itself.

@@ -83,8 +83,9 @@ pub struct Session {
     pub(super) beacons: BeaconPolicy,
     pub(super) backoff: Backoff,
     pub(super) outputs: VecDeque<Output>,
-    /// The lock does not know us: beacons are no reason to ask again.
-    pub(super) lost: bool,
+    /// So often in a row something in the lock's place said, unsigned, that it does not know us; since the first time
+    /// beacons are no reason to ask again.
+    pub(super) refusals: u8,
     /// How often the state was asked for during one motion.
     pub(super) motor_polls: u8,
     /// Where a page of the log began that had fewer entries than announced, and how many it had.
@@ -133,7 +134,7 @@ impl Session {
             beacons: BeaconPolicy::default(),
             backoff: Backoff::default(),
             outputs: VecDeque::new(),
-            lost: false,
+            refusals: 0,
             motor_polls: 0,
             short_page: None,
             counts_too_many: false,

@@ -149,7 +149,7 @@ pub enum Output {
         /// How.
         outcome: Outcome,
     },
-    /// The lock does not know our authorization any more: pair again.
+    /// The lock has said so often that it does not know our authorization that it is believed: pair again.
     AuthorizationLost,
     /// The lock sent something that cannot be understood; the link is ended.
     Garbled(ChannelError),

@@ -15,8 +15,12 @@ use crate::protocol::frame::{Message, decode_plain};
 use crate::protocol::gatt::Characteristic;
 use crate::protocol::reply::Reply;
 
-/// After the lock said that it does not know us, it is asked again this late.
-const LOST_PAUSE: Duration = Duration::from_secs(30 * 60);
+/// After the lock said that it does not know us, it is asked again this late: after the first time, the second, and
+/// every later one. Nobody signs that message, so whoever sends it once must not make us deaf for long.
+const REFUSED_PAUSES: [Duration; 3] =
+    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(30 * 60)];
+/// Refused so often in a row, over six minutes, without one signed word between: it is believed (`docs/adr/0035`).
+const REFUSED_BELIEVED: u8 = 3;
 /// Somebody waits at the door: a failed connection is tried again after this, not after a back-off.
 const ACTION_RETRY: Duration = Duration::from_millis(500);
 /// News that the lock did not hand out in several tries are asked for again this late.
@@ -24,7 +28,7 @@ const GIVEN_UP_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 impl Session {
     pub(super) fn on_beacon(&mut self, beacon: Beacon, now: Duration) {
-        if self.link != LinkState::Down || self.lost || self.stopped {
+        if self.link != LinkState::Down || self.refusals > 0 || self.stopped {
             return;
         }
         if self.beacons.should_connect(beacon.state_changed, now) {
@@ -149,16 +153,22 @@ impl Session {
             self.outputs.push_back(Output::Refused(report));
             self.leave_link(now);
         } else {
-            self.lost = true;
-            self.outputs.push_back(Output::AuthorizationLost);
+            let pause = REFUSED_PAUSES.get(usize::from(self.refusals)).or(REFUSED_PAUSES.last()).copied();
+            let again = now.saturating_add(pause.unwrap_or_default());
+            self.refusals = self.refusals.saturating_add(1);
+            self.outputs.push_back(if self.refusals == REFUSED_BELIEVED {
+                Output::AuthorizationLost
+            } else {
+                Output::Refused(report)
+            });
             self.exchange = None;
             self.due.forget(|_| true);
             self.finish_all_actions(Outcome::NotDone(NotDone::Refused(report.code)));
             self.finish_clock(Err(ClockNotSet::Refused(report.code)));
             self.finish_code(Err(CodeNotChanged::Refused(report.code)));
             self.leave_link(now);
-            self.timers.set(Timer::Reconnect, now.saturating_add(LOST_PAUSE));
-            self.timers.set(Timer::SafetyNet, now.saturating_add(LOST_PAUSE));
+            self.timers.set(Timer::Reconnect, again);
+            self.timers.set(Timer::SafetyNet, again);
         }
     }
 

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// Beacons may cause so many connections in [`BUDGET_WINDOW`], however often they say "changed".
 const BUDGET: usize = 6;
 const BUDGET_WINDOW: Duration = Duration::from_secs(60);
+/// And over a day so many at once, and one more each [`DAY_REFILL`]: 680 a day at most, whatever is sent. A busy house has
+/// a hundred; a bit that stays set, as it does for an app and may for the 5th generation, takes 288.
+const DAY_STOCK: u32 = 200;
+const DAY_REFILL: Duration = Duration::from_secs(180);
 /// A bit that is still set right after a read is either a new change or stuck: ask again after this, then less and less often.
 const STUCK_FIRST: Duration = Duration::from_secs(2);
 const STUCK_MAX: Duration = Duration::from_secs(300);
@@ -18,6 +22,8 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 pub(super) struct BeaconPolicy {
     /// Connections that beacons caused, oldest first.
     spent: VecDeque<Duration>,
+    /// When the stock of the day would be full again.
+    stock_full: Duration,
     last_read: Option<Duration>,
     clear_since_read: bool,
     stuck_wait: Option<Duration>,
@@ -34,7 +40,8 @@ impl BeaconPolicy {
         while self.spent.front().is_some_and(|at| now.saturating_sub(*at) >= BUDGET_WINDOW) {
             self.spent.pop_front();
         }
-        if self.spent.len() >= BUDGET {
+        let stock_full = self.stock_full.max(now).saturating_add(DAY_REFILL);
+        if self.spent.len() >= BUDGET || stock_full.saturating_sub(now) > DAY_REFILL.saturating_mul(DAY_STOCK) {
             return false;
         }
         if let (Some(read), false) = (self.last_read, self.clear_since_read) {
@@ -44,6 +51,7 @@ impl BeaconPolicy {
             }
             self.stuck_wait = Some((wait * 2).min(STUCK_MAX));
         }
+        self.stock_full = stock_full;
         self.spent.push_back(now);
         true
     }
@@ -120,6 +128,21 @@ mod tests {
             }
         }
         assert_eq!(connections, 60, "ten minutes at six a minute");
+    }
+
+    #[test]
+    fn no_sender_of_beacons_gets_more_than_the_day_has() {
+        for period in [2, 7, 40, 600] {
+            let (mut policy, mut connections) = (BeaconPolicy::default(), 0);
+            for t in 0..24 * 3600 {
+                if policy.should_connect(t % period < period / 2 + 1, s(t)) {
+                    connections += 1;
+                    policy.state_read(s(t));
+                    policy.news();
+                }
+            }
+            assert!(connections <= 680, "{connections} connections, the bit changes every {period} s");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl Session {
     pub(super) fn on_reply(&mut self, reply: Reply, now: Duration) {
         // The lock speaks our key: it is really there.
         self.has_spoken = true;
-        if core::mem::take(&mut self.lost) {
+        if core::mem::take(&mut self.refusals) > 0 {
             self.want_everything(now);
         }
         match reply {

@@ -83,6 +83,8 @@ mod gateway_devices;
 #[cfg(feature = "daemon")]
 mod gateway_directory;
 #[cfg(feature = "daemon")]
+mod gateway_forged;
+#[cfg(feature = "daemon")]
 mod gateway_forget;
 #[cfg(feature = "daemon")]
 mod gateway_pin;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keyturner::protocol::beacon::{Beacon, Family};
 use keyturner::protocol::frame::Message;
 use keyturner::protocol::gatt::{Characteristic, Generation};
 use keyturner::protocol::{Command, ErrorCode, LockAction, LockState, StatusCode};
@@ -300,39 +301,62 @@ fn a_lock_that_disowns_us_is_left_alone_and_every_action_is_refused() {
     puppet.act(1, LockAction::Unlock);
     puppet.act(2, LockAction::Lock);
     puppet.connect();
-    let plain = [0x12, 0x00, 0x20, 0x00, 0x00];
-    let mut frame = plain.to_vec();
-    frame.extend(keyturner_crc(&plain));
-    puppet.input(Input::Received(Characteristic::KeyturnerGdio, frame.clone()));
+    puppet.disown();
     let refused = Some(Outcome::NotDone(NotDone::Refused(ErrorCode::NotAuthorized)));
     assert_eq!((puppet.outcome(1), puppet.outcome(2)), (refused, refused));
     assert!(!puppet.is_up);
-    let before = puppet.connects;
-    puppet.input(Input::ReadState);
-    puppet.pass(s(29 * 60));
-    assert_eq!(puppet.connects, before, "nothing for half an hour");
-    puppet.pass(s(24 * 3600));
-    assert!(puppet.connects <= before + 1, "the puppet never answers the next link");
+    for (minutes, is_believed) in [(1, false), (5, true), (30, true), (30, true)] {
+        let before = puppet.connects;
+        puppet.input(Input::ReadState);
+        puppet.input(Input::Beacon(changed()));
+        puppet.pass(s(minutes * 60 - 1));
+        assert_eq!(puppet.connects, before, "nothing for {minutes} minutes");
+        puppet.pass(s(1));
+        assert_eq!(puppet.connects, before + 1, "then it is asked once");
+        puppet.connect();
+        puppet.disown();
+        assert_eq!(puppet.outputs.contains(&Output::AuthorizationLost), is_believed, "after {minutes} minutes more");
+    }
+    let told = puppet.outputs.iter().filter(|output| **output == Output::AuthorizationLost).count();
+    assert_eq!(told, 1, "told once");
+}
+
+#[test]
+fn one_unsigned_refusal_makes_us_deaf_for_a_minute_and_is_not_believed() {
+    let mut puppet = Puppet::idle();
+    puppet.pass(s(10));
+    for _ in 0..5 {
+        puppet.input(Input::Beacon(changed()));
+        // Somebody else in its place.
+        puppet.connect();
+        puppet.disown();
+        puppet.pass(s(60));
+        puppet.connect();
+        puppet.serve_reads(LockState::Locked);
+        puppet.pass(s(10));
+        assert!(!puppet.is_up);
+        assert!(!puppet.outputs.contains(&Output::AuthorizationLost), "it has spoken our key in between");
+        let before = puppet.connects;
+        puppet.input(Input::Beacon(Beacon { state_changed: false, ..changed() }));
+        puppet.input(Input::Beacon(changed()));
+        assert_eq!(puppet.connects, before + 1, "beacons are heeded again");
+        puppet.connect();
+        puppet.serve_reads(LockState::Locked);
+        puppet.pass(s(60));
+    }
+}
+
+fn changed() -> Beacon {
+    Beacon { nuki_id: 0x0A1B_2C3D, family: Family::Lock, state_changed: true, tx_power: -59 }
 }
 
 #[test]
 fn an_unsigned_refusal_on_a_link_that_works_is_not_believed() {
     let mut puppet = Puppet::with_action_sent(1);
-    let plain = [0x12, 0x00, 0x20, 0x00, 0x00];
-    let mut frame = plain.to_vec();
-    frame.extend(keyturner_crc(&plain));
-    puppet.input(Input::Received(Characteristic::KeyturnerGdio, frame));
+    puppet.disown();
     assert!(!puppet.outputs.contains(&Output::AuthorizationLost));
     assert_eq!(puppet.outcome(1), None, "the log will tell");
     assert!(!puppet.is_up);
-}
-
-fn keyturner_crc(plain: &[u8]) -> [u8; 2] {
-    // CRC-16/IBM-3740, bit by bit, so that the test does not borrow the code under test.
-    let crc = plain.iter().fold(0xFFFF_u16, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| if crc & 0x8000 != 0 { crc << 1 ^ 0x1021 } else { crc << 1 })
-    });
-    crc.to_le_bytes()
 }
 
 #[test]

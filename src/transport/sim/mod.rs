@@ -67,7 +67,7 @@ impl Default for SimSettings {
 #[derive(Debug, Clone)]
 pub struct SimRadio {
     air: Arc<Air>,
-    places: Arc<Mutex<BTreeMap<u32, Arc<Place>>>>,
+    places: Arc<Mutex<BTreeMap<Address, Arc<Place>>>>,
 }
 
 impl SimRadio {
@@ -79,16 +79,27 @@ impl SimRadio {
 
     /// Puts a lock on the air. Must be called inside a tokio runtime, which then runs its clockwork.
     pub fn add(&self, config: SimLockConfig, seed: [u8; 32]) -> SimDoor {
-        let place = Arc::new(Place::new(Arc::clone(&self.air), SimLock::new(config, seed)));
+        let address = address_of(config.nuki_id);
+        self.add_at(address, config, seed)
+    }
+
+    /// The same under another address than a real one would have: somebody's device that claims to be this lock.
+    pub fn add_at(&self, address: Address, config: SimLockConfig, seed: [u8; 32]) -> SimDoor {
+        let place = Arc::new(Place::new(Arc::clone(&self.air), SimLock::new(config, seed), address));
         place::start(&place);
-        self.places().insert(place.nuki_id, Arc::clone(&place));
+        self.places().insert(address, Arc::clone(&place));
         SimDoor::new(place)
+    }
+
+    /// One advertisement from anybody, made up.
+    pub fn advertise(&self, sighting: Sighting) {
+        self.air.broadcast(sighting);
     }
 
     /// The door with this lock.
     #[must_use]
     pub fn lock(&self, nuki_id: u32) -> Option<SimDoor> {
-        self.places().get(&nuki_id).map(|place| SimDoor::new(Arc::clone(place)))
+        self.places().get(&address_of(nuki_id)).map(|place| SimDoor::new(Arc::clone(place)))
     }
 
     /// Changes the air from now on.
@@ -101,7 +112,7 @@ impl SimRadio {
         self.air.end_scans();
     }
 
-    fn places(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Place>>> {
+    fn places(&self) -> MutexGuard<'_, BTreeMap<Address, Arc<Place>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,7 +131,7 @@ impl Transport for SimRadio {
     }
 
     fn connect(&self, address: Address, purpose: Purpose) -> BoxFuture<'_, Result<Link, TransportError>> {
-        let place = self.places().values().find(|place| place.address == address).map(Arc::clone);
+        let place = self.places().get(&address).map(Arc::clone);
         Box::pin(link::connect(place, self.air.settings().connect_timeout, purpose))
     }
 }

@@ -67,7 +67,7 @@ pub(super) struct Opened {
 }
 
 impl Place {
-    pub(super) fn new(air: Arc<Air>, lock: SimLock) -> Self {
+    pub(super) fn new(air: Arc<Air>, lock: SimLock, address: Address) -> Self {
         let nuki_id = lock.nuki_id();
         let state = State {
             lock,
@@ -78,13 +78,7 @@ impl Place {
             ports: BTreeMap::new(),
             drop_at: None,
         };
-        let place = Self {
-            air,
-            nuki_id,
-            address: address_of(nuki_id),
-            wake: Arc::new(Notify::new()),
-            state: Mutex::new(state),
-        };
+        let place = Self { air, nuki_id, address, wake: Arc::new(Notify::new()), state: Mutex::new(state) };
         place.feed(Input::Tick);
         place
     }

@@ -1,8 +1,7 @@
 //! A whole house in virtual time: a simulated door, a paired gateway, an event log on disk, one callback receiver's queue.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -39,14 +38,14 @@ pub(crate) struct House {
     gateway: Option<Gateway>,
     /// How long the same is a repetition.
     pub(crate) repeat_window: Duration,
-    connects: Arc<AtomicU32>,
+    connects: Arc<Mutex<Vec<Address>>>,
     files: TempDir,
 }
 
 /// Counts what costs a lock its battery.
 struct CountingRadio {
     radio: SimRadio,
-    connects: Arc<AtomicU32>,
+    connects: Arc<Mutex<Vec<Address>>>,
 }
 
 impl Transport for CountingRadio {
@@ -55,7 +54,7 @@ impl Transport for CountingRadio {
     }
 
     fn connect(&self, address: Address, purpose: Purpose) -> BoxFuture<'_, Result<Link, TransportError>> {
-        self.connects.fetch_add(1, Ordering::Relaxed);
+        self.connects.lock().unwrap().push(address);
         self.radio.connect(address, purpose)
     }
 }
@@ -147,8 +146,13 @@ impl House {
     }
 
     /// Connections asked for since the last look.
-    pub(crate) fn connects(&self) -> u32 {
-        self.connects.swap(0, Ordering::Relaxed)
+    pub(crate) fn connects(&self) -> usize {
+        self.connected_to().len()
+    }
+
+    /// Where to, in order.
+    pub(crate) fn connected_to(&self) -> Vec<Address> {
+        std::mem::take(&mut self.connects.lock().unwrap())
     }
 
     pub(crate) fn database(&self) -> PathBuf {

@@ -10,6 +10,8 @@ pub(crate) mod fake_bluez;
 pub(crate) mod golden;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;
+#[cfg(feature = "daemon")]
+pub(crate) mod journal;
 pub(crate) mod pair;
 pub(crate) mod puppet;
 #[cfg(feature = "daemon")]

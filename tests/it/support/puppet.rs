@@ -112,6 +112,18 @@ impl Puppet {
         self.input(Input::Connected);
     }
 
+    /// Something in the lock's place says, unsigned, that it does not know us.
+    pub(crate) fn disown(&mut self) {
+        let mut frame = vec![0x12, 0x00, 0x20, 0x00, 0x00];
+        // CRC-16/IBM-3740, bit by bit, so that the test does not borrow the code under test.
+        let crc = frame.iter().fold(0xFFFF_u16, |crc, byte| {
+            let step = |crc: u16| if crc & 0x8000 != 0 { crc << 1 ^ 0x1021 } else { crc << 1 };
+            (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| step(crc))
+        });
+        frame.extend(crc.to_le_bytes());
+        self.input(Input::Received(Characteristic::KeyturnerGdio, frame));
+    }
+
     pub(crate) fn lose_link(&mut self) {
         self.is_up = false;
         self.sent.clear();
