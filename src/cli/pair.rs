@@ -111,18 +111,14 @@ pub(super) fn role(candidate: &Candidate, as_app: bool) -> IdType {
 
 /// What was typed, or read from a file; `None` for nothing. Asked first, because a lock leaves pairing mode by itself.
 fn typed_pin(args: &PairArgs) -> anyhow::Result<Option<Zeroizing<String>>> {
-    let typed = match &args.pin_file {
-        Some(path) => Some(read_digits(&args.data.file(path.clone())?)?),
+    match &args.pin_file {
+        Some(path) => read_digits(&args.data.file(path.clone())?).map(Some),
         None if ask::is_possible() => {
             println!("The security PIN lets Keyturner read the lock's log; {}.", pairing::PIN_PLACE);
-            ask::digits("Security PIN, which is not shown (nothing: without it nobody can be named)")?
+            ask::digits("Security PIN, which is not shown (empty: without one, and nobody can be named)")
         }
-        None => None,
-    };
-    if typed.is_none() {
-        println!("No PIN given: the lock's log stays closed, and nobody can be named. Give it with --pin-file.");
+        None => Ok(None),
     }
-    Ok(typed)
 }
 
 /// The PIN for this device: the one given, or the one it was paired with before.
@@ -140,6 +136,13 @@ fn pin_for(candidate: &Candidate, typed: Option<&str>, before: Option<&LockSecre
     };
     if pin.is_none() && candidate.mode == PairingMode::Lock5thGen {
         bail!(pairing::advice(&PairError::Pairing(PairingError::PinNeeded)));
+    }
+    match (typed, pin) {
+        (None, Some(_)) => println!("Its PIN of before is kept."),
+        (None, None) => {
+            println!("No PIN given: the lock's log stays closed, and nobody can be named. Give it with --pin-file.");
+        }
+        _ => {}
     }
     Ok(pin)
 }

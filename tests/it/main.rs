@@ -106,6 +106,12 @@ mod http_support;
 #[cfg(feature = "daemon")]
 mod http_tls;
 mod known_answers;
+#[cfg(feature = "daemon")]
+mod pair_cli;
+#[cfg(feature = "daemon")]
+mod pair_terminal;
+#[cfg(feature = "daemon")]
+mod pairing_owner;
 mod purity;
 mod reassembly;
 #[cfg(feature = "daemon")]
