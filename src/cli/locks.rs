@@ -114,3 +114,32 @@ fn table(shown: &[Shown]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, has_pin: bool, paired_at: Option<UnixMillis>) -> Shown {
+        Shown {
+            name: name.to_owned(),
+            nuki_id: 0x0A1B_2C3D,
+            kind: "Opener",
+            address: "54:D2:72:01:02:03".to_owned(),
+            role: "bridge",
+            auth_id: 7,
+            has_pin,
+            paired_at,
+        }
+    }
+
+    #[test]
+    fn the_table_has_straight_columns_and_steers_no_terminal() {
+        let rows = [row("Haust\u{fc}r\u{1b}[2J", true, Some(UnixMillis(1_795_442_400_000))), row("B", false, None)];
+        assert_eq!(
+            table(&rows),
+            "NAME         NUMBER    KIND    ADDRESS            ROLE    PIN  FIRST PAIRED\n\
+             Haust\u{fc}r [2J  0A1B2C3D  Opener  54:D2:72:01:02:03  bridge  yes  2026-11-23\n\
+             B            0A1B2C3D  Opener  54:D2:72:01:02:03  bridge  no   not known\n"
+        );
+    }
+}

@@ -73,7 +73,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<ExitCode> {
         println!("Found {}.", describe(candidate));
     });
     let found = found.await.map_err(|error| anyhow!(pairing::advice(&error)))?;
-    let candidate = choose(&found)?;
+    let candidate = choose(&found, ask::is_possible())?;
 
     let before = secrets.lock(candidate.nuki_id).cloned();
     let id_type = role(&candidate, args.as_app);
@@ -148,12 +148,12 @@ fn pin_for(candidate: &Candidate, typed: Option<&str>, before: Option<&LockSecre
 }
 
 /// The only one, or the one that is chosen.
-fn choose(found: &[Candidate]) -> anyhow::Result<Candidate> {
+fn choose(found: &[Candidate], may_ask: bool) -> anyhow::Result<Candidate> {
     if let [candidate] = found {
         return Ok(*candidate);
     }
     let lines: Vec<String> = found.iter().map(describe).collect();
-    if !ask::is_possible() {
+    if !may_ask {
         bail!("{} locks are in pairing mode; choose one with --nuki-id:\n  {}", found.len(), lines.join("\n  "));
     }
     println!("Several are in pairing mode:");
@@ -173,4 +173,37 @@ fn describe(candidate: &Candidate) -> String {
         candidate.nuki_id,
         pairing::device(candidate.mode)
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn candidate(nuki_id: NukiId, mode: PairingMode) -> Candidate {
+        Candidate { nuki_id, address: "54:D2:72:01:02:03".parse().unwrap(), mode, rssi: Some(-60) }
+    }
+
+    #[test]
+    fn where_nobody_can_be_asked_several_locks_are_an_error_that_lists_them() {
+        let two = [candidate(0x0A1B_2C3D, PairingMode::Lock), candidate(0x0000_00FF, PairingMode::Opener)];
+        let error = choose(&two, false).unwrap_err().to_string();
+        for words in ["2 locks", "--nuki-id", "0A1B2C3D", "000000FF", "Opener", "-60 dBm", "54:D2:72:01:02:03"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        assert_eq!(choose(&two[..1], false).unwrap(), two[0]);
+    }
+
+    #[test]
+    fn a_pin_has_the_length_that_the_device_wants_and_no_error_holds_it() {
+        let pin = |mode, typed| pin_for(&candidate(1, mode), typed, None);
+        assert_eq!(pin(PairingMode::Lock, Some("0012")).unwrap(), Some(Pin::new(12)));
+        assert_eq!(pin(PairingMode::Lock5thGen, Some("123456")).unwrap(), Some(Pin::new(123_456)));
+        assert_eq!(pin(PairingMode::Opener, None).unwrap(), None);
+        for (mode, typed) in [(PairingMode::Lock, "654321"), (PairingMode::Lock5thGen, "4321")] {
+            let error = pin(mode, Some(typed)).unwrap_err().to_string();
+            assert!(error.contains("digits") && !error.contains(typed), "{error}");
+        }
+        assert!(pin(PairingMode::Lock5thGen, None).unwrap_err().to_string().contains("6-digit"));
+    }
 }

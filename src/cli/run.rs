@@ -76,7 +76,7 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     let secrets = Secrets::load_or_create(place.clone())?;
     let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
-        warn!("no lock is paired yet; run `keyturner pair`, then start again");
+        warn!("no lock is paired yet; stop this, run `keyturner pair`, then start again");
     }
     let seed = seed_source()?;
     let tls = match config.tls {

@@ -48,8 +48,16 @@ pub enum Known {
 }
 
 impl Owner {
-    /// Whether the lock knows this authorization. Moves nothing, and needs no PIN.
+    /// Whether the lock knows this authorization. Moves nothing and needs no PIN, so it is asked twice where the link
+    /// breaks.
     pub async fn is_known(&self, lock: &LockSecret) -> Known {
+        match self.ask_whether_known(lock).await {
+            Known::Untold(_) => self.ask_whether_known(lock).await,
+            told => told,
+        }
+    }
+
+    async fn ask_whether_known(&self, lock: &LockSecret) -> Known {
         let mut visit = match self.visit(lock).await {
             Ok(visit) => visit,
             Err(error) => return Known::Untold(with_advice(&error)),
@@ -57,10 +65,9 @@ impl Owner {
         let answer = visit.ask(Question::States).await;
         visit.end().await;
         match answer {
-            Ok(_) => Known::Yes,
+            // A refusal under the key is an answer too.
+            Ok(_) | Err(VisitError::Refused(_)) => Known::Yes,
             Err(VisitError::NotKnown) => Known::No,
-            // Refused under the key, so it is known.
-            Err(VisitError::Refused(_)) => Known::Yes,
             Err(error) => Known::Untold(error.to_string()),
         }
     }

@@ -124,6 +124,7 @@ mod session_hygiene;
 mod session_logs;
 mod session_pair;
 mod session_pin;
+mod session_visit;
 #[cfg(feature = "daemon")]
 mod sim_radio;
 #[cfg(feature = "daemon")]

@@ -9,11 +9,11 @@ use keyturner::clock::{Clock, UnixMillis};
 use keyturner::gateway::PairedLock;
 use keyturner::gateway::new_row;
 use keyturner::gateway::pair::{Bystander, Candidate, PairError, find, listen};
-use keyturner::pairing::{Known, Owner, Parting, PinCheck, Tries, Wish};
+use keyturner::pairing::{Known, Owner, Parting, PinCheck, Tries, Wish, forget, keep};
 use keyturner::protocol::beacon::{Family, PairingMode};
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{ErrorCode, IdType};
-use keyturner::secrets::LockSecret;
+use keyturner::secrets::{LockSecret, Place, Secrets};
 use keyturner::session::pairing::PairingError;
 use keyturner::simlock::{self, Device, Fault, SimLockConfig};
 use keyturner::store::Store;
@@ -87,6 +87,9 @@ impl Bench {
         self.door.inspect(|lock| lock.pin_refusals())
     }
 }
+
+/// Takes back what was planned and has not come.
+const NEVER: DropAt = DropAt::BeforeWrite(u32::MAX);
 
 fn drops(writes: u32, indications: u32) -> Vec<DropAt> {
     let writes = (1..=writes).flat_map(|n| [DropAt::BeforeWrite(n), DropAt::AfterWrites(n)]);
@@ -181,6 +184,7 @@ async fn a_look_that_fails_counts_its_try_and_loses_nothing() {
         bench.door.drop_at(drop);
         let tries = bench.tries(&lock).await;
         let look = bench.owner.look(&lock, Ok(tries)).await;
+        bench.door.drop_at(NEVER);
         let tries = bench.store.lock_health(NUKI_ID).await.unwrap().pin_tries;
         assert!(tries.is_proven == (look.pin == PinCheck::Right), "{drop:?}: {look:?}, {tries:?}");
         assert!(tries.unanswered <= 1 && tries.refused == 0, "{drop:?}: {tries:?}");
@@ -206,7 +210,9 @@ async fn a_pairing_that_breaks_at_any_step_is_told_as_it_is() {
             bench.candidate().await;
             bench.door.drop_at(drop);
             let what = format!("{device:?}, {drop:?}");
-            match bench.enrol(before.pin, APP_ID).await {
+            let enrolled = bench.enrol(before.pin, APP_ID).await;
+            bench.door.drop_at(NEVER);
+            match enrolled {
                 Ok(lock) => {
                     assert_eq!(bench.owner.is_known(&lock).await, Known::Yes, "{what}: a key that opens nothing");
                     assert_eq!(bench.owner.is_known(&before).await, Known::No, "{what}: the same client has one");
@@ -283,6 +289,7 @@ async fn a_parting_whose_answer_is_lost_is_found_out_and_never_sent_twice() {
         let mut tries = bench.tries(&lock).await;
         bench.door.drop_at(drop);
         let parting = bench.owner.part(&lock, &mut tries).await;
+        bench.door.drop_at(NEVER);
         let is_known = bench.names() != others;
         match parting {
             Parting::Forgotten => assert!(!is_known, "{drop:?}"),
@@ -326,4 +333,25 @@ async fn the_authorization_of_before_is_removed_where_the_lock_keeps_both() {
     assert_eq!(bench.owner.part(&before, &mut tries).await, Parting::Forgotten);
     assert_eq!(bench.names().len(), others.len() + 1);
     assert_eq!(bench.owner.is_known(&lock).await, Known::Yes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_kept_and_forgotten_beside_what_others_write() {
+    let bench = Bench::of(Device::SmartLock3).await;
+    let lock = bench.paired().await;
+    let dir = TempDir::new().unwrap();
+    let place = Place::from(dir.path());
+    // Read before, so what it writes later is from an older time.
+    let mut other = Secrets::load_or_create(dir.path()).unwrap();
+    keep(&place, &lock).unwrap();
+    other.put_lock(LockSecret { nuki_id: OTHER, ..lock.clone() });
+    assert!(other.save().is_err(), "the key that was kept meanwhile is not lost");
+    keep(&place, &LockSecret { nuki_id: OTHER, ..lock.clone() }).unwrap();
+    let anew = LockSecret { auth_id: lock.auth_id + 1, ..lock.clone() };
+    keep(&place, &anew).unwrap();
+    let locks = |dir: &TempDir| Secrets::load(dir.path()).unwrap().unwrap().locks().to_vec();
+    assert_eq!(locks(&dir), [anew, LockSecret { nuki_id: OTHER, ..lock.clone() }]);
+    forget(&place, NUKI_ID).unwrap();
+    forget(&place, NUKI_ID).unwrap();
+    assert_eq!(locks(&dir), [LockSecret { nuki_id: OTHER, ..lock }]);
 }
