@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::claim::{Claim, Held};
 use super::enrol::{CLIENT_NAME, Enrolment, enrol, owner};
-use super::pin::read_digits;
+use super::pin::{is_typed, read_digits};
 use super::{DataArgs, ask};
 use crate::gateway::pair::{Candidate, PairError, listen};
 use crate::pairing::{self, Wish};
@@ -111,7 +111,7 @@ pub(super) fn role(candidate: &Candidate, as_app: bool) -> IdType {
 
 /// What was typed, or read from a file; `None` for nothing. Asked first, because a lock leaves pairing mode by itself.
 fn typed_pin(args: &PairArgs) -> anyhow::Result<Option<Zeroizing<String>>> {
-    match &args.pin_file {
+    match args.pin_file.as_ref().filter(|path| !is_typed(path)) {
         Some(path) => read_digits(&args.data.file(path.clone())?).map(Some),
         None if ask::is_possible() => {
             println!("The security PIN lets Keyturner read the lock's log; {}.", pairing::PIN_PLACE);

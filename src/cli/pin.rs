@@ -30,7 +30,7 @@ pub(super) struct PinArgs {
 }
 
 pub(super) async fn run(args: PinArgs) -> anyhow::Result<()> {
-    let digits = match &args.pin_file {
+    let digits = match args.pin_file.as_ref().filter(|path| !is_typed(path)) {
         Some(path) => Some(read_digits(&args.data.file(path.clone())?)?),
         None if ask::is_possible() => ask::digits(&format!("Security PIN of lock {:08X}", args.lock))?,
         None => bail!("nobody can be asked here; give --pin-file"),
@@ -50,6 +50,11 @@ pub(super) async fn run(args: PinArgs) -> anyhow::Result<()> {
 /// Whether this names standard input.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Whether this names a terminal, which would show what is typed: then it is asked in the way that does not.
+pub(super) fn is_typed(path: &Path) -> bool {
+    is_stdin(path) && ask::is_possible()
 }
 
 /// 4 or 6 digits from a file, or from standard input.

@@ -42,6 +42,9 @@ pub(super) async fn run(args: RekeyArgs) -> anyhow::Result<ExitCode> {
         bail!("this lock pairs only with its security PIN; set it with `keyturner pin` first");
     }
     let id_type = role(&candidate, before.id_type == IdType::App);
+    if id_type == IdType::Bridge {
+        println!("As its bridge again: another one that was paired meanwhile is thrown out.");
+    }
     let wish = Wish { id_type, app_id: secrets.app_id, name: CLIENT_NAME.to_owned(), pin: before.pin };
     enrol(Enrolment { data: &args.data, owner: &owner, candidate, wish, is_new_pin: false, before: Some(before) }).await
 }

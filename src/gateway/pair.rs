@@ -148,7 +148,8 @@ pub async fn listen(
         match sighting.advertisement {
             Advertisement::Pairing(mode, nuki_id) => {
                 let candidate = Candidate { nuki_id, address: sighting.address, mode, rssi };
-                if waiting.iter().any(|other| other.nuki_id == nuki_id) || waiting.len() >= REMEMBERED {
+                let has_room = waiting.len() < REMEMBERED || wanted == Some(nuki_id);
+                if !has_room || waiting.iter().any(|other| other.nuki_id == nuki_id) {
                     continue;
                 }
                 let is_first = !waiting.iter().any(|other| is_wanted(other.nuki_id));
@@ -164,7 +165,8 @@ pub async fn listen(
                 }
             }
             Advertisement::Beacon(Beacon { nuki_id, family, .. }) => {
-                if bystanders.len() < REMEMBERED && bystanders.iter().all(|other| other.nuki_id != nuki_id) {
+                let has_room = bystanders.len() < REMEMBERED || wanted == Some(nuki_id);
+                if has_room && bystanders.iter().all(|other| other.nuki_id != nuki_id) {
                     bystanders.push(Bystander { nuki_id, family, rssi });
                 }
             }

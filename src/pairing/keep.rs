@@ -14,7 +14,7 @@ pub fn keep(place: &Place, lock: &LockSecret) -> Result<(), SecretsError> {
     change(place, |secrets| secrets.put_lock(lock.clone()))
 }
 
-/// Forgets a lock's key; `None` if there was none.
+/// Forgets a lock's key, if it is there.
 ///
 /// # Errors
 /// [`SecretsError`]; then it is still there.

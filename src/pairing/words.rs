@@ -35,7 +35,7 @@ pub const fn device(mode: PairingMode) -> &'static str {
 #[must_use]
 pub fn advice(error: &PairError) -> String {
     let what_to_do = match error {
-        PairError::Transport(error) => return with_advice(error),
+        PairError::Transport(error) => return format!("{}. Nothing was kept", with_advice(error)),
         PairError::Pairing(error) => pairing_advice(error),
         PairError::Unconfirmed { .. } => {
             "put the lock into pairing mode and run this again: pairing again replaces what it may have kept"

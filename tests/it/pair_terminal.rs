@@ -124,7 +124,7 @@ fn a_pin_is_asked_for_without_showing_it_and_a_bridge_thrown_out_only_on_demand(
         assert!(code == 1 && seen.contains("it has left pairing mode meanwhile"), "{code}: {seen}");
 
         rig.lock("pairing on");
-        let mut terminal = Terminal::run(data, "pair");
+        let mut terminal = Terminal::run(data, "pair --pin-file -");
         terminal.until("Security PIN");
         terminal.until_it_hides();
         terminal.types("12\r");

@@ -121,6 +121,19 @@ async fn what_is_heard_decides_what_its_owner_is_told() {
     assert_eq!(told.len(), 2, "each is told once");
     assert_eq!(look(Some(OTHER)).await.unwrap()[0].name(), "Nuki_Opener_2B3C4D5E");
 
+    // A crowd that was heard before hides nobody who is looked for.
+    let crowd: Vec<_> = (0..40).map(|n| bench.radio.add(SimLockConfig::family(100 + n), [4; 32])).collect();
+    crowd.iter().for_each(|door| door.pairing_mode(true));
+    bench.door.pairing_mode(false);
+    let door = bench.door.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(s(2)).await;
+        door.pairing_mode(true);
+    });
+    assert_eq!(look(Some(NUKI_ID)).await.unwrap()[0].nuki_id, NUKI_ID);
+    bench.door.pairing_mode(false);
+    assert_eq!(look(Some(NUKI_ID)).await, Err(PairError::NotInPairingMode(NUKI_ID)));
+
     let radio = bench.radio.clone();
     tokio::spawn(async move {
         tokio::time::sleep(s(1)).await;

@@ -164,7 +164,7 @@ fn what_belongs_to_no_question_answers_none() {
 
 #[test]
 fn garbage_ends_a_visit_with_a_name() {
-    for garbage in [vec![0xAA; 60], vec![0xFF; 24], vec![0; 512]] {
+    for garbage in [vec![0xAA; 60], vec![0xFF; 60], vec![0; 512]] {
         let mut room = Room::asking(Question::States);
         room.sent();
         room.visit.handle_received(Characteristic::KeyturnerUsdio, &garbage, room.now);
