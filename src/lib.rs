@@ -38,6 +38,10 @@ pub mod gateway;
 #[cfg(feature = "daemon")]
 pub mod http;
 #[cfg(feature = "daemon")]
+mod owner;
+#[cfg(feature = "daemon")]
+pub mod pairing;
+#[cfg(feature = "daemon")]
 pub mod pins;
 #[cfg(feature = "daemon")]
 pub mod secrets;

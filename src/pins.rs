@@ -29,7 +29,7 @@ pub enum SetPinError {
     #[error("the PIN is kept, but its tries could not be forgotten, so run this again: {0}")]
     Store(#[from] StoreError),
     /// There is no such lock.
-    #[error("no lock {0:08X} is paired; `keyturner clock` lists those that are")]
+    #[error("no lock {0:08X} is paired; `keyturner locks` lists those that are")]
     UnknownLock(NukiId),
     /// It has the wrong number of digits for this lock.
     #[error("the security PIN of this lock has {0} digits")]
@@ -49,15 +49,22 @@ pub async fn set(
 ) -> Result<(), SetPinError> {
     let mut secrets = Secrets::load_or_create(place)?;
     let lock = secrets.lock(nuki_id).ok_or(SetPinError::UnknownLock(nuki_id))?.clone();
-    let wanted = if lock.generation == Generation::Gen5 { 6 } else { 4 };
-    let number = digits.parse().ok().filter(|_| digits.len() == wanted && digits.bytes().all(|b| b.is_ascii_digit()));
-    let pin = Pin::new(number.ok_or(SetPinError::Digits(wanted))?);
+    let pin = parse(digits, if lock.generation == Generation::Gen5 { 6 } else { 4 })?;
     secrets.put_lock(LockSecret { pin: Some(pin), ..lock });
     secrets.save()?;
     if let Some(store) = store {
         store.forget_pin_tries(nuki_id).await?;
     }
     Ok(())
+}
+
+/// A PIN of exactly so many digits.
+///
+/// # Errors
+/// [`SetPinError::Digits`].
+pub fn parse(digits: &str, wanted: usize) -> Result<Pin, SetPinError> {
+    let number = digits.parse().ok().filter(|_| digits.len() == wanted && digits.bytes().all(|b| b.is_ascii_digit()));
+    number.map(Pin::new).ok_or(SetPinError::Digits(wanted))
 }
 
 /// Hands every PIN that the owner sets to the gateway, as long as it is polled. `seen` is what

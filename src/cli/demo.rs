@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
+use super::enrol::CLIENT_NAME;
 use super::host::Process;
-use super::pair::CLIENT_NAME;
 use super::run::{paired, seed_source, webhook_secrets};
 use super::{fresh_seed, history, stop_signal};
 use crate::clock::Clock;

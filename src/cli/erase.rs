@@ -1,12 +1,10 @@
 //! `keyturner erase`.
 
-use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 
 use super::pair::parse_nuki_id;
-use super::{DataArgs, tame};
+use super::{DataArgs, ask, tame};
 use crate::clock::Clock;
 use crate::protocol::beacon::NukiId;
 use crate::store::{Erasure, Key, PersonSelector, Store, StoreError};
@@ -39,7 +37,7 @@ pub(super) async fn run(args: EraseArgs) -> anyhow::Result<()> {
         bail!("the event log knows nothing of this person; a name must be written exactly as it is shown");
     }
     print!("{}", words(&plan));
-    if !args.yes && !confirmed()? {
+    if !args.yes && !ask::is_typed("erase")? {
         bail!("nothing was erased");
     }
     let done = store.erase(&path, &args.user, args.lock, Clock::system().wall()).await?;
@@ -80,14 +78,4 @@ fn words(plan: &Erasure) -> String {
         line(format!("Lock {lock:08X} still accepts {number}, so the name comes back; remove it there first."));
     }
     text
-}
-
-fn confirmed() -> anyhow::Result<bool> {
-    if !stdin().is_terminal() {
-        bail!("nobody can be asked here; give --yes if this is what you want");
-    }
-    write!(stderr(), "Type \"erase\" to go on: ").context("cannot ask")?;
-    let mut answer = String::new();
-    stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(answer.trim() == "erase")
 }

@@ -1,24 +1,31 @@
 //! The command line: thin, one file per command.
 
+mod ask;
 mod auth;
 mod backup;
+mod claim;
 mod clock;
 mod code;
 mod demo;
 mod doctor;
+mod enrol;
 mod erase;
 mod export;
 mod health;
 mod history;
 mod host;
 mod local;
+mod locks;
 mod pair;
 mod pin;
+mod rekey;
 mod run;
 pub mod sim;
 mod token;
+mod unpair;
 mod verify;
 mod webhook;
+mod which;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -46,6 +53,12 @@ enum Command {
     Run(run::RunArgs),
     /// Pair with a lock that is in pairing mode
     Pair(pair::PairArgs),
+    /// List the paired locks
+    Locks(locks::LocksArgs),
+    /// Have a lock forget this gateway, and forget its key; what it did stays in the event log
+    Unpair(unpair::UnpairArgs),
+    /// Pair anew with a lock that is paired: another key, the same history and PIN
+    Rekey(rekey::RekeyArgs),
     /// Show people at a simulated door, with everything else real; needs no hardware
     Demo(demo::DemoArgs),
     /// Say who was at the door
@@ -148,7 +161,8 @@ impl From<SimArgs> for sim::SimOptions {
     }
 }
 
-/// Runs the command given on the command line. Exit code 0: done; 1: failed, with the reason on standard error; 2: wrong usage.
+/// Runs the command given on the command line. Exit code 0: done; 1: failed, with the reason on standard error; 2: wrong
+/// usage; 3: done, and something is left to do for its owner, which is said (`pair` and `rekey`).
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -164,7 +178,10 @@ pub fn main() -> ExitCode {
     let result: anyhow::Result<ExitCode> = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(args).await,
-            Command::Pair(args) => pair::run(args).await,
+            Command::Pair(args) => return pair::run(args).await,
+            Command::Locks(args) => locks::run(args).await,
+            Command::Unpair(args) => unpair::run(args).await,
+            Command::Rekey(args) => return rekey::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => history::run(args).await,
             Command::Health(args) => return health::run(args).await,

@@ -1,14 +1,14 @@
 //! `keyturner run`.
 
-use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use tracing::{info, warn};
 
+use super::claim::{Claim, Held};
 use super::host::Process;
 use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
@@ -51,7 +51,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     // Makes the directory at the first start.
     Secrets::load_or_create(args.data.place())?;
     args.data.place().note()?;
-    let _only_one = claim(&args.data.data)?;
+    // Two gateways on one event log would both answer each beacon.
+    let _only_one = Claim::take(&args.data.data, Held::ByGateway)?;
     let process = Arc::new(Process::new(args.data.place()));
     while serve(&args, &process).await? == Ended::Restart {
         info!("starting again, as a client wants it");
@@ -75,7 +76,7 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     let secrets = Secrets::load_or_create(place.clone())?;
     let locks: Vec<PairedLock> = secrets.locks().iter().map(|lock| paired(lock, secrets.app_id)).collect();
     if locks.is_empty() {
-        warn!("no lock is paired yet; run `keyturner pair`, then start again");
+        warn!("no lock is paired yet; stop this, run `keyturner pair`, then start again");
     }
     let seed = seed_source()?;
     let tls = match config.tls {
@@ -130,17 +131,6 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     pins.abort();
     tokens.abort();
     ended
-}
-
-/// Two gateways on one event log would both answer each beacon. The claim ends with the process, however it ends.
-fn claim(data: &Path) -> anyhow::Result<File> {
-    let path = data.join("keyturner.lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another `keyturner run` uses {}; stop it first", data.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
-    }
 }
 
 /// Seeds for sessions. The first is drawn here, so that a system without randomness is noticed at the start.

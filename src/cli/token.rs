@@ -95,7 +95,7 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     let strangers: Vec<String> =
         args.locks.iter().filter(|lock| secrets.lock(**lock).is_none()).map(|lock| format!("{lock:08X}")).collect();
     if !strangers.is_empty() {
-        bail!("no lock {} is paired; `keyturner clock` lists those that are", strangers.join(", "));
+        bail!("no lock {} is paired; `keyturner locks` lists those that are", strangers.join(", "));
     }
     let locks = (!args.locks.is_empty()).then(|| args.locks.into_iter().collect());
     let access = Access::new(args.scopes, locks);

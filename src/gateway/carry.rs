@@ -61,7 +61,7 @@ impl Actor<'_> {
             Output::ActionFinished { intent_id, outcome } => self.on_finished(intent_id, outcome).await,
             Output::AuthorizationLost => {
                 self.note_authorization(false);
-                error!(lock = %self.lock.label(), "the lock does not know this gateway any more; run `keyturner pair` again");
+                error!(lock = %self.lock.label(), "the lock does not know this gateway any more; run `keyturner rekey`");
             }
             Output::Garbled(error) => {
                 warn!(lock = %self.lock.label(), %error, "the lock sent something that is no message")

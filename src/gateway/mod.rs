@@ -13,6 +13,7 @@ mod health;
 pub mod pair;
 mod port;
 mod repeat;
+pub mod visit;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,7 @@ use crate::protocol::frame::AuthId;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::Outcome;
-use crate::store::{Store, StoreError};
+use crate::store::{LockRow, Store, StoreError};
 use crate::transport::{Address, Transport};
 use actor::{Actor, Wiring};
 use arbiter::{Adapter, Ear};
@@ -103,6 +104,12 @@ impl PairedLock {
             last_seen: None,
         }
     }
+}
+
+/// A lock for the event log, before anything was read from it.
+#[must_use]
+pub fn new_row(lock: &PairedLock, now: UnixMillis) -> LockRow {
+    lock_row(&lock.snapshot(), now)
 }
 
 /// What explains a state that is told.

@@ -6,7 +6,7 @@
 use super::command::Command;
 use super::crypto::{Challenge, Pin};
 use super::datetime::DeviceTime;
-use super::frame::Message;
+use super::frame::{AuthId, Message};
 use super::gatt::Generation;
 use super::log::LogRequest;
 use super::types::LockAction;
@@ -71,6 +71,8 @@ pub enum PinCommand {
     RequestKeypadCodes(u16, u16),
     /// 0x0021: set the clock.
     UpdateTime(DeviceTime),
+    /// 0x0008: remove an authorization.
+    RemoveAuthorizationEntry(AuthId),
 }
 
 impl PinCommand {
@@ -83,6 +85,7 @@ impl PinCommand {
             Self::RequestAuthorizationEntries(..) => Command::RequestAuthorizationEntries,
             Self::RequestKeypadCodes(..) => Command::RequestKeypadCodes,
             Self::UpdateTime(_) => Command::UpdateTime,
+            Self::RemoveAuthorizationEntry(_) => Command::RemoveAuthorizationEntry,
         }
     }
 
@@ -96,6 +99,7 @@ impl PinCommand {
                 [offset.to_le_bytes(), count.to_le_bytes()].concat()
             }
             Self::UpdateTime(time) => time.to_bytes().to_vec(),
+            Self::RemoveAuthorizationEntry(auth_id) => auth_id.to_le_bytes().to_vec(),
         };
         payload.extend_from_slice(nonce);
         payload.extend_from_slice(pin.expose().to_le_bytes().get(..generation.pin_len()).unwrap_or_default());
@@ -120,6 +124,7 @@ impl PinCommand {
             Command::RequestKeypadCodes if body.len() == 4 => Self::RequestKeypadCodes(r.u16()?, r.u16()?),
             // All zero is "never", to which no clock can be set.
             Command::UpdateTime if body.len() == DeviceTime::LEN => Self::UpdateTime(DeviceTime::decode(body).ok()??),
+            Command::RemoveAuthorizationEntry if body.len() == 4 => Self::RemoveAuthorizationEntry(r.u32()?),
             _ => return None,
         };
         let pin = pin.iter().rev().fold(0u32, |value, byte| value << 8 | u32::from(*byte));

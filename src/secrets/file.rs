@@ -2,14 +2,14 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::SecretsError;
+use crate::owner::{ROOT, effective_user, give_to_owner_of_dir};
 
-const ROOT: u32 = 0;
 /// A store of hundreds of locks is far smaller; more is a mistake or an attack.
 const MAX_LEN: u64 = 1024 * 1024;
 
@@ -145,24 +145,6 @@ fn write_new(path: &Path, content: &[u8]) -> Result<Stamp, SecretsError> {
 /// Root may look at anybody's file anyway; it is how an owner pairs for the service's user.
 const fn is_ours(owner: u32, us: u32) -> bool {
     owner == us || us == ROOT
-}
-
-/// What root writes into a service's directory must stay readable for the service.
-fn give_to_owner_of_dir(path: &Path, file: &File) -> std::io::Result<()> {
-    let Some(dir) = path.parent().filter(|_| effective_user().is_ok_and(|us| us == ROOT)) else { return Ok(()) };
-    let dir = fs::metadata(dir)?;
-    fchown(file, Some(dir.uid()), Some(dir.gid()))
-}
-
-/// The user whose rights we have. From /proc, because the system call needs unsafe code.
-fn effective_user() -> std::io::Result<u32> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:"))
-        .and_then(|ids| ids.split_whitespace().nth(1))
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(|| std::io::Error::other("/proc/self/status does not say"))
 }
 
 fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> SecretsError {

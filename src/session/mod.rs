@@ -1,7 +1,7 @@
 //! Sessions: what to say to a lock, and when. Pure.
 //!
 //! [`Session`] is one lock's daily life over many links, [`pairing::Pairing`]
-//! the making of an authorization. Neither has a clock or does IO.
+//! the making of an authorization, [`visit::Visit`] a few questions of an owner. None has a clock or does IO.
 
 mod acting;
 mod action;
@@ -21,6 +21,7 @@ mod pin;
 mod policy;
 mod replies;
 mod timers;
+pub mod visit;
 mod work;
 
 pub use action::{ActionRequest, NotDone, Outcome, intent_suffix};

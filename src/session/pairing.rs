@@ -104,6 +104,8 @@ pub struct Pairing {
     key: SharedKey,
     reassembler: Reassembler,
     step: Step,
+    /// What the lock gave us, before it said that it is complete.
+    given: Option<Box<Authorization>>,
     finished: bool,
     deadline: Duration,
     outputs: VecDeque<Output>,
@@ -127,6 +129,7 @@ impl Pairing {
             key: SharedKey::from_bytes([0; 32]),
             reassembler: Reassembler::new(Framing::Plain),
             step: Step::LockKey,
+            given: None,
             finished: false,
             deadline: now.saturating_add(WITHIN),
             outputs: VecDeque::new(),
@@ -144,6 +147,13 @@ impl Pairing {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         (!matches!(self.step, Step::Over)).then_some(self.deadline)
+    }
+
+    /// An authorization that the lock gave us before pairing failed. Whether it keeps one that is not complete is nowhere
+    /// said; only asking with it tells.
+    #[must_use]
+    pub fn given(&self) -> Option<&Authorization> {
+        self.given.as_deref()
     }
 
     /// The lock indicated these bytes on the pairing characteristic.
@@ -218,7 +228,9 @@ impl Pairing {
                 let id = AuthorizationId::decode(payload, &self.key, &client_nonce)?
                     .ok_or(PairingError::BadAuthenticator)?;
                 self.write(&Message::new(Command::AuthorizationIdConfirmation, id.confirmation(&self.key)));
-                Step::Complete { authorization: self.authorization(id.auth_id, id.uuid, self.config.applicant.id_type) }
+                let authorization = self.authorization(id.auth_id, id.uuid, self.config.applicant.id_type);
+                self.given = Some(authorization.clone());
+                Step::Complete { authorization }
             }
             (Step::Complete { authorization }, Command::Status) => {
                 self.finish(Ok(authorization));

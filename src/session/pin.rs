@@ -47,6 +47,37 @@ impl PinTries {
         self.refused >= MAX_REFUSALS
     }
 
+    /// Whether it may be sent at this moment by somebody who cannot wait.
+    #[must_use]
+    pub const fn may_leave(self) -> bool {
+        !self.is_over() && self.wait().is_none()
+    }
+
+    /// A command with it leaves.
+    #[must_use]
+    pub const fn after_leaving(self) -> Self {
+        if self.is_proven { self } else { Self { unanswered: self.unanswered.saturating_add(1), ..self } }
+    }
+
+    /// The lock took it.
+    #[must_use]
+    pub const fn after_acceptance(self) -> Self {
+        Self { refused: 0, unanswered: 0, is_proven: true }
+    }
+
+    /// The lock answered without a word about it.
+    #[must_use]
+    pub const fn after_answer(self) -> Self {
+        Self { unanswered: self.unanswered.saturating_sub(1), ..self }
+    }
+
+    /// The lock refused it; `for_good` if it said that there were too many attempts.
+    #[must_use]
+    pub const fn after_refusal(self, for_good: bool) -> Self {
+        let refused = if for_good { MAX_REFUSALS } else { self.refused.saturating_add(1) };
+        Self { refused, unanswered: 0, is_proven: false }
+    }
+
     /// How long the next try must wait.
     const fn wait(self) -> Option<Duration> {
         match (self.refused, self.unanswered) {
@@ -96,29 +127,26 @@ impl PinGate {
 
     /// A command with it leaves. True if that has to be remembered first.
     pub(super) const fn leaves(&mut self) -> bool {
-        if !self.tries.is_proven {
-            self.tries.unanswered = self.tries.unanswered.saturating_add(1);
-        }
+        self.tries = self.tries.after_leaving();
         !self.tries.is_proven
     }
 
     /// The lock took it. True if that is news.
     pub(super) fn accepted(&mut self) -> bool {
-        let proven = PinTries { is_proven: true, ..PinTries::default() };
+        let proven = self.tries.after_acceptance();
         core::mem::replace(&mut self.tries, proven) != proven
     }
 
     /// The lock answered without a word about the PIN.
     pub(super) const fn answered(&mut self) -> bool {
         let was_open = self.tries.unanswered > 0;
-        self.tries.unanswered = self.tries.unanswered.saturating_sub(1);
+        self.tries = self.tries.after_answer();
         was_open
     }
 
     /// The lock refused it; `for_good` if it said that there were too many attempts.
     pub(super) const fn refused(&mut self, for_good: bool) {
-        let refused = if for_good { MAX_REFUSALS } else { self.tries.refused.saturating_add(1) };
-        self.tries = PinTries { refused, unanswered: 0, is_proven: false };
+        self.tries = self.tries.after_refusal(for_good);
         self.is_waiting = true;
     }
 

@@ -9,7 +9,7 @@ use super::exchange::{Exchange, Job, LOG_PAGE, List};
 use super::timers::Timer;
 
 /// The lock answers within a few connection intervals; peers allow 3 to 4 s.
-const REPLY_WITHIN: Duration = Duration::from_secs(4);
+pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(4);
 /// The state of one motion is asked for so often, then it is left alone.
 const MOTOR_POLLS: u8 = 20;
 /// A link without work is held so long, for what may follow at once.

@@ -61,10 +61,11 @@ impl SimLock {
                 self.users.remove(auth_id);
             }
             Owner::ReplaceUser(auth_id, name) => {
-                let created = self.device_time(now);
+                let (created, key) = (self.device_time(now), SharedKey::from_bytes(self.random()));
                 if let Some(user) = self.users.get_mut(auth_id) {
                     user.entry.name = name;
                     user.entry.created = created;
+                    user.key = key;
                 }
             }
             Owner::AddCode { name, digits } => {

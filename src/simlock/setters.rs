@@ -32,9 +32,13 @@ impl SimLock {
             }
             Command::SetConfig => self.config.name = text(&fields.array::<32>()?),
             Command::RemoveAuthorizationEntry => {
-                if !self.users.remove(u32::from_le_bytes(fields.array()?)) {
-                    return Err(ErrorCode::InvalidAuthId);
-                }
+                let auth_id = u32::from_le_bytes(fields.array()?);
+                self.users.get(auth_id).ok_or(ErrorCode::InvalidAuthId)?;
+                // Answered first: whoever removes themselves has no key to be answered with afterwards.
+                self.count_change();
+                self.send_status(by.link, by.auth_id, StatusCode::Complete);
+                self.users.remove(auth_id);
+                return Ok(());
             }
             Command::UpdateAuthorizationEntry => {
                 let auth_id = u32::from_le_bytes(fields.array()?);

@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{Class, classify};
 use super::{HeldTime, Store, StoreError, backup, seal};
+use crate::owner::give_to_owner_of_dir;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -66,10 +67,14 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-/// Makes an empty file that only its owner can read; SQLite gives the same mode to its companions.
+/// Makes an empty file that only its owner can read, who is the owner of its directory also where root makes it; SQLite
+/// gives the same mode and owner to its companions.
 fn create(path: &Path) -> Result<bool, StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(true),
+        Ok(file) => match give_to_owner_of_dir(path, &file) {
+            Ok(()) => Ok(true),
+            Err(source) => Err(StoreError::File { path: path.to_owned(), source }),
+        },
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(source) => Err(StoreError::File { path: path.to_owned(), source }),
     }

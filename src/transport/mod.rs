@@ -151,3 +151,31 @@ pub enum TransportErrorKind {
     #[error("the radio failed")]
     Other,
 }
+
+impl TransportErrorKind {
+    /// What its owner can do about it.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::NoAdapter => "plug in an adapter or name another one, and check `rfkill list bluetooth`",
+            Self::ServiceUnavailable => "check `systemctl status bluetooth dbus`",
+            Self::NotPermitted => "add the user to the group bluetooth and log in again, or install the D-Bus policy",
+            Self::Busy => {
+                "another program uses the adapter: end its scan or connection (`bluetoothctl scan off`, another gateway, \
+                 a home automation's own Bluetooth), or give this one an adapter of its own; then try again"
+            }
+            Self::Timeout | Self::ConnectFailed => {
+                "bring the lock within reach, see that no phone is linked to it at this moment, and try again"
+            }
+            Self::LinkLost => "the signal may be weak: bring the computer nearer to the lock, and try again",
+            Self::MissingCharacteristic => "is this a lock? If so, `bluetoothctl remove` its address, and try again",
+            Self::Other => "`keyturner doctor` looks at each part",
+        }
+    }
+
+    /// Whether it is about this computer and not about a lock.
+    #[must_use]
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::NoAdapter | Self::ServiceUnavailable | Self::NotPermitted)
+    }
+}

@@ -112,6 +112,12 @@ mod http_support;
 #[cfg(feature = "daemon")]
 mod http_tls;
 mod known_answers;
+#[cfg(feature = "daemon")]
+mod pair_cli;
+#[cfg(feature = "daemon")]
+mod pair_terminal;
+#[cfg(feature = "daemon")]
+mod pairing_owner;
 mod purity;
 mod reassembly;
 #[cfg(feature = "daemon")]
@@ -124,6 +130,7 @@ mod session_hygiene;
 mod session_logs;
 mod session_pair;
 mod session_pin;
+mod session_visit;
 #[cfg(feature = "daemon")]
 mod sim_radio;
 #[cfg(feature = "daemon")]

@@ -75,7 +75,7 @@ async fn a_clock_that_is_off_and_a_lost_authorization_are_said() {
     server.doors.script().health = Some(LockHealth { clock: Some(clock(-47_000)), is_authorized: false, ..known() });
     let (status, attention) = attention(&server).await;
     assert_eq!(status, "degraded");
-    assert!(attention[0].contains("`keyturner pair`"), "{attention:?}");
+    assert!(attention[0].contains("`keyturner rekey`"), "{attention:?}");
     assert_eq!(attention[1], "its clock is 47 s behind: `keyturner clock --set` corrects it");
 }
 

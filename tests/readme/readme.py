@@ -115,7 +115,11 @@ def test(workspace, _args):
     reader.env.update(bus.env)
     with file_of_the_readers("pin", lock.pin_file.read_text()):
         lock.command("pairing on")
-        reader.type_section("Pair")
+        paired, listed, _ = reader.type_section("Pair")
+    expect("The PIN is right." in paired, "the PIN is checked at once", paired)
+    expect(f"{NUKI_ID:08X}" in listed and "bridge" in listed, "the lock is listed", listed)
+    for file in [DATABASE, DATABASE.with_name("keyturner.lock")]:
+        expect(file.owner() == DATABASE.parent.owner(), f"{file} is the service's, although root made it", file.owner())
     expect(reader.asked.read_text() == "enable --now keyturner\n", "the service is started", reader.asked.read_text())
     service = start_service(workspace, bus)
 

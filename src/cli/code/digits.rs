@@ -2,13 +2,13 @@
 //! command line, which everybody on the machine can read.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write, stdin};
+use std::io::{IsTerminal, Read, stdin};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use super::super::ask::Unseen;
 use crate::protocol::users::CodeDigits;
 
 /// More than six digits and the end of a line need.
@@ -34,7 +34,7 @@ fn all(from: impl Read) -> std::io::Result<Zeroizing<String>> {
 }
 
 fn ask() -> anyhow::Result<Zeroizing<String>> {
-    let mut terminal = Terminal::open().context("cannot ask for the digits at the terminal")?;
+    let mut terminal = Unseen::open().context("cannot ask for the digits at the terminal")?;
     let mut one = |prompt| terminal.ask(prompt).context("cannot ask for the digits at the terminal");
     let digits = one("Digits of the code (not shown): ")?;
     check(&digits)?;
@@ -42,42 +42,6 @@ fn ask() -> anyhow::Result<Zeroizing<String>> {
         bail!("the second time they were others; nothing was changed");
     }
     Ok(digits)
-}
-
-/// The terminal, which does not show what is typed as long as this lives.
-struct Terminal {
-    file: File,
-    before: Termios,
-}
-
-impl Terminal {
-    fn open() -> io::Result<Self> {
-        let file = File::options().read(true).write(true).open("/dev/tty")?;
-        let before = tcgetattr(&file)?;
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
-        // Before anything is asked: whoever pastes is fast. What was typed too early was shown, and is dropped.
-        tcsetattr(&file, OptionalActions::Flush, &quiet)?;
-        Ok(Self { file, before })
-    }
-
-    fn ask(&mut self, prompt: &str) -> io::Result<Zeroizing<String>> {
-        self.file.write_all(prompt.as_bytes())?;
-        let mut line = Zeroizing::new(String::with_capacity(MOST as usize));
-        let mut byte = Zeroizing::new([0]);
-        while line.len() < MOST as usize && self.file.read(&mut *byte)? == 1 && byte[0] != b'\n' {
-            line.push(char::from(byte[0]));
-        }
-        self.file.write_all(b"\n")?;
-        Ok(line)
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // There is nothing better to do where this fails.
-        let _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
-    }
 }
 
 /// The digits alone. What was read is not repeated: it may be a code with a typo.

@@ -15,6 +15,7 @@ use super::super::DataArgs;
 use super::super::health::{deaf_radio, list, text};
 use super::super::local::{Local, LocalArgs};
 use super::Finding;
+use crate::pairing::with_advice;
 use crate::protocol::IdType;
 use crate::protocol::gatt::Generation;
 use crate::secrets::{LockSecret, Place, Secrets};
@@ -114,8 +115,7 @@ pub(super) async fn bluetooth(adapter: Option<&str>) -> Vec<Finding> {
             let power = if facts.is_powered { "on" } else { "off, the gateway switches it on" };
             Finding::well("adapter", format!("{} {}, {power}", facts.name, facts.address))
         }
-        // It says what to do itself.
-        Err(error) => Finding::amiss("adapter", error.to_string(), ""),
+        Err(error) => Finding::amiss("adapter", with_advice(&error), ""),
     });
     found
 }
@@ -148,7 +148,7 @@ pub(super) async fn signal(locks: &[LockSecret], adapter: Option<String>, limit:
     let mut heard: BTreeMap<Address, Option<i16>> = BTreeMap::new();
     let mut sightings = match transport.scan().await {
         Ok(sightings) => sightings,
-        Err(error) => return vec![Finding::amiss("listening", error.to_string(), "")],
+        Err(error) => return vec![Finding::amiss("listening", with_advice(&error), "")],
     };
     let all = async {
         while let Some(sighting) = sightings.recv().await {

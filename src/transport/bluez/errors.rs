@@ -32,16 +32,13 @@ pub(super) fn elapsed(stage: Stage, what: &str, limit: Duration) -> TransportErr
     explain(kind, format!("{what}: no answer within {} s", limit.as_secs()))
 }
 
-/// An error with what to do about it.
+/// An error, with what to do where the computer is the trouble: then it does not pass by itself.
 pub(super) fn explain(kind: Kind, detail: impl Into<String>) -> TransportError {
     let mut detail = detail.into();
-    let advice = match kind {
-        Kind::NoAdapter => "; plug in an adapter or name another one, and check `rfkill list bluetooth`",
-        Kind::ServiceUnavailable => "; check `systemctl status bluetooth dbus`",
-        Kind::NotPermitted => "; add the user to the group bluetooth and log in again, or install the D-Bus policy",
-        _ => "",
-    };
-    detail.push_str(advice);
+    if kind.is_ours() {
+        detail.push_str("; ");
+        detail.push_str(kind.advice());
+    }
     TransportError::new(kind, detail)
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keyturner::cli::sim::{self, SimOptions};
+use keyturner::simlock::Device;
 use keyturner::transport::Address;
 use keyturner::transport::sim::address_of;
 use serde_json::{Value, json};
@@ -68,8 +69,13 @@ fn ask(socket: &Path, line: &str) -> Value {
     answer
 }
 
-/// Runs `body` on a fake of its own; `name` is the test's whole name.
+/// Runs `body` on a fake of its own, with a Smart Lock 3; `name` is the test's whole name.
 pub(crate) fn on_fake_bluez<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Rig) -> F) {
+    on_fake_bluez_with(Device::SmartLock3, name, body);
+}
+
+/// The same with another device.
+pub(crate) fn on_fake_bluez_with<F: Future<Output = ()>>(device: Device, name: &str, body: impl FnOnce(Rig) -> F) {
     if let Some(dir) = env::var_os(DIRECTORY) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(body(Rig { dir: dir.into() }));
@@ -85,7 +91,7 @@ pub(crate) fn on_fake_bluez<F: Future<Output = ()>>(name: &str, body: impl FnOnc
     let path = |name: &str| dir.path().join(name).into_os_string();
     // The fake waits for its sockets. It ends with the runtime.
     let lock = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    lock.spawn(sim::serve(SimOptions::new(path("radio"), path("control"))));
+    lock.spawn(sim::serve(SimOptions { device, ..SimOptions::new(path("radio"), path("control")) }));
     let rig = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/fake/with-fake-bluez");
     let output = Command::new(rig)
         .args(["--radio".into(), path("radio"), "--control".into(), path("bluez")])

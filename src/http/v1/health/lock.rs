@@ -213,7 +213,7 @@ fn attention(health: Option<&LockHealth>, contact: Option<UnixMillis>) -> Vec<St
     }
     let Some(health) = health else { return attention };
     if !health.is_authorized {
-        attention.push("it does not know this gateway any more: run `keyturner pair` again".to_owned());
+        attention.push("it does not know this gateway any more: run `keyturner rekey`".to_owned());
     }
     match health.log_access {
         LogAccess::Readable if health.pin_refusals > 0 => attention.push(

@@ -1,0 +1,97 @@
+//! Asking whoever sits at the terminal. Questions go to the terminal itself, so that output can be piped.
+
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read, Write, stderr, stdin};
+
+use anyhow::{Context, bail};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use super::pin::is_pin;
+
+/// A typo is forgiven so often.
+const TRIES: u32 = 3;
+/// Bytes of a line that is not shown: as long as it gets, so that growing leaves no copy behind.
+const LONGEST: usize = 64;
+
+/// Whether there is anybody to ask.
+pub(super) fn is_possible() -> bool {
+    stdin().is_terminal()
+}
+
+/// Whether they typed this word, without which nothing is done.
+pub(super) fn is_typed(word: &str) -> anyhow::Result<bool> {
+    if !is_possible() {
+        bail!("nobody can be asked here; give --yes if this is what you want");
+    }
+    Ok(line(&format!("Type \"{word}\" to go on: "))? == word)
+}
+
+/// One of so many, counted from 0.
+pub(super) fn which(count: usize) -> anyhow::Result<usize> {
+    for _ in 0..TRIES {
+        let answer = line(&format!("Which one? 1 to {count}: "))?;
+        if let Some(number) = answer.parse::<usize>().ok().filter(|number| (1..=count).contains(number)) {
+            return Ok(number - 1);
+        }
+    }
+    bail!("that was none of them")
+}
+
+/// The digits of a PIN, which the terminal does not show; `None` if nothing was typed.
+pub(super) fn digits(what: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
+    const WITHOUT: &str = "the PIN cannot be asked for at this terminal; give it with --pin-file";
+    let mut terminal = Unseen::open().context(WITHOUT)?;
+    for _ in 0..TRIES {
+        let typed = terminal.ask(&format!("{what}: ")).context(WITHOUT)?;
+        match typed.trim() {
+            "" => return Ok(None),
+            text if is_pin(text) => return Ok(Some(Zeroizing::new(text.to_owned()))),
+            _ => eprintln!("A security PIN has 4 digits, or 6 for a 5th-generation lock."),
+        }
+    }
+    bail!("that was no security PIN")
+}
+
+fn line(question: &str) -> anyhow::Result<String> {
+    write!(stderr(), "{question}").context("cannot ask")?;
+    let mut answer = String::new();
+    stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(answer.trim().to_owned())
+}
+
+/// The terminal, which does not show what is typed as long as this lives.
+pub(super) struct Unseen {
+    file: File,
+    before: Termios,
+}
+
+impl Unseen {
+    pub(super) fn open() -> io::Result<Self> {
+        let file = File::options().read(true).write(true).open("/dev/tty")?;
+        let before = tcgetattr(&file)?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        // Before anything is asked: whoever pastes is fast. What was typed too early was shown, and is dropped.
+        tcsetattr(&file, OptionalActions::Flush, &quiet)?;
+        Ok(Self { file, before })
+    }
+
+    pub(super) fn ask(&mut self, prompt: &str) -> io::Result<Zeroizing<String>> {
+        self.file.write_all(prompt.as_bytes())?;
+        let mut line = Zeroizing::new(String::with_capacity(LONGEST));
+        let mut byte = Zeroizing::new([0]);
+        while line.len() < LONGEST && self.file.read(&mut *byte)? == 1 && byte[0] != b'\n' {
+            line.push(char::from(byte[0]));
+        }
+        self.file.write_all(b"\n")?;
+        Ok(line)
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // There is nothing better to do where this fails.
+        let _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
+    }
+}
