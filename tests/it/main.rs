@@ -119,6 +119,8 @@ mod session_logs;
 mod session_pair;
 mod session_pin;
 #[cfg(feature = "daemon")]
+mod sim_air;
+#[cfg(feature = "daemon")]
 mod sim_radio;
 #[cfg(feature = "daemon")]
 mod sim_sockets;

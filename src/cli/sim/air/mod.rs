@@ -40,7 +40,6 @@ pub(super) async fn keep(
     events: mpsc::Sender<Event>,
 ) -> Result<Infallible, TransportError> {
     let mut air = Air::open(adapter, generation).await?;
-    tracing::info!(adapter, address = %air.address, "on the air");
     let mut id = 0;
     loop {
         id += 1;
@@ -49,11 +48,13 @@ pub(super) async fn keep(
             Ok(()) => air.run(id, to_radio, &events).await,
             Err(_) => return std::future::pending().await,
         };
+        if id == 1 && !air.was_on_air {
+            return Err(error);
+        }
         // If nobody listens, the whole task is about to be dropped.
         let _ = events.send(Event::RadioGone(id)).await;
         tracing::warn!(adapter, %error, "off the air, until the adapter can be used again");
         air = again(adapter, generation).await;
-        tracing::info!(adapter, address = %air.address, "on the air again");
     }
 }
 
@@ -79,6 +80,7 @@ struct Air {
     devices: StreamMap<Address, BoxStream<'static, DeviceEvent>>,
     wanted: Option<Advertisement>,
     on_air: Option<(Advertisement, AdvertisementHandle)>,
+    was_on_air: bool,
     seat: Seat,
 }
 
@@ -102,6 +104,7 @@ impl Air {
             devices: StreamMap::new(),
             wanted: None,
             on_air: None,
+            was_on_air: false,
             seat: Seat::default(),
         };
         // Whoever is connected already came for something else: a keyboard, perhaps.
@@ -204,6 +207,9 @@ impl Air {
             Err(_) => return Err(elapsed(Stage::Adapter, "advertising", limits::CALL)),
         };
         self.on_air = Some((wanted.clone(), handle));
+        if !std::mem::replace(&mut self.was_on_air, true) {
+            tracing::info!(adapter = self.adapter.name(), address = %self.address, "on the air");
+        }
         Ok(())
     }
 
