@@ -65,15 +65,14 @@ impl Seat {
         true
     }
 
-    /// A link has ended; true if it was the one of our central.
-    pub(super) fn leave(&mut self, address: Address) -> bool {
-        let Some(central) = self.central.take_if(|central| central.address == address) else { return false };
+    /// A link has ended.
+    pub(super) fn leave(&mut self, address: Address) {
+        let Some(central) = self.central.take_if(|central| central.address == address) else { return };
         // A lock forgets client configurations with the link, and BlueZ those of a device that is not bonded.
         self.sessions.clear();
         self.ends.clear();
         self.indicating = None;
         self.said.push_back(FromRadio::Disconnected { link: central.link });
-        true
     }
 
     pub(super) fn subscribe(&mut self, characteristic: Characteristic, session: CharacteristicNotifier) {

@@ -28,6 +28,8 @@ use advertisement::advertisement;
 use central::Seat;
 use table::{Request, application};
 
+/// Said of calls about a device.
+const LOOKING: &str = "looking at a device";
 /// Requests of centrals that may wait; each central waits for the answer to its write.
 const REQUEST_QUEUE: usize = 16;
 /// Serves on this adapter, again and again when it was gone.
@@ -127,46 +129,55 @@ impl Air {
         loop {
             let result = tokio::select! {
                 message = to_radio.recv() => match message {
-                    Some(message) => self.obey(message).await,
+                    Some(message) => self.obey(message),
                     None => Err(TransportError::new(Kind::Other, "BlueZ did not keep up with the lock")),
                 },
-                Some(request) = self.requests.recv() => self.asked(request).await,
+                Some(request) = self.requests.recv() => {
+                    self.asked(request);
+                    Ok(())
+                }
                 change = self.changes.next() => match change {
-                    Some(AdapterEvent::DeviceAdded(address)) => self.came(address.into()).await,
-                    Some(AdapterEvent::DeviceRemoved(address)) => {
-                        self.devices.remove(&address.into());
-                        self.left(address.into()).await
+                    Some(change) => {
+                        self.changed(change).await;
+                        Ok(())
                     }
-                    Some(AdapterEvent::PropertyChanged(_)) => Ok(()),
                     None => Err(explain(Kind::NoAdapter, format!("{} was removed", self.adapter.name()))),
                 },
-                Some((address, event)) = self.devices.next(), if !self.devices.is_empty() => match event {
-                    DeviceEvent::PropertyChanged(DeviceProperty::Connected(true)) => self.connected(address).await,
-                    DeviceEvent::PropertyChanged(DeviceProperty::Connected(false)) => self.left(address).await,
-                    DeviceEvent::PropertyChanged(_) => Ok(()),
-                },
+                Some((address, event)) = self.devices.next(), if !self.devices.is_empty() => {
+                    match event {
+                        DeviceEvent::PropertyChanged(DeviceProperty::Connected(true)) => self.connected(address).await,
+                        DeviceEvent::PropertyChanged(DeviceProperty::Connected(false)) => self.seat.leave(address),
+                        DeviceEvent::PropertyChanged(_) => {}
+                    }
+                    Ok(())
+                }
                 () = self.seat.progress() => Ok(()),
                 _ = check.tick() => self.check().await,
             };
+            // First the lock hears of it; then there is a new advertisement, or none any more.
             while let Some(message) = self.seat.said() {
                 if events.send(Event::Radio(id, Ok(message))).await.is_err() {
                     return TransportError::new(Kind::Other, "the lock is gone");
                 }
             }
+            let result = match result {
+                Ok(()) => self.advertise().await,
+                Err(error) => Err(error),
+            };
             if let Err(error) = result {
                 return error;
             }
         }
     }
 
-    async fn obey(&mut self, message: ToRadio) -> Result<(), TransportError> {
+    fn obey(&mut self, message: ToRadio) -> Result<(), TransportError> {
         match message {
             ToRadio::Hello => Ok(()),
             ToRadio::Advertise(advertising) => {
                 let wanted = advertisement(&advertising);
                 let unknown = || TransportError::new(Kind::Other, "BlueZ cannot advertise what the lock does");
                 self.wanted = Some(wanted.ok_or_else(unknown)?);
-                self.advertise().await
+                Ok(())
             }
             ToRadio::Indicate { link, characteristic, value } => {
                 self.seat.indicate(link, characteristic, value);
@@ -213,63 +224,58 @@ impl Air {
         Ok(())
     }
 
-    async fn asked(&mut self, request: Request) -> Result<(), TransportError> {
+    fn asked(&mut self, request: Request) {
         match request {
-            Request::Subscribe(characteristic, session) => {
-                self.seat.subscribe(characteristic, session);
-                Ok(())
-            }
+            Request::Subscribe(characteristic, session) => self.seat.subscribe(characteristic, session),
             Request::Write(written) => {
                 // Whoever writes is a central, also if the news of its link is still on its way.
-                let result = self.arrived(written.central).await;
+                self.arrived(written.central);
                 self.seat.write(written);
-                result
             }
+        }
+    }
+
+    async fn changed(&mut self, change: AdapterEvent) {
+        match change {
+            AdapterEvent::DeviceAdded(address) => {
+                self.follow(address.into()).await;
+                let Ok(device) = self.adapter.device(address) else { return };
+                let is_connected = limited(Stage::Adapter, LOOKING, limits::CALL, device.is_connected()).await;
+                if is_connected.is_ok_and(|is_connected| is_connected) {
+                    self.connected(address.into()).await;
+                }
+            }
+            AdapterEvent::DeviceRemoved(address) => {
+                self.devices.remove(&address.into());
+                self.seat.leave(address.into());
+            }
+            AdapterEvent::PropertyChanged(_) => {}
         }
     }
 
     /// Watches a device from now on.
     async fn follow(&mut self, address: Address) {
-        // Errors mean that the device is gone again, or that BlueZ is; the check finds that out.
+        // Errors mean that the device is gone again, or that BlueZ is; the check finds that out. So everywhere here.
         let Ok(device) = self.adapter.device(address.into()) else { return };
-        if let Ok(events) = limited(Stage::Adapter, "looking at a device", limits::CALL, device.events()).await {
+        if let Ok(events) = limited(Stage::Adapter, LOOKING, limits::CALL, device.events()).await {
             self.devices.insert(address, events.boxed());
         }
     }
 
-    /// A device that BlueZ did not know before: heard, or connected already.
-    async fn came(&mut self, address: Address) -> Result<(), TransportError> {
-        self.follow(address).await;
-        let Ok(device) = self.adapter.device(address.into()) else { return Ok(()) };
-        match limited(Stage::Adapter, "looking at a device", limits::CALL, device.is_connected()).await {
-            Ok(true) => self.connected(address).await,
-            Ok(false) | Err(_) => Ok(()),
+    async fn connected(&mut self, address: Address) {
+        let Ok(device) = self.adapter.device(address.into()) else { return };
+        // What is paired is a keyboard or the like: nobody who comes to a lock pairs with its adapter.
+        let is_paired = limited(Stage::Adapter, LOOKING, limits::CALL, device.is_paired()).await;
+        if is_paired.is_ok_and(|is_paired| !is_paired) {
+            self.arrived(address);
         }
     }
 
-    async fn connected(&mut self, address: Address) -> Result<(), TransportError> {
-        let Ok(device) = self.adapter.device(address.into()) else { return Ok(()) };
-        match limited(Stage::Adapter, "looking at a device", limits::CALL, device.is_paired()).await {
-            Ok(false) => self.arrived(address).await,
-            // A keyboard or the like. Nobody who comes to a lock pairs with its adapter.
-            Ok(true) => Ok(()),
-            Err(error) => {
-                tracing::debug!(%address, %error, "connected, and gone again");
-                Ok(())
-            }
-        }
-    }
-
-    async fn arrived(&mut self, address: Address) -> Result<(), TransportError> {
+    fn arrived(&mut self, address: Address) {
         if !self.seat.arrive(address) {
             tracing::debug!(%address, "a second central is sent away");
             self.hang_up(address);
         }
-        self.advertise().await
-    }
-
-    async fn left(&mut self, address: Address) -> Result<(), TransportError> {
-        if self.seat.leave(address) { self.advertise().await } else { Ok(()) }
     }
 
     /// Ends a link, in the background.
