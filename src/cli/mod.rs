@@ -90,7 +90,7 @@ enum Command {
     /// Push events to programs: add, look after and remove their receivers
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
-    /// Serve a simulated lock on unix sockets, for radios in other processes
+    /// Serve a simulated lock on a Bluetooth adapter, or to a radio in another process
     Sim(SimArgs),
 }
 
@@ -133,10 +133,20 @@ impl DataArgs {
 }
 
 #[derive(Debug, Args)]
-struct SimArgs {
+#[group(required = true, multiple = false)]
+struct SimRadioArgs {
     /// Socket for the radio
     #[arg(long, value_name = "PATH")]
-    radio: PathBuf,
+    radio: Option<PathBuf>,
+    /// Bluetooth adapter such as hci1, on which BlueZ is to serve the lock to everybody near
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct SimArgs {
+    #[command(flatten)]
+    radio: SimRadioArgs,
     /// Socket for people at the door
     #[arg(long, value_name = "PATH")]
     control: PathBuf,
@@ -156,8 +166,13 @@ struct SimArgs {
 
 impl From<SimArgs> for sim::SimOptions {
     fn from(args: SimArgs) -> Self {
-        let SimArgs { nuki_id, device, pin, seed, .. } = args;
-        Self { nuki_id, device, pin, seed, ..Self::new(args.radio, args.control) }
+        let SimArgs { radio, control, nuki_id, device, pin, seed } = args;
+        let radio = match radio {
+            SimRadioArgs { adapter: Some(name), .. } => sim::SimRadio::Adapter(name),
+            // One of the two is there: the group is required.
+            SimRadioArgs { radio, .. } => sim::SimRadio::Socket(radio.unwrap_or_default()),
+        };
+        Self { radio, control, nuki_id, device, pin, seed }
     }
 }
 

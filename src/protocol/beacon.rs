@@ -123,20 +123,18 @@ pub enum Advertisement {
 impl Advertisement {
     /// Reads raw advertising data (a list of `length ‖ type ‖ data`); `None` if it is no Nuki device's.
     #[must_use]
-    pub fn parse(mut data: &[u8]) -> Option<Self> {
-        while let Some((&length, rest)) = data.split_first() {
-            let (element, tail) = rest.split_at_checked(usize::from(length))?;
-            data = tail;
-            let Some((&kind, value)) = element.split_first() else { continue };
+    pub fn parse(data: &[u8]) -> Option<Self> {
+        for element in elements(data) {
+            let (kind, value) = element?;
             match kind {
-                0xFF => {
+                element::MANUFACTURER_DATA => {
                     if let Some(value) = value.strip_prefix(&COMPANY_ID.to_le_bytes())
                         && let Some(beacon) = Beacon::parse(value)
                     {
                         return Some(Self::Beacon(beacon));
                     }
                 }
-                0x21 => {
+                element::SERVICE_DATA_128 => {
                     if let Some((uuid, value)) = value.split_first_chunk::<16>()
                         && let Some((mode, id)) = parse_pairing(Uuid::from_le_bytes(*uuid), value)
                     {
@@ -148,6 +146,36 @@ impl Advertisement {
         }
         None
     }
+}
+
+/// Types of elements in advertising data (Bluetooth Assigned Numbers, "Common Data Types").
+pub mod element {
+    /// One byte of bits; bit 1: generally discoverable.
+    pub const FLAGS: u8 = 0x01;
+    /// The whole name.
+    pub const COMPLETE_LOCAL_NAME: u8 = 0x09;
+    /// A service's UUID of 128 bits, then its data.
+    pub const SERVICE_DATA_128: u8 = 0x21;
+    /// A company id, then its data.
+    pub const MANUFACTURER_DATA: u8 = 0xFF;
+}
+
+/// The elements of raw advertising data (a list of `length ‖ type ‖ data`), each with its type; `None` for one that is
+/// cut off, and then nothing more.
+pub fn elements(mut data: &[u8]) -> impl Iterator<Item = Option<(u8, &[u8])>> {
+    std::iter::from_fn(move || {
+        loop {
+            let (&length, rest) = data.split_first()?;
+            let Some((element, tail)) = rest.split_at_checked(usize::from(length)) else {
+                data = &[];
+                return Some(None);
+            };
+            data = tail;
+            if let Some((&kind, value)) = element.split_first() {
+                return Some(Some((kind, value)));
+            }
+        }
+    })
 }
 
 /// Raw advertising data of a beacon: flags, then manufacturer data.

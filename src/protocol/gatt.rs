@@ -97,6 +97,11 @@ pub enum Characteristic {
     KeyturnerUsdio,
 }
 
+impl Characteristic {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::PairingGdio, Self::KeyturnerGdio, Self::KeyturnerUsdio];
+}
+
 /// Device family, found from the GATT table or the pairing advertisement, never from the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Generation {
@@ -149,9 +154,22 @@ impl Generation {
     /// The characteristic with this UUID on this generation.
     #[must_use]
     pub fn characteristic(self, uuid: Uuid) -> Option<Characteristic> {
-        [Characteristic::PairingGdio, Characteristic::KeyturnerGdio, Characteristic::KeyturnerUsdio]
-            .into_iter()
-            .find(|c| self.uuid(*c) == uuid)
+        Characteristic::ALL.into_iter().find(|c| self.uuid(*c) == uuid)
+    }
+
+    /// The GATT table of this generation: each service with what it holds. All of it can be written with response
+    /// and indicates.
+    #[must_use]
+    pub fn table(self) -> Vec<(Uuid, Vec<Characteristic>)> {
+        let mut table: Vec<(Uuid, Vec<Characteristic>)> = Vec::new();
+        for characteristic in Characteristic::ALL {
+            let service = self.service(characteristic);
+            match table.iter_mut().find(|(uuid, _)| *uuid == service) {
+                Some((_, held)) => held.push(characteristic),
+                None => table.push((service, vec![characteristic])),
+            }
+        }
+        table
     }
 
     /// Bytes of the security PIN in commands.

@@ -132,6 +132,8 @@ mod session_pair;
 mod session_pin;
 mod session_visit;
 #[cfg(feature = "daemon")]
+mod sim_air;
+#[cfg(feature = "daemon")]
 mod sim_radio;
 #[cfg(feature = "daemon")]
 mod sim_sockets;

@@ -1,17 +1,20 @@
-//! A simulated lock for radios in other processes, served over two unix sockets.
+//! A simulated lock, served to a radio and to people.
 //!
-//! The radio socket speaks JSON lines (`wire.rs`): whoever connects there is
-//! the lock's Bluetooth controller, such as a peripheral on a virtual adapter.
-//! The control socket takes one command a line (`control.rs`) and lets a test
+//! The radio is a real adapter (`air`), or whoever connects to the radio socket,
+//! which speaks JSON lines (`wire.rs`), such as a peripheral on a virtual adapter. Either does what
+//! the lock says and decides nothing (`radio.rs`). The control socket takes one command a line (`control.rs`) and lets a test
 //! or a visitor be the people at the door.
 
+mod air;
 mod control;
 mod lines;
+mod radio;
 mod server;
 mod wire;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -23,22 +26,33 @@ use crate::clock::Clock;
 use crate::protocol::crypto::Pin;
 use crate::protocol::gatt::Generation;
 use crate::simlock::{Device, SimLock, SimLockConfig};
+use crate::transport::TransportError;
 
 use lines::Lines;
+use radio::{FromRadio, ToRadio};
 use server::Server;
 
 /// Events from all clients that may wait.
 const EVENT_QUEUE: usize = 64;
 /// Clients of the control socket at the same time.
 const MAX_CONTROL_CLIENTS: usize = 16;
-/// A radio that lets so many lines wait is dropped. A whole log in 20-byte pieces is sent one by one, so it needs few.
+/// A radio that lets so many messages wait is dropped. A whole log in 20-byte pieces is sent one by one, so it needs few.
 const RADIO_QUEUE: usize = 256;
+
+/// What is the lock's radio.
+#[derive(Debug, Clone)]
+pub enum SimRadio {
+    /// Whoever connects to this socket.
+    Socket(PathBuf),
+    /// This Bluetooth adapter, such as `hci1`.
+    Adapter(String),
+}
 
 /// How to serve a simulated lock.
 #[derive(Debug, Clone)]
 pub struct SimOptions {
-    /// Socket for the radio.
-    pub radio: PathBuf,
+    /// What is its radio.
+    pub radio: SimRadio,
     /// Socket for commands.
     pub control: PathBuf,
     /// Number of the lock.
@@ -52,11 +66,11 @@ pub struct SimOptions {
 }
 
 impl SimOptions {
-    /// Smart Lock 3 0A1B2C3D with PIN 1234.
+    /// Smart Lock 3 0A1B2C3D with PIN 1234, whose radio connects to a socket.
     #[must_use]
     pub fn new(radio: impl Into<PathBuf>, control: impl Into<PathBuf>) -> Self {
         Self {
-            radio: radio.into(),
+            radio: SimRadio::Socket(radio.into()),
             control: control.into(),
             nuki_id: 0x0A1B_2C3D,
             device: Device::SmartLock3,
@@ -74,12 +88,16 @@ pub(super) fn parse_device(text: &str) -> Result<Device, String> {
 /// Serves until the task is dropped. The house is [`SimLockConfig::family`].
 ///
 /// # Errors
-/// When a socket cannot be made or is in use by another process, or the device takes no such PIN.
+/// When a socket cannot be made or is in use by another process, the device takes no such PIN, or the adapter cannot be
+/// served on at the start; later it is waited for.
 pub async fn serve(options: SimOptions) -> anyhow::Result<()> {
     let device = options.device;
     let max_pin = if device.generation() == Generation::Gen5 { 999_999 } else { 9999 };
     anyhow::ensure!(options.pin.is_none_or(|pin| pin <= max_pin), "the highest PIN of this device is {max_pin}");
-    let radio = Socket::bind(&options.radio).await?;
+    let (radio, adapter) = match options.radio {
+        SimRadio::Socket(path) => (Some(Socket::bind(&path).await?), None),
+        SimRadio::Adapter(name) => (None, Some(name)),
+    };
     let control = Socket::bind(&options.control).await?;
     let config = SimLockConfig {
         pin: options.pin.map_or(device.pin(), Pin::new),
@@ -91,11 +109,12 @@ pub async fn serve(options: SimOptions) -> anyhow::Result<()> {
     let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
     let seats = Arc::new(Semaphore::new(MAX_CONTROL_CLIENTS));
     let mut next_radio = 1;
+    let mut air = pin!(on_the_air(adapter, device.generation(), events.clone()));
     loop {
         let due = server.next_timeout().map(|at| clock.instant(at));
         tokio::select! {
-            accepted = radio.listener.accept() => {
-                let (stream, _) = accepted.context("the radio socket failed")?;
+            accepted = accept(radio.as_ref()) => {
+                let stream = accepted.context("the radio socket failed")?;
                 admit_radio(&mut server, next_radio, stream, events.clone());
                 next_radio += 1;
             }
@@ -110,6 +129,7 @@ pub async fn serve(options: SimOptions) -> anyhow::Result<()> {
                     });
                 }
             }
+            error = &mut air => return Err(error.into()),
             Some(event) = incoming.recv() => handle(&mut server, event),
             () = sleep_until(due) => server.tick(),
         }
@@ -119,14 +139,16 @@ pub async fn serve(options: SimOptions) -> anyhow::Result<()> {
 /// Something that a client said or did.
 #[derive(Debug)]
 enum Event {
-    RadioLine(u64, String),
+    RadioCame(u64, mpsc::Sender<ToRadio>),
+    Radio(u64, Result<FromRadio, String>),
     RadioGone(u64),
     Control(String, oneshot::Sender<String>),
 }
 
 fn handle(server: &mut Server, event: Event) {
     match event {
-        Event::RadioLine(radio, line) => server.radio_line(radio, &line),
+        Event::RadioCame(radio, messages) => server.radio_came(radio, messages),
+        Event::Radio(radio, message) => server.radio_says(radio, message),
         Event::RadioGone(radio) => server.radio_gone(radio),
         Event::Control(line, reply) => {
             let answer = control::answer(server, &line).to_string();
@@ -136,21 +158,40 @@ fn handle(server: &mut Server, event: Event) {
     }
 }
 
+/// The next radio at the socket, where there is one.
+async fn accept(radio: Option<&Socket>) -> std::io::Result<UnixStream> {
+    match radio {
+        Some(socket) => socket.listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends only if the adapter cannot be served on at the start.
+async fn on_the_air(adapter: Option<String>, generation: Generation, events: mpsc::Sender<Event>) -> TransportError {
+    match adapter {
+        Some(adapter) => match air::keep(&adapter, generation, events).await {
+            Err(error) => error,
+        },
+        None => std::future::pending().await,
+    }
+}
+
 fn admit_radio(server: &mut Server, radio: u64, stream: UnixStream, events: mpsc::Sender<Event>) {
-    let (sender, mut to_radio) = mpsc::channel::<String>(RADIO_QUEUE);
+    let (sender, mut to_radio) = mpsc::channel(RADIO_QUEUE);
     let (mut lines, mut writer) = lines::split(stream);
+    let wire = server.wire();
     server.radio_came(radio, sender);
     tokio::spawn(async move {
         // Ends when the server lets go of the radio.
-        while let Some(line) = to_radio.recv().await {
-            if lines::write(&mut writer, &line).await.is_err() {
+        while let Some(message) = to_radio.recv().await {
+            if lines::write(&mut writer, &wire.line(message)).await.is_err() {
                 return;
             }
         }
     });
     tokio::spawn(async move {
         while let Some(line) = lines.next().await {
-            if events.send(Event::RadioLine(radio, line)).await.is_err() {
+            if events.send(Event::Radio(radio, wire.parse(&line))).await.is_err() {
                 return;
             }
         }

@@ -1,18 +1,15 @@
-//! The lock between its radio and the control socket. No IO: lines in, lines into a queue.
+//! The lock between its radio and the control socket. No IO: messages in, messages into a queue.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::wire::{self, FromRadio, ToRadio};
+use super::radio::{FromRadio, ToRadio};
+use super::wire::Wire;
 use crate::clock::Clock;
-use crate::protocol::gatt::Generation;
 use crate::simlock::{Advertising, Input, LinkId, Moment, Output, SimLock};
 use crate::transport::sim::address_of;
-
-/// How often the radio shall advertise.
-const INTERVAL_MS: u32 = 300;
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -26,7 +23,7 @@ pub(super) struct Server {
 #[derive(Debug)]
 struct Radio {
     id: u64,
-    lines: mpsc::Sender<String>,
+    messages: mpsc::Sender<ToRadio>,
     /// The radio's numbers to the lock's, which never repeat.
     links: BTreeMap<u32, LinkId>,
 }
@@ -38,8 +35,9 @@ impl Server {
         server
     }
 
-    fn generation(&self) -> Generation {
-        self.lock.device().generation()
+    /// How a radio in another process is spoken to.
+    pub(super) fn wire(&self) -> Wire {
+        Wire { generation: self.lock.device().generation(), address: address_of(self.lock.nuki_id()) }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
@@ -62,17 +60,15 @@ impl Server {
         self.radio.is_some()
     }
 
-    /// A radio connected to the socket; only the first one is let in.
-    pub(super) fn radio_came(&mut self, id: u64, lines: mpsc::Sender<String>) {
+    /// A radio offers itself; only the first one is let in.
+    pub(super) fn radio_came(&mut self, id: u64, messages: mpsc::Sender<ToRadio>) {
         if self.radio.is_some() {
-            let refusal = ToRadio::Error { error: "another radio is connected".to_owned() };
-            // The queue is new and empty. Dropping the sender closes the connection after this line.
-            let _ = lines.try_send(line(&refusal));
+            // The queue is new and empty. Dropping the sender closes the connection after this message.
+            let _ = messages.try_send(ToRadio::Error("another radio is connected".to_owned()));
             return;
         }
-        self.radio = Some(Radio { id, lines, links: BTreeMap::new() });
-        let address = address_of(self.lock.nuki_id()).to_string();
-        self.say(&ToRadio::Hello { address, services: wire::services(self.generation()) });
+        self.radio = Some(Radio { id, messages, links: BTreeMap::new() });
+        self.say(ToRadio::Hello);
         self.say_advertising();
     }
 
@@ -82,13 +78,13 @@ impl Server {
         }
     }
 
-    pub(super) fn radio_line(&mut self, id: u64, text: &str) {
+    /// A radio's message, or what is wrong with its line.
+    pub(super) fn radio_says(&mut self, id: u64, message: Result<FromRadio, String>) {
         if self.radio.as_ref().is_none_or(|radio| radio.id != id) {
             return;
         }
-        let result = serde_json::from_str(text).map_err(|error| error.to_string());
-        if let Err(error) = result.and_then(|message| self.radio_says(message)) {
-            self.say(&ToRadio::Error { error });
+        if let Err(error) = message.and_then(|message| self.hear(message)) {
+            self.say(ToRadio::Error(error));
         }
     }
 
@@ -96,13 +92,13 @@ impl Server {
     pub(super) fn drop_links(&mut self) -> usize {
         let links: Vec<u32> = self.radio.iter().flat_map(|radio| radio.links.keys().copied()).collect();
         for link in &links {
-            self.say(&ToRadio::Disconnect { link: *link });
+            self.say(ToRadio::Disconnect { link: *link });
             self.unlink(*link);
         }
         links.len()
     }
 
-    fn radio_says(&mut self, message: FromRadio) -> Result<(), String> {
+    fn hear(&mut self, message: FromRadio) -> Result<(), String> {
         match message {
             FromRadio::Connected { link, mtu } => {
                 self.unlink(link);
@@ -118,14 +114,12 @@ impl Server {
                 self.feed(Input::MtuChanged { link, mtu });
             }
             FromRadio::Subscribed { link, characteristic, indications } => {
-                let (link, characteristic) =
-                    (self.link(link)?, wire::characteristic(self.generation(), &characteristic)?);
+                let link = self.link(link)?;
                 self.feed(Input::Subscribed { link, characteristic, indications });
             }
             FromRadio::Write { link, characteristic, value } => {
-                let (link, characteristic) =
-                    (self.link(link)?, wire::characteristic(self.generation(), &characteristic)?);
-                self.feed(Input::Write { link, characteristic, value: wire::unhex(&value)? });
+                let link = self.link(link)?;
+                self.feed(Input::Write { link, characteristic, value });
             }
             FromRadio::Confirmed { link } => {
                 let link = self.link(link)?;
@@ -159,13 +153,12 @@ impl Server {
         match output {
             Output::Indicate { link, characteristic, value } => {
                 if let Some(link) = self.number(link) {
-                    let (characteristic, value) = (wire::uuid(self.generation(), characteristic), wire::hex(&value));
-                    self.say(&ToRadio::Indicate { link, characteristic, value });
+                    self.say(ToRadio::Indicate { link, characteristic, value });
                 }
             }
             Output::Disconnect { link } => {
                 if let Some(number) = self.number(link) {
-                    self.say(&ToRadio::Disconnect { link: number });
+                    self.say(ToRadio::Disconnect { link: number });
                     if let Some(radio) = &mut self.radio {
                         radio.links.remove(&number);
                     }
@@ -184,25 +177,16 @@ impl Server {
     }
 
     fn say_advertising(&mut self) {
-        let Some(advertising) = &self.advertising else { return };
-        let advertise = ToRadio::Advertise {
-            advertising_data: wire::hex(&advertising.data),
-            scan_response: wire::hex(&advertising.scan_response),
-            interval_ms: INTERVAL_MS,
-        };
-        self.say(&advertise);
+        if let Some(advertising) = self.advertising.clone() {
+            self.say(ToRadio::Advertise(advertising));
+        }
     }
 
-    fn say(&mut self, message: &ToRadio) {
+    fn say(&mut self, message: ToRadio) {
         let Some(radio) = &self.radio else { return };
-        if radio.lines.try_send(line(message)).is_err() {
+        if radio.messages.try_send(message).is_err() {
             // It does not read, or it is gone: then it is no radio any more.
             self.let_radio_go();
         }
     }
-}
-
-fn line(message: &ToRadio) -> String {
-    // Strings and numbers only: this cannot fail.
-    serde_json::to_string(message).unwrap_or_default()
 }

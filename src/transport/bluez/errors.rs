@@ -8,7 +8,7 @@ use crate::transport::{TransportError, TransportErrorKind as Kind};
 
 /// What was being done; the same error means something else in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// Talking to bluetoothd about the adapter: only our side is involved.
     Adapter,
     /// Making a connection.
@@ -18,12 +18,12 @@ pub(super) enum Stage {
 }
 
 /// A bluer error as ours.
-pub(super) fn translate(stage: Stage, what: &str, error: &Error) -> TransportError {
+pub(crate) fn translate(stage: Stage, what: &str, error: &Error) -> TransportError {
     explain(classify(stage, error), format!("{what}: {error}"))
 }
 
 /// Our own time limit has passed.
-pub(super) fn elapsed(stage: Stage, what: &str, limit: Duration) -> TransportError {
+pub(crate) fn elapsed(stage: Stage, what: &str, limit: Duration) -> TransportError {
     let kind = match stage {
         // Nothing but bluetoothd is involved, so bluetoothd hangs.
         Stage::Adapter => Kind::ServiceUnavailable,
@@ -33,7 +33,7 @@ pub(super) fn elapsed(stage: Stage, what: &str, limit: Duration) -> TransportErr
 }
 
 /// An error, with what to do where the computer is the trouble: then it does not pass by itself.
-pub(super) fn explain(kind: Kind, detail: impl Into<String>) -> TransportError {
+pub(crate) fn explain(kind: Kind, detail: impl Into<String>) -> TransportError {
     let mut detail = detail.into();
     if kind.is_ours() {
         detail.push_str("; ");
@@ -43,7 +43,7 @@ pub(super) fn explain(kind: Kind, detail: impl Into<String>) -> TransportError {
 }
 
 /// Whether BlueZ has no such object: never heard, forgotten, or the adapter is gone.
-pub(super) fn is_missing(error: &Error) -> bool {
+pub(crate) fn is_missing(error: &Error) -> bool {
     match &error.kind {
         ErrorKind::NotFound | ErrorKind::DoesNotExist => true,
         ErrorKind::Internal(InternalErrorKind::DBus(name)) => is_missing_name(name),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A question that bluetoothd answers from memory. It takes a millisecond, on
 /// a Pi that is swapping perhaps a second; beyond this bluetoothd hangs.
-pub(super) const CALL: Duration = Duration::from_secs(5);
+pub(crate) const CALL: Duration = Duration::from_secs(5);
 
 /// Switching an adapter on: USB dongles load firmware meanwhile.
 pub(super) const POWER_ON: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ pub(super) const SUBSCRIBE: Duration = Duration::from_secs(5);
 pub(super) const WRITE: Duration = Duration::from_secs(5);
 
 /// `Device1.Disconnect`: BlueZ waits 2 s by itself before it drops the link.
-pub(super) const DISCONNECT: Duration = Duration::from_secs(6);
+pub(crate) const DISCONNECT: Duration = Duration::from_secs(6);
 
 /// Waiting for the end of an earlier link to the same device: its disconnect, and some more.
 pub(super) const EARLIER_LINK: Duration = Duration::from_secs(8);
@@ -55,7 +55,7 @@ pub(super) const SILENCE_CHECK: Duration = Duration::from_millis(2);
 
 /// How often a quiet link or scan is checked. A bluetoothd that was killed
 /// says no goodbye: neither a stream's end nor a signal tells.
-pub(super) const LIVENESS: Duration = Duration::from_secs(3);
+pub(crate) const LIVENESS: Duration = Duration::from_secs(3);
 
 /// Discovery that reports nothing of ours for so long is started anew: kernels are
 /// known that stop without a word (bluez issues 510, 1554). It is three scans of

@@ -8,7 +8,7 @@
 
 mod connect;
 mod errors;
-mod limits;
+pub(crate) mod limits;
 mod link;
 mod probe;
 mod scan;
@@ -23,7 +23,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
 use super::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
-use errors::Stage;
+pub(crate) use errors::{Stage, elapsed, explain, is_missing, translate};
 pub use probe::{AdapterFacts, look_at_adapter};
 
 /// How to reach the radio.
@@ -165,6 +165,13 @@ impl Radio {
     }
 }
 
+/// The adapter of this name, switched on, on a D-Bus connection of its own.
+pub(crate) async fn switched_on(name: &str) -> Result<Adapter, TransportError> {
+    let radio = Radio { adapter: choose(Some(name)).await? };
+    radio.make_ready().await?;
+    Ok(radio.adapter)
+}
+
 /// The adapter of this name, or the one that BlueZ takes, on a D-Bus connection of its own.
 async fn choose(name: Option<&str>) -> Result<Adapter, TransportError> {
     let session = limited(Stage::Adapter, "connecting to D-Bus", limits::CALL, Session::new()).await?;
@@ -181,7 +188,7 @@ fn filter() -> DiscoveryFilter {
 }
 
 /// A call to BlueZ, with our time limit and our errors.
-async fn limited<T>(
+pub(crate) async fn limited<T>(
     stage: Stage,
     what: &str,
     limit: Duration,

@@ -52,14 +52,20 @@ impl Rig {
         ask(&self.dir.join("control"), command)
     }
 
+    /// A place for another socket.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     #[allow(clippy::unused_self)]
     pub(crate) fn address(&self) -> Address {
         address_of(NUKI_ID)
     }
 }
 
+/// One line to a socket, and the answer, which must not be a refusal.
 #[track_caller]
-fn ask(socket: &Path, line: &str) -> Value {
+pub(crate) fn ask(socket: &Path, line: &str) -> Value {
     let mut stream = UnixStream::connect(socket).unwrap();
     writeln!(stream, "{line}").unwrap();
     let mut answer = String::new();

@@ -2,6 +2,7 @@
 from dbus_fast import Variant
 
 from objects import DBusFail, variants
+from peripheral import Peripheral
 
 ADAPTER1 = "org.bluez.Adapter1"
 
@@ -14,6 +15,7 @@ class Adapter:
         self.filters = {}           # unique name -> what it gave to SetDiscoveryFilter
         self.on_change = []         # called when power or discovery changed
         self.devices = []           # every device that it can hear
+        self.peripheral = Peripheral(table, self)
         table.handlers[ADAPTER1] = self
         table.writable[(ADAPTER1, "Powered")] = self._set_powered
         for name in ("Alias", "Discoverable", "Pairable", "DiscoverableTimeout", "PairableTimeout"):
@@ -31,7 +33,7 @@ class Adapter:
                            Discoverable=False, Pairable=False, Discovering=False),
                 "Class": Variant("u", 0), "DiscoverableTimeout": Variant("u", 180), "PairableTimeout": Variant("u", 0),
                 "UUIDs": Variant("as", []), "Roles": Variant("as", ["central", "peripheral"])},
-            "org.bluez.GattManager1": {}})
+            **self.peripheral.interfaces()})
         for device in self.devices:
             device.restore()
 

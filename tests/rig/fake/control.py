@@ -11,6 +11,12 @@
     {"do": "stop_discovery"}                                BlueZ stops scanning by itself
     {"do": "calls"}                                         {"calls": {member: count}}
     {"do": "advertised"}                                    {"at": when last, by the host's monotonic clock}
+    {"do": "seen"}                                          what a client advertises and serves on the adapter
+    {"do": "lose", "interface": "org.bluez.GattManager1"}   this bluetoothd never had it
+    {"do": "central", "address": "..", "on": true}          a central connects to the adapter, or leaves
+    {"do": "central_subscribes", "characteristic": uuid}
+    {"do": "central_writes", "address": "..", "characteristic": uuid, "value": hex, "mtu": 23}   {"error": name or null}
+    {"do": "central_heard"}                                 {"indicated": [hex]}
 
 A member of Properties is "Get Powered", "Set Powered" and the like.
 """
@@ -63,6 +69,20 @@ async def carry_out(daemon, order):
             return {"calls": table.faults.calls}
         case {"do": "advertised"}:
             return {"at": max(device.sent_at for device in adapter.devices)}
+        case {"do": "seen"}:
+            return adapter.peripheral.seen()
+        case {"do": "lose", "interface": interface}:
+            adapter.peripheral.lose(interface)
+        case {"do": "central", "address": address, "on": True}:
+            adapter.peripheral.connect(address)
+        case {"do": "central", "address": address}:
+            adapter.peripheral.central.disconnect(address)
+        case {"do": "central_subscribes", "characteristic": uuid}:
+            await adapter.peripheral.central.subscribe(uuid)
+        case {"do": "central_writes", "address": address, "characteristic": uuid, "value": value, "mtu": mtu}:
+            return {"error": await adapter.peripheral.central.write(address, uuid, bytes.fromhex(value), mtu)}
+        case {"do": "central_heard"}:
+            return {"indicated": adapter.peripheral.central.indicated}
         case _:
             raise ValueError("not understood")
     return None

@@ -148,21 +148,25 @@ class SimLink(LocalLink):
 
 
 class Air:
-    """The link layer, and BlueZ' adapter on it."""
+    """The link layer, and BlueZ' adapters on it."""
 
     def __init__(self):
         self.link = SimLink()
-        self.transport = None
-        self.adapter = None
+        self.adapters = []      # (transport, controller)
 
     @classmethod
     async def open(cls, transport: str, address: str = "00:1A:7D:DA:71:13"):
         self = cls()
-        self.transport = await open_transport(transport)
-        self.adapter = SimController("adapter", host_source=self.transport.source,
-                                     host_sink=self.transport.sink, link=self.link, public_address=address)
-        self.adapter.random_address = hci.Address("C0:00:00:00:00:01")
+        await self.add_adapter(transport, address)
         return self
+
+    async def add_adapter(self, transport: str, address: str):
+        """Another adapter of BlueZ' on the same air."""
+        opened = await open_transport(transport)
+        adapter = SimController("adapter", host_source=opened.source, host_sink=opened.sink, link=self.link,
+                                public_address=address)
+        adapter.random_address = hci.Address(f"C0:00:00:00:00:{len(self.adapters) + 1:02X}")
+        self.adapters.append((opened, adapter))
 
 
 class Peripheral:
