@@ -56,7 +56,8 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
     if pin.is_none() {
         println!("No PIN given: the lock's log stays closed, and nobody can be named. Give it with --pin-file.");
     }
-    let transport = BluezTransport::new(BluezOptions { adapter: args.adapter, known: Vec::new() });
+    let transport =
+        BluezTransport::new(BluezOptions { adapters: args.adapter.into_iter().collect(), known: Vec::new() });
     println!("Looking for a lock in pairing mode (hold its button for 5 seconds until the ring lights up) ...");
     let found = find(&transport, args.nuki_id, Duration::from_secs(args.timeout)).await?;
     let family = match found.mode {
