@@ -17,8 +17,16 @@ class Bus:
         self.process = await asyncio.create_subprocess_exec(
             "dbus-daemon", f"--config-file={self.config}", "--nofork", "--nopidfile")
         async with asyncio.timeout(10):
-            while not self.socket.exists():
+            while not await self._listens():
                 await asyncio.sleep(0.01)
+
+    async def _listens(self):
+        try:
+            _reader, writer = await asyncio.open_unix_connection(self.socket)
+        except OSError:     # not there yet, or bound and not listening yet
+            return False
+        writer.close()
+        return True
 
     async def stop(self):
         if self.process is not None and self.process.returncode is None:
