@@ -23,8 +23,9 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Where the HTTP API listens with TLS, beside `listen`.
     pub tls: Option<TlsConfig>,
-    /// Bluetooth adapter, such as `hci0`; the system's default adapter if not set.
-    pub adapter: Option<String>,
+    /// Bluetooth adapters, such as `hci0`, the preferred one first; the system's default adapter if none is named.
+    #[serde(deserialize_with = "one_or_several")]
+    pub adapter: Vec<String>,
     /// When an action is the repetition of another one.
     pub actions: ActionRules,
     /// What receivers of callbacks get.
@@ -63,6 +64,20 @@ impl Default for ActionRules {
     }
 }
 
+/// A name, or a list of names.
+fn one_or_several<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "`adapter` is a name such as \"hci0\", or a list of names")]
+    enum Names {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::Several(names) => names,
+    })
+}
+
 /// Somebody who asks again after half a minute means it.
 fn repeat_window<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     match u64::deserialize(deserializer)? {
@@ -78,7 +93,7 @@ impl Default for Config {
             plain_tokens: PlainTokens::default(),
             hosts: Vec::new(),
             tls: None,
-            adapter: None,
+            adapter: Vec::new(),
             actions: ActionRules::default(),
             callbacks: CallbackRules::default(),
             retention: RetentionRules::default(),
@@ -125,6 +140,14 @@ impl Config {
 mod tests {
     use super::*;
     use crate::store::Keep;
+
+    #[test]
+    fn one_adapter_or_several_are_named_in_order() {
+        let read = |text: &str| toml::from_str::<Config>(text).map(|config| config.adapter);
+        assert_eq!(read("adapter = \"hci1\"").unwrap(), ["hci1"]);
+        assert_eq!(read("adapter = [\"hci1\", \"hci0\"]").unwrap(), ["hci1", "hci0"]);
+        assert!(read("adapter = 1").unwrap_err().to_string().contains("list of names"));
+    }
 
     #[test]
     fn an_empty_file_means_the_defaults() {

@@ -28,7 +28,10 @@ const LEFT_TO_DO: u8 = 3;
 /// The real radio in the hands of an owner.
 pub(super) fn owner(adapter: Option<String>) -> anyhow::Result<Owner> {
     Ok(Owner {
-        transport: Arc::new(BluezTransport::new(BluezOptions { adapter, known: Vec::new() })),
+        transport: Arc::new(BluezTransport::new(BluezOptions {
+            adapters: adapter.into_iter().collect(),
+            known: Vec::new(),
+        })),
         clock: Clock::system(),
         seed: seed_source()?,
     })

@@ -33,9 +33,9 @@ pub(super) struct RunArgs {
     /// Address and port of the HTTP API; overrides the configuration
     #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Bluetooth adapter such as hci0; overrides the configuration
-    #[arg(long, value_name = "NAME", env = "KEYTURNER_ADAPTER")]
-    adapter: Option<String>,
+    /// Bluetooth adapter such as hci0, once or several times, the preferred one first; overrides the configuration
+    #[arg(long, value_name = "NAME", env = "KEYTURNER_ADAPTER", value_delimiter = ',')]
+    adapter: Vec<String>,
 }
 
 /// Why a gateway has stopped in order.
@@ -67,7 +67,9 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
-    config.adapter = args.adapter.clone().or(config.adapter);
+    if !args.adapter.is_empty() {
+        config.adapter.clone_from(&args.adapter);
+    }
     let store = Store::open(&args.data.database()).await?;
     // In this order, a PIN that is set meanwhile is noticed.
     let pins_set = store.pins_set().await?;
@@ -91,7 +93,7 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
         tls,
         hosts: config.hosts,
         transport: Arc::new(BluezTransport::new(BluezOptions {
-            adapter: config.adapter,
+            adapters: config.adapter,
             known: locks.iter().map(|lock| lock.address).collect(),
         })),
         locks,

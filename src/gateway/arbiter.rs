@@ -166,7 +166,7 @@ pub(super) async fn scan(
         let was_failing = before.as_ref().is_some_and(|before| before.problem.is_some());
         let kept = before.filter(|_| was_failing == problem.is_some());
         let since = kept.map_or_else(|| clock.wall(), |before| before.since);
-        shared.radio = Some(RadioHealth { since, problem });
+        shared.radio = Some(RadioHealth { since, problem, adapter: transport.adapter() });
         was_failing
     };
     let mut strangers = Strangers::default();

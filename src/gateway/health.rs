@@ -70,6 +70,8 @@ pub struct RadioHealth {
     pub since: UnixMillis,
     /// Why nothing can be heard, and what to do about it; `None` while it listens.
     pub problem: Option<String>,
+    /// The adapter that was used last, such as `hci0`; `None` until there was one.
+    pub adapter: Option<String>,
 }
 
 /// A lock's clock beside the host's.

@@ -100,6 +100,11 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Connects, finds the characteristics, subscribes to their indications.
     fn connect(&self, address: Address, purpose: Purpose) -> BoxFuture<'_, Result<Link, TransportError>>;
+
+    /// Name of the adapter that was used last, where there are several to choose from.
+    fn adapter(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why the radio did not do it.

@@ -73,6 +73,25 @@ fn a_connection_that_fails_has_a_name_and_the_next_one_works() {
 }
 
 #[test]
+fn what_bluez_knows_of_a_device_is_kept_until_it_is_wrong_and_then_forgotten_once() {
+    on_fake_bluez(
+        "bluez_errors::what_bluez_knows_of_a_device_is_kept_until_it_is_wrong_and_then_forgotten_once",
+        async |rig| {
+            let radio = radio();
+            for _ in 0..5 {
+                works(&radio, &rig, "nothing").await;
+            }
+            assert_eq!(rig.calls("RemoveDevice"), 0, "its table of services stays, so nothing is discovered anew");
+            let connected = rig.calls("Connect");
+            rig.fail("StartNotify", "org.bluez.Error.NotSupported", "Operation is not supported", 100);
+            let error = radio.connect(rig.address(), Purpose::Pairing).await.unwrap_err();
+            assert_eq!(error.kind, Kind::MissingCharacteristic, "{error}");
+            assert_eq!((rig.calls("RemoveDevice"), rig.calls("Connect")), (1, connected + 2), "once, then once more");
+        },
+    );
+}
+
+#[test]
 fn a_write_that_fails_has_a_name_and_leaves_the_next_link_alone() {
     on_fake_bluez("bluez_errors::a_write_that_fails_has_a_name_and_leaves_the_next_link_alone", async |rig| {
         let radio = radio();

@@ -16,12 +16,17 @@ use keyturner::store::{HistoryFilter, Store};
 use keyturner::transport::bluez::{BluezOptions, BluezTransport};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tracing::level_filters::LevelFilter;
 
 use crate::support::fake_bluez::{NUKI_ID, PIN, Rig, on_fake_bluez};
 use crate::support::house::paired_over;
+use crate::support::journal::Journal;
 
 /// Longer than anything here takes by far; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The bound of every recovery here; on a busy machine some come near half of it.
+const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 struct Service {
     gateway: Gateway,
@@ -34,7 +39,14 @@ struct Service {
 
 impl Service {
     async fn start(rig: Rig) -> Self {
-        let (clock, transport) = (Clock::system(), BluezTransport::new(BluezOptions::default()));
+        Self::on(rig, &[]).await
+    }
+
+    /// With these adapters, the preferred one first.
+    async fn on(rig: Rig, adapters: &[&str]) -> Self {
+        let adapters = adapters.iter().map(|name| (*name).to_owned()).collect();
+        let options = BluezOptions { adapters, ..BluezOptions::default() };
+        let (clock, transport) = (Clock::system(), BluezTransport::new(options));
         rig.lock("pairing on");
         let pin = Some(Pin::new(PIN));
         let lock = paired_over(&transport, clock, (NUKI_ID, rig.address()), IdType::Bridge, pin).await;
@@ -64,6 +76,10 @@ impl Service {
             assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    fn adapter(&self) -> String {
+        self.gateway.handle.radio().and_then(|radio| radio.adapter).unwrap_or_default()
     }
 
     fn hears(&self) -> bool {
@@ -112,6 +128,7 @@ fn whatever_happens_to_bluez_the_gateway_is_back_by_itself() {
         let mut took = BTreeMap::new();
         let faults = [
             ("bluetoothd is killed and started", json!({"do": "kill"}), json!({"do": "start"})),
+            ("the system bus is restarted", json!({"do": "bus_stop"}), json!({"do": "bus_start"})),
             ("the adapter is switched off", json!({"do": "power", "on": false}), json!({"do": "power", "on": true})),
             ("the adapter comes back as hci1", json!({"do": "unplug"}), json!({"do": "plug", "name": "hci1"})),
             ("the adapter comes back as hci0", json!({"do": "unplug"}), json!({"do": "plug", "name": "hci0"})),
@@ -127,6 +144,15 @@ fn whatever_happens_to_bluez_the_gateway_is_back_by_itself() {
             took.insert(format!("{what}: acts again"), began.elapsed());
             service.notices_a_code().await;
         }
+        // Resuming from a suspension: the link is gone, the controller was reset, and comes back with its USB port.
+        service.rig.bluez(&json!({"do": "drop"}));
+        service.rig.bluez(&json!({"do": "stop_discovery"}));
+        service.rig.bluez(&json!({"do": "unplug"}));
+        service.rig.bluez(&json!({"do": "plug", "name": "hci0"}));
+        let began = Instant::now();
+        service.acts().await;
+        took.insert("the machine was suspended: acts again".to_owned(), began.elapsed());
+        service.notices_a_code().await;
         for (what, fault) in [
             ("the device is forgotten", json!({"do": "forget"})),
             ("discovery stops", json!({"do": "stop_discovery"})),
@@ -141,9 +167,61 @@ fn whatever_happens_to_bluez_the_gateway_is_back_by_itself() {
         assert_eq!(service.executed(), service.asked, "each action was done once: {}", service.rig.lock("log"));
         for (what, time) in took {
             println!("{:>6} ms  {what}", time.as_millis());
+            assert!(time < BACK_WITHIN, "{what}: {time:?}");
         }
         service.gateway.stop().await;
     });
+}
+
+#[test]
+fn a_blocked_radio_is_said_once_and_used_again_when_it_is_unblocked() {
+    on_fake_bluez("bluez_recovery::a_blocked_radio_is_said_once_and_used_again_when_it_is_unblocked", async |rig| {
+        let mut service = Service::start(rig).await;
+        service.acts().await;
+        let journal = Journal::new(LevelFilter::INFO);
+        service.rig.fail("Set Powered", "org.bluez.Error.Blocked", "Blocked through rfkill", 10_000);
+        service.rig.bluez(&json!({"do": "power", "on": false}));
+        service.until("health says so", async |s| !s.hears()).await;
+        let tries = service.rig.calls("Set Powered");
+        service.until("it was tried again and again", async |s| s.rig.calls("Set Powered") >= tries + 8).await;
+        let problem = service.gateway.handle.radio().and_then(|radio| radio.problem).unwrap();
+        assert!(problem.contains("rfkill"), "{problem}");
+        let lines = journal.take();
+        let warnings = lines.iter().filter(|line| line.contains("WARN")).count();
+        assert!((1..=2).contains(&warnings), "once that it stopped, once why: {lines:#?}");
+        // The next one fails, then it is unblocked.
+        service.rig.fail("Set Powered", "org.bluez.Error.Blocked", "Blocked through rfkill", 1);
+        let began = Instant::now();
+        service.until("it hears again", async |s| s.hears()).await;
+        service.acts().await;
+        println!("{:>6} ms  rfkill blocked and unblocked: acts again", began.elapsed().as_millis());
+        assert!(began.elapsed() < BACK_WITHIN);
+        assert_eq!(service.executed(), service.asked);
+        service.gateway.stop().await;
+    });
+}
+
+#[test]
+fn the_next_adapter_is_taken_when_one_goes_and_the_preferred_one_when_it_is_back() {
+    on_fake_bluez(
+        "bluez_recovery::the_next_adapter_is_taken_when_one_goes_and_the_preferred_one_when_it_is_back",
+        async |rig| {
+            let mut service = Service::on(rig, &["hci1", "hci0"]).await;
+            assert_eq!(service.adapter(), "hci0", "hci1 is not there");
+            service.acts().await;
+            service.rig.bluez(&json!({"do": "spare", "name": "hci1", "there": true}));
+            service.until("the preferred one is taken", async |s| s.hears() && s.adapter() == "hci1").await;
+            service.rig.bluez(&json!({"do": "spare", "name": "hci1", "there": false}));
+            let began = Instant::now();
+            service.until("the other one is taken", async |s| s.hears() && s.adapter() == "hci0").await;
+            service.acts().await;
+            println!("{:>6} ms  an adapter is unplugged and another is there: acts again", began.elapsed().as_millis());
+            assert!(began.elapsed() < BACK_WITHIN);
+            service.notices_a_code().await;
+            assert_eq!(service.executed(), service.asked, "each action was done once");
+            service.gateway.stop().await;
+        },
+    );
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl FakeDoors {
             acted: Vec::new(),
             keys: Vec::new(),
             health: Some(known()),
-            radio: Some(RadioHealth { since: NOW, problem: None }),
+            radio: Some(RadioHealth { since: NOW, problem: None, adapter: None }),
             clock: Ok(clock(0)),
             clocks_set: Vec::new(),
             code_outcome: Ok(None),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyturner::protocol::beacon::{Beacon, Family};
 use keyturner::protocol::frame::Message;
-use keyturner::protocol::gatt::{Characteristic, Generation};
+use keyturner::protocol::gatt::Generation;
 use keyturner::protocol::{Command, ErrorCode, LockAction, LockState, StatusCode};
 use keyturner::session::{Input, LogAccess, NotDone, Outcome, Output, intent_suffix};
 

@@ -34,7 +34,8 @@ async fn all_is_well_and_the_head_of_the_chain_is_there_to_be_kept() {
 async fn a_radio_that_hears_nothing_is_said_with_why_and_since_when() {
     let server = Server::start().await;
     let since = NOW;
-    server.doors.script().radio = Some(RadioHealth { since, problem: Some("no usable Bluetooth adapter".to_owned()) });
+    server.doors.script().radio =
+        Some(RadioHealth { since, problem: Some("no usable Bluetooth adapter".to_owned()), adapter: None });
     let health = server.get("/v1/health").await.json();
     let radio = &health["radio"];
     assert_eq!((&health["status"], &radio["isListening"]), (&"degraded".into(), &false.into()));
@@ -42,9 +43,10 @@ async fn a_radio_that_hears_nothing_is_said_with_why_and_since_when() {
     server.doors.script().radio = None;
     let health = server.get("/v1/health").await.json();
     assert_eq!((&health["status"], &health["radio"]["since"]), (&"degraded".into(), &serde_json::Value::Null));
-    server.doors.script().radio = Some(RadioHealth { since, problem: None });
+    server.doors.script().radio = Some(RadioHealth { since, problem: None, adapter: Some("hci1".to_owned()) });
     let health = server.get("/v1/health").await.json();
     assert_eq!((&health["status"], &health["radio"]["isListening"]), (&"ok".into(), &true.into()));
+    assert_eq!(health["radio"]["adapter"], "hci1");
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 /// How strong each lock is heard.
 pub(super) async fn signal(locks: &[LockSecret], adapter: Option<String>, limit: Duration) -> Vec<Finding> {
     let known: Vec<Address> = locks.iter().map(|lock| lock.address).collect();
-    let transport = BluezTransport::new(BluezOptions { adapter, known: known.clone() });
+    let transport = BluezTransport::new(BluezOptions { adapters: adapter.into_iter().collect(), known: known.clone() });
     let mut heard: BTreeMap<Address, Option<i16>> = BTreeMap::new();
     let mut sightings = match transport.scan().await {
         Ok(sightings) => sightings,

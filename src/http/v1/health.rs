@@ -74,13 +74,18 @@ pub(super) struct Radio {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     problem: Option<String>,
+    /// The Bluetooth adapter that was used last, such as `hci0`; absent until there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    adapter: Option<String>,
 }
 
 impl From<Option<RadioHealth>> for Radio {
     fn from(health: Option<RadioHealth>) -> Self {
         let is_listening = health.as_ref().is_some_and(|health| health.problem.is_none());
         let since = health.as_ref().map(|health| health.since.rfc3339());
-        Self { is_listening, since, problem: health.and_then(|health| health.problem) }
+        let (problem, adapter) = health.map_or((None, None), |health| (health.problem, health.adapter));
+        Self { is_listening, since, problem, adapter }
     }
 }
 

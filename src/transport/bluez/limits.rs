@@ -10,6 +10,12 @@ pub(crate) const CALL: Duration = Duration::from_secs(5);
 /// Switching an adapter on: USB dongles load firmware meanwhile.
 pub(super) const POWER_ON: Duration = Duration::from_secs(10);
 
+/// An adapter on which listening did not begin comes after the others for so long.
+pub(super) const SHUN: Duration = Duration::from_secs(10 * 60);
+
+/// A preferred adapter that is there and on for so long is taken again: a plug that wobbles is not.
+pub(super) const BETTER_FOR: Duration = Duration::from_secs(30);
+
 /// Starting discovery, which waits for the controller.
 pub(super) const START_SCAN: Duration = Duration::from_secs(10);
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use bluer::{Adapter, DiscoveryFilter, DiscoveryTransport, Session};
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
+use tokio::time::Instant;
 
 use super::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
 pub(crate) use errors::{Stage, elapsed, explain, is_missing, translate};
@@ -29,8 +30,8 @@ pub use probe::{AdapterFacts, look_at_adapter};
 /// How to reach the radio.
 #[derive(Debug, Clone, Default)]
 pub struct BluezOptions {
-    /// Name such as `hci1`; `None` takes `hci0`, or the first one where that does not exist.
-    pub adapter: Option<String>,
+    /// Names such as `hci1`, the preferred one first; without any, `hci0`, or the first one where that does not exist.
+    pub adapters: Vec<String>,
     /// Devices that are always followed while scanning, however many others pretend to be locks.
     pub known: Vec<Address>,
 }
@@ -47,7 +48,9 @@ impl BluezTransport {
     pub fn new(options: BluezOptions) -> Self {
         Self {
             shared: Arc::new(Shared {
-                adapter: options.adapter,
+                adapters: options.adapters,
+                shunned: Mutex::default(),
+                in_use: Mutex::default(),
                 radio: tokio::sync::Mutex::new(None),
                 known: Mutex::new(options.known.into_iter().collect()),
                 slots: Mutex::new(HashMap::new()),
@@ -60,7 +63,7 @@ impl BluezTransport {
 
 impl std::fmt::Debug for BluezTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BluezTransport").field("adapter", &self.shared.adapter).finish_non_exhaustive()
+        f.debug_struct("BluezTransport").field("adapters", &self.shared.adapters).finish_non_exhaustive()
     }
 }
 
@@ -72,16 +75,26 @@ impl Transport for BluezTransport {
     fn connect(&self, address: Address, purpose: Purpose) -> BoxFuture<'_, Result<Link, TransportError>> {
         Box::pin(connect::open(Arc::clone(&self.shared), address, purpose))
     }
+
+    fn adapter(&self) -> Option<String> {
+        self.shared.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A D-Bus connection and the adapter on it.
 #[derive(Clone)]
 struct Radio {
+    session: Session,
     adapter: Adapter,
 }
 
 struct Shared {
-    adapter: Option<String>,
+    /// In order of preference.
+    adapters: Vec<String>,
+    /// Adapters on which listening did not begin, and until when the others go before them.
+    shunned: Mutex<HashMap<String, Instant>>,
+    /// The adapter that was used last.
+    in_use: Mutex<Option<String>>,
     radio: tokio::sync::Mutex<Option<Radio>>,
     /// Devices that may not be pushed out of the scan: named at the start, or connected to since.
     known: Mutex<HashSet<Address>>,
@@ -106,10 +119,52 @@ impl Shared {
                 }
             }
         }
-        let radio = Radio::open(self.adapter.as_deref()).await?;
-        radio.make_ready().await?;
+        let radio = self.first_that_works().await?;
+        *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) = Some(radio.adapter.name().to_owned());
         *held = Some(radio.clone());
         Ok(radio)
+    }
+
+    /// The first adapter that can be switched on; those that are shunned come last. The error is the preferred one's.
+    async fn first_that_works(&self) -> Result<Radio, TransportError> {
+        if self.adapters.is_empty() {
+            return Radio::open(None).await;
+        }
+        let (shunned, sound): (Vec<&String>, Vec<_>) = self.adapters.iter().partition(|name| self.is_shunned(name));
+        let mut first_problem = None;
+        for name in sound.into_iter().chain(shunned) {
+            match Radio::open(Some(name)).await {
+                Ok(radio) => return Ok(radio),
+                Err(error) => {
+                    tracing::debug!(adapter = name, %error, "cannot be used");
+                    first_problem.get_or_insert(error);
+                }
+            }
+        }
+        Err(first_problem.unwrap_or_else(|| errors::explain(TransportErrorKind::NoAdapter, "no adapter is named")))
+    }
+
+    /// Others go before this one for a while: it is there, but does not listen.
+    fn shun(&self, adapter: &str) {
+        let until = Instant::now() + limits::SHUN;
+        self.shunned.lock().unwrap_or_else(PoisonError::into_inner).insert(adapter.to_owned(), until);
+    }
+
+    fn is_shunned(&self, adapter: &str) -> bool {
+        let shunned = self.shunned.lock().unwrap_or_else(PoisonError::into_inner);
+        shunned.get(adapter).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Whether an adapter that is preferred to this one is there and switched on.
+    async fn has_better(&self, session: &Session, adapter: &str) -> bool {
+        for name in self.adapters.iter().take_while(|name| *name != adapter).filter(|name| !self.is_shunned(name)) {
+            let Ok(preferred) = session.adapter(name) else { continue };
+            // An error is an adapter that is not there.
+            if limited(Stage::Adapter, name, limits::CALL, preferred.is_powered()).await.unwrap_or(false) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Makes the next use open a new D-Bus connection.
@@ -141,11 +196,13 @@ impl Shared {
 
 impl Radio {
     async fn open(name: Option<&str>) -> Result<Self, TransportError> {
-        let adapter = choose(name).await?;
+        let (session, adapter) = choose(name).await?;
         // Only kept in bluer until discovery starts. Both fields matter:
         // bluer's default is no duplicates, which hides the changed bit.
         limited(Stage::Adapter, "discovery filter", limits::CALL, adapter.set_discovery_filter(filter())).await?;
-        Ok(Self { adapter })
+        let radio = Self { session, adapter };
+        radio.make_ready().await?;
+        Ok(radio)
     }
 
     async fn make_ready(&self) -> Result<(), TransportError> {
@@ -167,20 +224,22 @@ impl Radio {
 
 /// The adapter of this name, switched on, on a D-Bus connection of its own.
 pub(crate) async fn switched_on(name: &str) -> Result<Adapter, TransportError> {
-    let radio = Radio { adapter: choose(Some(name)).await? };
+    let (session, adapter) = choose(Some(name)).await?;
+    let radio = Radio { session, adapter };
     radio.make_ready().await?;
     Ok(radio.adapter)
 }
 
 /// The adapter of this name, or the one that BlueZ takes, on a D-Bus connection of its own.
-async fn choose(name: Option<&str>) -> Result<Adapter, TransportError> {
+async fn choose(name: Option<&str>) -> Result<(Session, Adapter), TransportError> {
     let session = limited(Stage::Adapter, "connecting to D-Bus", limits::CALL, Session::new()).await?;
-    match name {
-        Some(name) => {
-            session.adapter(name).map_err(|error| errors::translate(Stage::Adapter, &format!("adapter {name}"), &error))
-        }
-        None => limited(Stage::Adapter, "looking for an adapter", limits::CALL, session.default_adapter()).await,
-    }
+    let adapter = match name {
+        Some(name) => session
+            .adapter(name)
+            .map_err(|error| errors::translate(Stage::Adapter, &format!("adapter {name}"), &error))?,
+        None => limited(Stage::Adapter, "looking for an adapter", limits::CALL, session.default_adapter()).await?,
+    };
+    Ok((session, adapter))
 }
 
 fn filter() -> DiscoveryFilter {

@@ -20,7 +20,7 @@ pub struct AdapterFacts {
 /// # Errors
 /// [`TransportError`] with what to do: no D-Bus, no bluetoothd, no right to talk to it, no such adapter.
 pub async fn look_at_adapter(name: Option<&str>) -> Result<AdapterFacts, TransportError> {
-    let adapter = super::choose(name).await?;
+    let (_session, adapter) = super::choose(name).await?;
     let what = adapter.name();
     let address = limited(Stage::Adapter, what, limits::CALL, adapter.address()).await?;
     let is_powered = limited(Stage::Adapter, what, limits::CALL, adapter.is_powered()).await?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use bluer::{Adapter, AdapterEvent, DeviceEvent, DeviceProperty};
+use bluer::{Adapter, AdapterEvent, DeviceEvent, DeviceProperty, Session};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::{mpsc, watch};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_stream::StreamMap;
 
 use super::errors::Stage;
-use super::{Shared, limited, limits};
+use super::{Radio, Shared, limited, limits};
 use crate::protocol::beacon::{Advertisement, Beacon, COMPANY_ID, parse_pairing};
 use crate::protocol::gatt::Uuid;
 use crate::transport::{Address, Sighting, TransportError, TransportErrorKind};
@@ -24,21 +24,32 @@ const NAME_PREFIX: &str = "Nuki_";
 type Discovery = BoxStream<'static, AdapterEvent>;
 
 pub(super) async fn start(shared: Arc<Shared>) -> Result<mpsc::Receiver<Sighting>, TransportError> {
-    let mut adapter = shared.radio().await?.adapter;
-    let discovery = match discover(&adapter).await {
+    let mut radio = shared.radio().await?;
+    let discovery = match discover(&radio.adapter).await {
         // A discovery whose start we gave up on may still be ours in BlueZ's
         // books, and can only be stopped by leaving the bus.
         Err(error) if error.kind == TransportErrorKind::Busy => {
             tracing::debug!(%error, "starting discovery on a new connection");
             shared.forget_radio().await;
-            adapter = shared.radio().await?.adapter;
-            discover(&adapter).await?
+            radio = shared.radio().await?;
+            discover(&radio.adapter).await
         }
-        other => other?,
+        other => other,
+    };
+    let discovery = match discovery {
+        Ok(discovery) => discovery,
+        Err(error) => {
+            if shared.adapters.len() > 1 {
+                shared.shun(radio.adapter.name());
+                shared.forget_radio().await;
+            }
+            return Err(error);
+        }
     };
     let (sender, receiver) = mpsc::channel(limits::SIGHTING_QUEUE);
     let silence = shared.silence.subscribe();
-    let scan = Scan { shared, adapter, table: Table::default(), streams: StreamMap::new() };
+    let Radio { session, adapter } = radio;
+    let scan = Scan { shared, session, adapter, table: Table::default(), streams: StreamMap::new() };
     tokio::spawn(scan.run(discovery, sender, silence));
     Ok(receiver)
 }
@@ -51,6 +62,7 @@ pub(super) async fn discover(adapter: &Adapter) -> Result<Discovery, TransportEr
 
 struct Scan {
     shared: Arc<Shared>,
+    session: Session,
     adapter: Adapter,
     table: Table,
     streams: StreamMap<Address, BoxStream<'static, DeviceEvent>>,
@@ -60,6 +72,7 @@ impl Scan {
     async fn run(mut self, discovery: Discovery, sender: mpsc::Sender<Sighting>, mut silence: watch::Receiver<u32>) {
         let mut discovery = Some(discovery);
         let mut heard = Instant::now();
+        let mut better_since = None;
         let mut check = interval_at(Instant::now() + limits::LIVENESS, limits::LIVENESS);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reason = loop {
@@ -101,6 +114,13 @@ impl Scan {
                     }
                 }
                 _ = check.tick(), if discovery.is_some() => {
+                    if !self.shared.has_better(&self.session, self.adapter.name()).await {
+                        better_since = None;
+                    } else if better_since.get_or_insert_with(Instant::now).elapsed() >= limits::BETTER_FOR {
+                        // Links that are up go on where they are; the next one is made on the other adapter.
+                        self.shared.forget_radio().await;
+                        break "a preferred adapter is back";
+                    }
                     let answer = self.adapter.is_discovering();
                     match limited(Stage::Adapter, "checking discovery", limits::CALL, answer).await {
                         Ok(true) if self.streams.is_empty() || heard.elapsed() < limits::DEAF_SCAN => {}

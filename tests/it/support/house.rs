@@ -46,6 +46,7 @@ pub(crate) struct House {
 struct CountingRadio {
     radio: SimRadio,
     connects: Arc<Mutex<Vec<Address>>>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Transport for CountingRadio {
@@ -55,7 +56,12 @@ impl Transport for CountingRadio {
 
     fn connect(&self, address: Address, purpose: Purpose) -> BoxFuture<'_, Result<Link, TransportError>> {
         self.connects.lock().unwrap().push(address);
-        self.radio.connect(address, purpose)
+        let connecting = self.radio.connect(address, purpose);
+        Box::pin(async move {
+            // A controller makes one connection at a time.
+            let _turn = self.turn.try_lock().expect("one attempt at a time");
+            connecting.await
+        })
     }
 }
 
@@ -134,7 +140,11 @@ impl House {
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
         };
-        let transport = Arc::new(CountingRadio { radio: self.radio.clone(), connects: self.connects.clone() });
+        let transport = Arc::new(CountingRadio {
+            radio: self.radio.clone(),
+            connects: self.connects.clone(),
+            turn: tokio::sync::Mutex::default(),
+        });
         let back = self.back.iter().map(|(_, lock)| lock.clone());
         let locks = std::iter::once(self.lock.clone()).chain(back).collect();
         self.gateway = Some(Gateway::start(locks, transport, tools).await.unwrap());

@@ -37,6 +37,15 @@ class Adapter:
         for device in self.devices:
             device.restore()
 
+    def spare(self, name, there):
+        """Another adapter beside it: it is on and scans, and hears nothing."""
+        path = f"/org/bluez/{name}"
+        if there:
+            own = {**self.properties, **variants(Address="00:1A:7D:DA:71:14", Powered=True, Discovering=True)}
+            self.table.add(path, {ADAPTER1: own})
+        else:
+            self.table.remove(path)
+
     def unplug(self):
         """It goes, and with it every device, link and discovery."""
         self._forget_clients()

@@ -1,9 +1,38 @@
-"""The process behind the name org.bluez: it runs, it is killed, it runs again."""
+"""The processes on the bus: dbus-daemon itself, and the one behind the name org.bluez. They run, are killed, run again."""
 import asyncio
+import pathlib
 
 from dbus_fast.aio import MessageBus
 
 NAME = "org.bluez"
+
+
+class Bus:
+    """A dbus-daemon of our own, on the socket that its configuration names."""
+
+    def __init__(self, address, config):
+        self.socket, self.config, self.process = pathlib.Path(address.removeprefix("unix:path=")), config, None
+
+    async def start(self):
+        self.process = await asyncio.create_subprocess_exec(
+            "dbus-daemon", f"--config-file={self.config}", "--nofork", "--nopidfile")
+        async with asyncio.timeout(10):
+            while not await self._listens():
+                await asyncio.sleep(0.01)
+
+    async def _listens(self):
+        try:
+            _reader, writer = await asyncio.open_unix_connection(self.socket)
+        except OSError:     # not there yet, or bound and not listening yet
+            return False
+        writer.close()
+        return True
+
+    async def stop(self):
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+        self.socket.unlink(missing_ok=True)
 
 
 class Bluetoothd:

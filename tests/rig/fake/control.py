@@ -4,7 +4,9 @@
     {"do": "hang", "member": "WriteValue", "times": 1}      the call gets no answer, ever
     {"do": "power", "on": false}                            by somebody's hand
     {"do": "unplug"}   {"do": "plug", "name": "hci1"}
+    {"do": "spare", "name": "hci1", "there": true}          a second adapter that hears nothing
     {"do": "kill"}     {"do": "start"}                      bluetoothd
+    {"do": "bus_stop"} {"do": "bus_start"}                  the bus itself, and bluetoothd with it
     {"do": "forget"}                                        the device's object is removed
     {"do": "forget_services"}                               the table of services that was kept of the last link
     {"do": "drop"}                                          the link is lost
@@ -24,11 +26,11 @@ import asyncio
 import json
 
 
-async def serve_control(path, daemon):
+async def serve_control(path, daemon, bus):
     async def talk(reader, writer):
         while line := await reader.readline():
             try:
-                answer = {"ok": True, **(await carry_out(daemon, json.loads(line)) or {})}
+                answer = {"ok": True, **(await carry_out(daemon, bus, json.loads(line)) or {})}
             except (ValueError, KeyError, TypeError) as error:
                 answer = {"ok": False, "error": f"{error!r} in {line!r}"}
             writer.write(json.dumps(answer).encode() + b"\n")
@@ -37,7 +39,7 @@ async def serve_control(path, daemon):
     return await asyncio.start_unix_server(talk, path)
 
 
-async def carry_out(daemon, order):
+async def carry_out(daemon, bus, order):
     table, adapter = daemon.table, daemon.adapter
     match order:
         case {"do": "fail", "member": member, "error": error, "times": times}:
@@ -50,9 +52,17 @@ async def carry_out(daemon, order):
             adapter.unplug()
         case {"do": "plug", "name": name}:
             adapter.plug(name)
+        case {"do": "spare", "name": name, "there": there}:
+            adapter.spare(name, there)
         case {"do": "kill"}:
             daemon.kill()
         case {"do": "start"}:
+            await daemon.run_again()
+        case {"do": "bus_stop"}:
+            daemon.kill()
+            await bus.stop()
+        case {"do": "bus_start"}:
+            await bus.start()
             await daemon.run_again()
         case {"do": "forget"}:
             for device in adapter.devices:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""fakebluez.py --bus ADDRESS --radio SOCKET [--control SOCKET]
+"""fakebluez.py --bus ADDRESS --bus-config FILE --radio SOCKET [--control SOCKET]
 
 An org.bluez on a private bus that has one adapter and knows one lock: the one
 behind the sim socket. Prints "ready" when the name is owned and the lock has
@@ -9,12 +9,13 @@ the process is back. The control socket makes things go wrong (control.py).
 import argparse
 import asyncio
 import pathlib
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "sim"))
 
 from adapter import Adapter
-from bluetoothd import Bluetoothd
+from bluetoothd import Bluetoothd, Bus
 from control import serve_control
 from device import Device
 from objects import ObjectTable
@@ -76,19 +77,27 @@ async def serve_lock(table, adapter, args, ready):
 async def run(args):
     table = ObjectTable()
     adapter = Adapter(table)
+    bus = Bus(args.bus, args.bus_config)
     daemon = Bluetoothd(args.bus, table, adapter)
     ready = asyncio.Event()
     loop = asyncio.get_running_loop()
     serving = loop.create_task(serve_lock(table, adapter, args, ready))
     beginning = loop.create_task(ready.wait())
     await asyncio.wait({serving, beginning}, return_when=asyncio.FIRST_COMPLETED)
+    ended = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
     if ready.is_set():
-        await daemon.start()
-        control = await serve_control(args.control, daemon) if args.control else None
-        print("ready", flush=True)
-        await asyncio.wait({serving, loop.create_task(daemon.bus_gone())}, return_when=asyncio.FIRST_COMPLETED)
-        if control:
-            control.close()
+        try:
+            await bus.start()
+            await daemon.start()
+            control = await serve_control(args.control, daemon, bus) if args.control else None
+            print("ready", flush=True)
+            ends = {serving, loop.create_task(daemon.bus_gone()), loop.create_task(ended.wait())}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if control:
+                control.close()
+        finally:
+            await bus.stop()
     if serving.done():
         serving.result()
 
@@ -96,6 +105,7 @@ async def run(args):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bus", required=True, metavar="ADDRESS")
+    ap.add_argument("--bus-config", required=True, metavar="FILE", help="what dbus-daemon is started with")
     ap.add_argument("--radio", required=True, metavar="SOCKET", help="the sim socket of `keyturner sim`")
     ap.add_argument("--control", metavar="SOCKET", help="where to listen for what is to go wrong")
     ap.add_argument("--mtu", type=int, default=517, help="ATT MTU of every link (default 517, as BlueZ asks for)")
