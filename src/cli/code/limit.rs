@@ -55,9 +55,10 @@ impl LimitArgs {
 }
 
 fn parse_date(text: &str) -> Result<String, String> {
-    // A date alone could mean its beginning or its end.
-    let has_time = text.contains(['T', ' ']);
-    let time = text.parse::<jiff::civil::DateTime>().ok().filter(|time| has_time && time.subsec_nanosecond() == 0);
+    // A date alone could mean its beginning or its end, and the parser drops a zone that it finds behind the time.
+    let is_plain = |time: &str| time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    let has_plain_time = text.split_once(['T', ' ']).is_some_and(|(_, time)| is_plain(time));
+    let time = text.parse::<jiff::civil::DateTime>().ok().filter(|_| has_plain_time);
     let time = time.ok_or("expected a date and time of the lock's clock, without a zone, such as 2026-12-01T08:00")?;
     Ok(time.strftime("%Y-%m-%dT%H:%M:%S").to_string())
 }
