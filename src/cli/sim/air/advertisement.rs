@@ -8,7 +8,7 @@ use crate::protocol::beacon::{element, elements};
 use crate::protocol::gatt::Uuid;
 use crate::simlock::Advertising;
 
-/// As often as a lock does. BlueZ before 5.66 and old kernels take their own, 1.28 s.
+/// As often as the simulated lock at the socket. A BlueZ or kernel that takes no interval advertises every 1.28 s.
 const INTERVAL: Duration = Duration::from_millis(300);
 /// Bit of the flags: generally discoverable.
 const DISCOVERABLE: u8 = 1 << 1;

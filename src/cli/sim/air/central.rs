@@ -147,7 +147,6 @@ impl Seat {
                 self.forget_ended();
             }
             Some(_) = self.ends.next(), if !self.ends.is_empty() => self.forget_ended(),
-            else => std::future::pending().await,
         }
     }
 

@@ -32,6 +32,7 @@ use table::{Request, application};
 const LOOKING: &str = "looking at a device";
 /// Requests of centrals that may wait; each central waits for the answer to its write.
 const REQUEST_QUEUE: usize = 16;
+
 /// Serves on this adapter, again and again when it was gone.
 ///
 /// # Errors
@@ -55,7 +56,13 @@ pub(super) async fn keep(
         }
         // If nobody listens, the whole task is about to be dropped.
         let _ = events.send(Event::RadioGone(id)).await;
-        tracing::warn!(adapter, %error, "off the air, until the adapter can be used again");
+        if air.was_on_air {
+            tracing::warn!(adapter, %error, "off the air, until the adapter can be used again");
+        } else {
+            tracing::debug!(adapter, %error, "still off the air");
+        }
+        // What is left of it would be in the way of the next one.
+        drop(air);
         air = again(adapter, generation).await;
     }
 }
