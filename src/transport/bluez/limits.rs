@@ -63,10 +63,10 @@ pub(super) const SILENCE_CHECK: Duration = Duration::from_millis(2);
 /// says no goodbye: neither a stream's end nor a signal tells.
 pub(crate) const LIVENESS: Duration = Duration::from_secs(3);
 
-/// Discovery that reports nothing of ours for so long is started anew: kernels are
-/// known that stop without a word (bluez issues 510, 1554). It is three scans of
-/// 10.24 s, each of which reports a lock that is in range at least once.
-pub(super) const DEAF_SCAN: Duration = Duration::from_secs(31);
+/// Discovery is started anew after this, a moment before it would pause: Linux scans for 10.24 s, then bluetoothd waits
+/// 5 s, in which a beacon that changes is not heard (docs/bluez.md). It also wakes kernels that stopped without a
+/// word (bluez issues 510, 1554).
+pub(super) const RENEW_SCAN: Duration = Duration::from_secs(10);
 
 /// How long a reader of indications may leave the queue full. Longer means
 /// that it is stuck, and what the lock says next would be lost.

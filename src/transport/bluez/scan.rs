@@ -7,7 +7,7 @@ use bluer::{Adapter, AdapterEvent, DeviceEvent, DeviceProperty, Session};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_stream::StreamMap;
 
 use super::errors::Stage;
@@ -71,7 +71,7 @@ struct Scan {
 impl Scan {
     async fn run(mut self, discovery: Discovery, sender: mpsc::Sender<Sighting>, mut silence: watch::Receiver<u32>) {
         let mut discovery = Some(discovery);
-        let mut heard = Instant::now();
+        let mut begun = Instant::now();
         let mut better_since = None;
         let mut check = interval_at(Instant::now() + limits::LIVENESS, limits::LIVENESS);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,7 +85,7 @@ impl Scan {
                         (_, true, _) => discovery = None,
                         (_, false, false) => match discover(&self.adapter).await {
                             Ok(stream) => {
-                                heard = Instant::now();
+                                begun = Instant::now();
                                 discovery = Some(stream);
                             }
                             Err(error) => {
@@ -103,14 +103,24 @@ impl Scan {
                     None => break "BlueZ ended discovery",
                 },
                 Some((address, event)) = self.streams.next(), if !self.streams.is_empty() => {
-                    if self.table.event(address, event) {
-                        heard = Instant::now();
-                    }
+                    self.table.event(address, event);
                 }
                 permit = sender.reserve(), if self.table.has_news() => {
                     let Ok(permit) = permit else { break "nobody listens" };
                     if let Some(sighting) = self.table.take() {
                         permit.send(sighting);
+                    }
+                }
+                () = sleep_until(begun + limits::RENEW_SCAN), if discovery.is_some() => {
+                    begun = Instant::now();
+                    // Dropped first: bluer then stops discovery before it starts it again.
+                    drop(discovery.take());
+                    match discover(&self.adapter).await {
+                        Ok(stream) => discovery = Some(stream),
+                        Err(error) => {
+                            tracing::debug!(%error, "renewing discovery");
+                            break "discovery did not start again";
+                        }
                     }
                 }
                 _ = check.tick(), if discovery.is_some() => {
@@ -123,20 +133,7 @@ impl Scan {
                     }
                     let answer = self.adapter.is_discovering();
                     match limited(Stage::Adapter, "checking discovery", limits::CALL, answer).await {
-                        Ok(true) if self.streams.is_empty() || heard.elapsed() < limits::DEAF_SCAN => {}
-                        Ok(true) => {
-                            tracing::debug!("nothing heard for a while: starting discovery anew");
-                            heard = Instant::now();
-                            // Dropped first: bluer then stops discovery before it starts it again.
-                            drop(discovery.take());
-                            match discover(&self.adapter).await {
-                                Ok(stream) => discovery = Some(stream),
-                                Err(error) => {
-                                    tracing::debug!(%error, "scan check");
-                                    break "discovery did not start again";
-                                }
-                            }
-                        }
+                        Ok(true) => {}
                         Ok(false) => break "discovery is off",
                         Err(error) => {
                             tracing::debug!(%error, "scan check");
@@ -262,8 +259,8 @@ impl Table {
         self.waiting.retain(|waiting| *waiting != address);
     }
 
-    /// Takes in a change; whether it was an advertisement of ours.
-    fn event(&mut self, address: Address, DeviceEvent::PropertyChanged(property): DeviceEvent) -> bool {
+    /// Takes in a change.
+    fn event(&mut self, address: Address, DeviceEvent::PropertyChanged(property): DeviceEvent) {
         let advertisement = match property {
             DeviceProperty::Rssi(rssi) => {
                 self.rssi(address, Some(rssi));
@@ -273,7 +270,9 @@ impl Table {
             DeviceProperty::ServiceData(data) => parse_service(&data),
             _ => None,
         };
-        advertisement.inspect(|advertisement| self.news(address, *advertisement)).is_some()
+        if let Some(advertisement) = advertisement {
+            self.news(address, advertisement);
+        }
     }
 
     fn rssi(&mut self, address: Address, rssi: Option<i16>) {
