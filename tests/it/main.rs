@@ -21,6 +21,8 @@ mod bluez_errors;
 #[cfg(feature = "daemon")]
 mod bluez_recovery;
 #[cfg(feature = "daemon")]
+mod bluez_scan;
+#[cfg(feature = "daemon")]
 mod bridge_actions;
 #[cfg(feature = "daemon")]
 mod bridge_auth;
