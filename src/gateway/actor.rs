@@ -53,6 +53,8 @@ pub(super) struct Actor<'a> {
     pub(super) directory: Directory,
     /// Room for the connection that the beacon at hand may cause.
     slot: Option<Slot>,
+    /// The room that the connection at hand takes; given back if it brings an entry of the log.
+    pub(super) caused: Option<Slot>,
     connecting: Option<Attempt>,
     disconnecting: Option<JoinHandle<()>>,
     pub(super) port: Option<Port>,
@@ -134,6 +136,7 @@ impl<'a> Actor<'a> {
             journal,
             directory,
             slot: None,
+            caused: None,
             connecting: None,
             disconnecting: None,
             port: None,
@@ -190,6 +193,7 @@ impl<'a> Actor<'a> {
                 Wake::Connected(Err(error)) => {
                     info!(lock = %self.lock.label(), %error, "cannot connect");
                     self.note(Deed::ConnectFailed);
+                    self.spend();
                     self.session.handle(Input::ConnectFailed, now);
                 }
                 Wake::Link(Event::Received(indication)) => {
@@ -271,9 +275,8 @@ impl<'a> Actor<'a> {
     pub(super) fn connect(&mut self) {
         self.note_connection();
         self.note(Deed::Connect);
-        if let Some(slot) = self.slot.take() {
-            slot.spend();
-        }
+        self.spend();
+        self.caused = self.slot.take();
         let (adapter, address) = (self.wiring.adapter.clone(), self.lock.address);
         let is_urgent = !self.actions.is_empty();
         self.connecting = Some(adapter.connect(address, is_urgent, self.disconnecting.take()));
@@ -286,7 +289,15 @@ impl<'a> Actor<'a> {
         }
     }
 
+    /// The connection that a beacon caused brought nothing new.
+    fn spend(&mut self) {
+        if let Some(slot) = self.caused.take() {
+            slot.spend();
+        }
+    }
+
     pub(super) fn end_link(&mut self) {
+        self.spend();
         if let Some(port) = self.port.take() {
             let label = self.lock.label();
             self.disconnecting = Some(tokio::spawn(async move {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::protocol::beacon::NukiId;
 
-/// Beacons may cause so many connections within [`WINDOW`], whichever locks they name.
+/// Beacons that tell nothing new may cause so many connections within [`WINDOW`], whichever locks they name. Where the log
+/// has a new entry the room is given back: people are not limited, and whoever only sends beacons makes no entries.
 const CONNECTIONS: usize = 6;
 const WINDOW: Duration = Duration::from_secs(60);
 /// So many of them are kept for doors that had none lately. One: a busy door must not wait for the sake of quiet ones.

@@ -123,6 +123,10 @@ impl Actor<'_> {
         if let Some(cursor) = batch.cursor {
             self.note_cursor(cursor);
         }
+        if batch.events.iter().any(|event| event.log_index.is_some()) {
+            // The beacon told the truth, which is free (`budget.rs`).
+            self.caused = None;
+        }
         for event in &batch.events {
             info!(
                 lock = %self.lock.label(),

@@ -60,6 +60,7 @@ impl Session {
             self.last_link = Some(now);
         }
         self.link = LinkState::Down;
+        self.beacons.link_ended();
         if let Some(exchange) = self.exchange.take() {
             self.abandon(exchange, now);
         }

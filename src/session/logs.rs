@@ -107,6 +107,7 @@ impl Session {
             self.anchor = Some(Anchor::from(last));
             self.heard_of(last.index);
             self.beacons.news();
+            self.beacons.was_right();
             self.backoff.reset();
         }
         // Whatever was read since has shown the anchor, or that it is gone.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Beacons may cause so many connections in [`BUDGET_WINDOW`], however often they say "changed".
+/// Beacons that tell nothing new may cause so many connections in [`BUDGET_WINDOW`], however often they say "changed".
 const BUDGET: usize = 6;
 const BUDGET_WINDOW: Duration = Duration::from_secs(60);
 /// And over a day so many at once, and one more each [`DAY_REFILL`]: 680 a day at most, whatever is sent. A busy house has
@@ -24,6 +24,8 @@ pub(super) struct BeaconPolicy {
     spent: VecDeque<Duration>,
     /// When the stock of the day would be full again.
     stock_full: Duration,
+    /// The newest of them may still turn out to have been right.
+    is_open: bool,
     last_read: Option<Duration>,
     clear_since_read: bool,
     stuck_wait: Option<Duration>,
@@ -53,7 +55,22 @@ impl BeaconPolicy {
         }
         self.stock_full = stock_full;
         self.spent.push_back(now);
+        self.is_open = true;
         true
+    }
+
+    /// The log had something new, so the beacon told the truth. Then its connection does not count: people at a door are not
+    /// limited, and whoever only sends beacons makes no log entries.
+    pub(super) fn was_right(&mut self) {
+        if core::mem::take(&mut self.is_open) {
+            self.spent.pop_back();
+            self.stock_full = self.stock_full.saturating_sub(DAY_REFILL);
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn link_ended(&mut self) {
+        self.is_open = false;
     }
 
     /// What was read was new: where something happened, more may follow soon.
@@ -128,6 +145,21 @@ mod tests {
             }
         }
         assert_eq!(connections, 60, "ten minutes at six a minute");
+    }
+
+    #[test]
+    fn people_at_the_door_are_not_limited() {
+        let mut policy = BeaconPolicy::default();
+        for t in (0..24 * 3600).step_by(5) {
+            assert!(policy.should_connect(true, s(t)), "{t}");
+            policy.state_read(s(t));
+            policy.was_right();
+            policy.was_right();
+            policy.link_ended();
+            assert!(!policy.should_connect(false, s(t + 1)));
+        }
+        let forged = (0..60).filter(|t| policy.should_connect(t % 2 == 0, s(24 * 3600 + t))).count();
+        assert_eq!(forged, 6, "and neither is anybody else allowed more for it");
     }
 
     #[test]

@@ -156,3 +156,17 @@ async fn the_5th_generation_is_read_every_half_hour() {
     let connects = house.connects();
     assert!((46..=50).contains(&connects), "{connects} connections in a day");
 }
+
+#[tokio::test(start_paused = true)]
+async fn people_at_a_busy_door_are_known_within_seconds_however_many_in_a_minute() {
+    let house = House::planned(Plan { has_back_door: true, ..Plan::default() }).await;
+    for number in 0..40 {
+        let is_entry = number % 2 == 0;
+        house.person(if is_entry { Person::keypad(ANNA) } else { Person::ManualTurn(Turn::Lock) });
+        // Longer than the motor runs and the gateway lingers, so each costs a connection of its own.
+        tokio::time::sleep(s(6)).await;
+        let known = methods(&house, NUKI_ID).await;
+        assert_eq!(known.len(), number + 1, "{known:?}");
+        assert_eq!(known.last().map(String::as_str), Some(if is_entry { "code" } else { "manual" }));
+    }
+}
