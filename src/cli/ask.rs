@@ -1,4 +1,5 @@
-//! Asking whoever sits at the terminal. Questions go to the terminal itself, so that output can be piped.
+//! Asking whoever sits at the terminal, and reading what they put elsewhere instead. Questions go to the terminal itself,
+//! so that output can be piped.
 
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read, Write, stderr, stdin};
@@ -11,7 +12,7 @@ use super::pin::is_pin;
 
 /// A typo is forgiven so often.
 const TRIES: u32 = 3;
-/// Bytes of a line that is not shown: as long as it gets, so that growing leaves no copy behind.
+/// Far more bytes than a PIN or a code and a line's end. It is room from the start, so that growing leaves no copy behind.
 const LONGEST: usize = 64;
 
 /// Whether there is anybody to ask.
@@ -51,6 +52,13 @@ pub(super) fn digits(what: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
         }
     }
     bail!("that was no security PIN")
+}
+
+/// A secret of one line, read to its end.
+pub(super) fn secret(from: impl Read) -> io::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST));
+    from.take(LONGEST as u64).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn line(question: &str) -> anyhow::Result<String> {

@@ -149,11 +149,7 @@ async fn part_with(owner: &Owner, log: Option<&EventLog>, lock: &LockSecret, bef
     };
     let parting = match tries {
         Some(mut tries) => owner.part(&before, &mut tries).await,
-        None => match owner.is_known(&before).await {
-            Known::No => Parting::NotKnown,
-            Known::Yes => Parting::NotAsked("without the PIN it cannot be removed".to_owned()),
-            Known::Untold(why) => Parting::Uncertain(why),
-        },
+        None => owner.part_without_pin(&before, "without the PIN it cannot be removed").await,
     };
     match parting {
         Parting::Forgotten => {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{DataArgs, tame, which};
 use crate::clock::UnixMillis;
+use crate::pairing;
 use crate::protocol::IdType;
 use crate::protocol::gatt::Generation;
 use crate::secrets::{LockSecret, Secrets};
@@ -85,15 +86,13 @@ impl Shown {
 /// As exactly as it is known: what a lock is beyond its generation stands in its configuration.
 const fn kind(generation: Generation, row: Option<&LockRow>) -> &'static str {
     match (generation, row) {
-        (Generation::Opener, _) => "Opener",
-        (Generation::Gen5, _) => "Smart Lock of the 5th generation",
         // Until its configuration was read, the type in the row is a guess.
         (Generation::Gen1To4, Some(LockRow { device_type, firmware_version: Some(_), .. })) => match *device_type {
             0 => "Smart Lock 1 or 2",
             3 => "Smart Door",
             _ => "Smart Lock 3 or 4",
         },
-        (Generation::Gen1To4, _) => "Smart Lock of generation 1 to 4",
+        (generation, _) => pairing::kind(generation),
     }
 }
 

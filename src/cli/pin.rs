@@ -1,7 +1,7 @@
 //! `keyturner pin`.
 
 use std::fs::File;
-use std::io::{Read, stdin};
+use std::io::stdin;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -13,9 +13,6 @@ use crate::pins;
 use crate::protocol::beacon::NukiId;
 use crate::store::Store;
 use zeroize::Zeroizing;
-
-/// Far more than a PIN and a line's end.
-const MAX_PIN_FILE: u64 = 64;
 
 #[derive(Debug, Args)]
 pub(super) struct PinArgs {
@@ -59,14 +56,12 @@ pub(super) fn is_typed(path: &Path) -> bool {
 
 /// 4 or 6 digits from a file, or from standard input.
 pub(super) fn read_digits(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    let read = if is_stdin(path) {
-        stdin().lock().take(MAX_PIN_FILE).read_to_string(&mut text)
+    let (text, name) = if is_stdin(path) {
+        (ask::secret(stdin()), "standard input".to_owned())
     } else {
-        File::open(path).and_then(|file| file.take(MAX_PIN_FILE).read_to_string(&mut text))
+        (File::open(path).and_then(ask::secret), path.display().to_string())
     };
-    let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
-    read.with_context(|| format!("cannot read the PIN from {name}"))?;
+    let text = text.with_context(|| format!("cannot read the PIN from {name}"))?;
     if !is_pin(text.trim()) {
         // The content is not shown: it may be a PIN with a typo.
         bail!("{name} must hold nothing but the security PIN: 4 digits, or 6 for a 5th-generation lock");

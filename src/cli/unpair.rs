@@ -7,7 +7,7 @@ use super::claim::{Claim, Held};
 use super::enrol::{CLIENT_NAME, EventLog, owner};
 use super::pair::writable_secrets;
 use super::{DataArgs, ask, which};
-use crate::pairing::{self, Known, Owner, Parting};
+use crate::pairing::{self, Owner, Parting};
 use crate::secrets::LockSecret;
 
 #[derive(Debug, Args)]
@@ -68,11 +68,7 @@ fn reason(parting: &Parting) -> String {
 
 async fn part(data: &DataArgs, owner: &Owner, lock: &LockSecret, app_id: u32) -> anyhow::Result<Parting> {
     if lock.pin.is_none() {
-        return Ok(match owner.is_known(lock).await {
-            Known::No => Parting::NotKnown,
-            Known::Yes => Parting::NotAsked("that needs the security PIN; set it with `keyturner pin`".to_owned()),
-            Known::Untold(why) => Parting::NotAsked(why),
-        });
+        return Ok(owner.part_without_pin(lock, "that needs the security PIN; set it with `keyturner pin`").await);
     }
     let log = EventLog::open(data, lock, app_id).await?;
     let mut tries = log.tries(lock).await?;

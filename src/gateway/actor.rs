@@ -176,8 +176,10 @@ impl<'a> Actor<'a> {
                 Wake::Request(Some(request)) => self.on_request(request).await,
                 Wake::Sighting(Some(sighting)) => {
                     if let Advertisement::Beacon(beacon) = sighting.advertisement {
-                        self.slot = self.wiring.adapter.beacons.slot(self.lock.nuki_id, now);
-                        // Not heard; a bit that is set is repeated until there is room.
+                        if beacon.state_changed {
+                            self.slot = self.wiring.adapter.beacons.slot(self.lock.nuki_id, now);
+                        }
+                        // Without room it is not heard; a bit that is set is repeated until there is some.
                         if self.slot.is_some() || !beacon.state_changed {
                             self.session.handle(Input::Beacon(beacon), now);
                         }

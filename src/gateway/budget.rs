@@ -1,6 +1,6 @@
 //! What all beacons together may cause: anybody can send them, for every lock of the house.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,12 +39,9 @@ impl HouseBudget {
     pub(super) fn slot(&self, lock: NukiId, now: Duration) -> Option<Slot> {
         let mut spent = lock_spent(&self.spent);
         spent.slots.retain(|_, (at, _)| now.saturating_sub(*at) < WINDOW);
-        let mut served: Vec<NukiId> = spent.slots.values().map(|(_, lock)| *lock).collect();
-        served.push(lock);
-        served.sort_unstable();
-        served.dedup();
-        let is_first = !spent.slots.values().any(|(_, other)| *other == lock);
-        let kept = if is_first { 0 } else { self.locks.saturating_sub(served.len()).min(KEPT) };
+        let served: BTreeSet<NukiId> = spent.slots.values().map(|(_, lock)| *lock).collect();
+        let is_for_another = served.contains(&lock) && served.len() < self.locks;
+        let kept = if is_for_another { KEPT } else { 0 };
         if spent.slots.len() + kept >= CONNECTIONS {
             return None;
         }

@@ -23,7 +23,7 @@ pub use keep::{forget, keep};
 pub use look::{Look, PinCheck};
 pub use part::Parting;
 pub use tries::Tries;
-pub use words::{BUTTON, PIN_PLACE, advice, device, with_advice};
+pub use words::{BUTTON, PIN_PLACE, advice, device, kind, with_advice};
 
 /// The radio in the hands of an owner.
 #[derive(Clone)]

@@ -52,4 +52,14 @@ impl Owner {
             }
         }
     }
+
+    /// The same without its PIN, so that nothing is sent which could remove it: only whether the lock knows it still. `why`
+    /// says what stands in the way.
+    pub async fn part_without_pin(&self, lock: &LockSecret, why: &str) -> Parting {
+        match self.is_known(lock).await {
+            Known::No => Parting::NotKnown,
+            Known::Yes => Parting::NotAsked(why.to_owned()),
+            Known::Untold(why) => Parting::NotAsked(why),
+        }
+    }
 }

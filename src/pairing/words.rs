@@ -3,6 +3,7 @@
 use crate::gateway::pair::PairError;
 use crate::protocol::ErrorCode;
 use crate::protocol::beacon::PairingMode;
+use crate::protocol::gatt::Generation;
 use crate::session::pairing::PairingError;
 use crate::transport::TransportError;
 
@@ -19,13 +20,23 @@ pub fn with_advice(error: &TransportError) -> String {
     if text.contains(advice) { text } else { format!("{text}; {advice}") }
 }
 
+/// What the device is, as far as its GATT table says.
+#[must_use]
+pub const fn kind(generation: Generation) -> &'static str {
+    match generation {
+        Generation::Gen1To4 => "Smart Lock of generation 1 to 4",
+        Generation::Gen5 => "Smart Lock of the 5th generation",
+        Generation::Opener => "Opener",
+    }
+}
+
 /// What the device is, as far as its advertisement says.
 #[must_use]
 pub const fn device(mode: PairingMode) -> &'static str {
     match mode {
-        PairingMode::Lock => "Smart Lock of generation 1 to 4",
-        PairingMode::Lock5thGen => "Smart Lock of the 5th generation",
-        PairingMode::Opener => "Opener",
+        PairingMode::Lock => kind(Generation::Gen1To4),
+        PairingMode::Lock5thGen => kind(Generation::Gen5),
+        PairingMode::Opener => kind(Generation::Opener),
         PairingMode::UninitialisedLock => "Smart Lock that was never set up",
         PairingMode::UninitialisedOpener => "Opener that was never set up",
     }
@@ -48,8 +59,7 @@ pub fn advice(error: &PairError) -> String {
              not help, `keyturner doctor` looks at adapter and BlueZ"
         }
         PairError::NobodyWaits(_) | PairError::NotInPairingMode(_) => {
-            "hold its button for 5 seconds until the ring lights up; if it does not, pairing by the button is switched \
-             off in the Nuki app"
+            return format!("{error}; {BUTTON}; if it does not, pairing by the button is switched off in the Nuki app");
         }
         PairError::NotThere { .. } => {
             "compare the number, which is printed on the lock and shown in the Nuki app, and bring the lock within reach"

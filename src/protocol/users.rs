@@ -183,6 +183,13 @@ impl CodeDigits {
         (six && no_zero && digits / 10_000 != 12).then_some(Self(digits))
     }
 
+    /// The same, written as six digits and nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| is_plain).and_then(Self::new)
+    }
+
     /// The digits, for the wire only.
     #[must_use]
     pub const fn expose(self) -> u32 {

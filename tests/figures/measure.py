@@ -4,7 +4,6 @@ import dataclasses
 import json
 import pathlib
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
 
@@ -16,18 +15,6 @@ from kit.workspace import run_script
 from recording import Recording
 
 CENTRALS = {central.name: central for central in (Keyturner, PyNukiBT)}
-# Keyturner lets beacons cause six connections a minute; a measurement is no reason to find that limit.
-BEACONS_A_MINUTE = 5
-
-
-class BeaconPace:
-    def __init__(self, central):
-        self.used, self.is_limited = [], central.name == Keyturner.name
-
-    def wait(self):
-        if self.is_limited and len(self.used) >= BEACONS_A_MINUTE:
-            time.sleep(max(0.0, self.used[-BEACONS_A_MINUTE] + 61 - time.monotonic()))
-        self.used.append(time.monotonic())
 
 
 def open_house(workspace, name, interval_ms, *options):
@@ -42,7 +29,7 @@ def open_house(workspace, name, interval_ms, *options):
 
 def rounds(house, number):
     """Every operation so often, in an order in which each leaves the lock as the next one needs it."""
-    central, pace = house.central, BeaconPace(house.central)
+    central = house.central
     operations.check_motor(house)
     for _ in range(number):
         yield operations.pairing(house)
@@ -51,12 +38,9 @@ def rounds(house, number):
     for _ in range(number):
         yield operations.action_cold(house)
         yield operations.action_linked(house)
-        pace.wait()
         yield operations.keypad(house)
-        pace.wait()
         yield operations.state_after_beacon(house)
         yield operations.action_first(house)
-        pace.wait()
         if central.name == Keyturner.name:
             yield operations.log_page(house)
         else:

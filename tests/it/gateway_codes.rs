@@ -1,7 +1,5 @@
 //! Keypad codes through the whole gateway: once each, whatever is repeated, killed or lost; their digits stay nowhere.
 
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyturner::gateway::{Asker, CodeChange, GatewayError};
@@ -14,6 +12,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::store::run;
 use crate::support::house::{BACK_DOOR, House, NUKI_ID, Plan};
+use crate::support::journal::Journal;
 
 const NEW: u32 = 968_574;
 const OTHER: u32 = 475_869;
@@ -225,20 +224,6 @@ async fn what_cannot_be_written_down_is_not_sent() {
     assert_eq!(named(&house, "Cleaner"), 0);
 }
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The digits as text, and as the number that goes into a frame.
 fn forms(digits: u32) -> [Vec<u8>; 2] {
     [digits.to_string().into_bytes(), digits.to_le_bytes().to_vec()]
@@ -246,16 +231,7 @@ fn forms(digits: u32) -> [Vec<u8>; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn digits_are_in_no_line_of_the_log_no_error_and_no_file() {
-    let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    // As long as there is one subscriber only, a line that another test's thread reaches first is off for all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let journal = Journal::new(LevelFilter::TRACE);
     let house = House::new().await;
     let mut said = Vec::new();
     said.push(keyed(&house, add("Cleaner", NEW), "k").await);
@@ -271,7 +247,7 @@ async fn digits_are_in_no_line_of_the_log_no_error_and_no_file() {
     said.push(keyed(&house, add("Far", OTHER), "f").await);
     house.door.set_in_range(true);
     house.quiet().await;
-    let log = buffer.0.lock().unwrap().clone();
+    let log = journal.bytes();
     let text = String::from_utf8_lossy(&log).into_owned();
     for line in ["a keypad code was changed", "a keypad code was not changed", "requester=\"hall\""] {
         assert!(text.contains(line), "{line} is missing: {text}");

@@ -1,39 +1,14 @@
 //! No secret of a request reaches the log, however loud it is.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use keyturner::gateway::GatewayError;
 use tracing::level_filters::LevelFilter;
 
 use crate::http_support::{Server, TOKEN};
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::support::journal::Journal;
 
 #[tokio::test]
 async fn no_line_holds_a_token_a_query_or_a_callback_url() {
-    let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    // As long as there is one subscriber only, a line that another test's thread reaches first is off for all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let journal = Journal::new(LevelFilter::TRACE);
     let server = Server::start().await;
     server.doors.script().state = Err(GatewayError::QueueFull);
     for target in [
@@ -60,7 +35,7 @@ async fn no_line_holds_a_token_a_query_or_a_callback_url() {
         server.request("GET", "/v1/events?cursor=qu3ry", &format!("{header}\r\n")).await;
         server.get_with("/v1/events", &format!("{header}\r\nAccept: text/html\r\n")).await;
     }
-    let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(journal.bytes()).unwrap();
     for line in ["an action was asked for", "a wrong token", "/auth has handed out the token"] {
         assert!(log.contains(line), "{line} is missing: {log}");
     }

@@ -2,35 +2,25 @@
 //! command line, which everybody on the machine can read.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read, stdin};
+use std::io::{IsTerminal, stdin};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
-use super::super::ask::Unseen;
+use super::super::ask::{Unseen, secret};
 use crate::protocol::users::CodeDigits;
-
-/// More than six digits and the end of a line need.
-const MOST: u64 = 64;
 
 pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     let text = match file {
         Some(path) => {
-            let file = File::open(path).with_context(|| format!("cannot read the digits from {}", path.display()))?;
-            all(file).with_context(|| format!("cannot read the digits from {}", path.display()))?
+            let text = File::open(path).and_then(secret);
+            text.with_context(|| format!("cannot read the digits from {}", path.display()))?
         }
         None if stdin().is_terminal() => ask()?,
-        None => all(stdin()).context("cannot read the digits from standard input")?,
+        None => secret(stdin()).context("cannot read the digits from standard input")?,
     };
     check(&text)
-}
-
-fn all(from: impl Read) -> std::io::Result<Zeroizing<String>> {
-    // As large as it gets, so that growing leaves no copy behind.
-    let mut text = Zeroizing::new(String::with_capacity(MOST as usize));
-    from.take(MOST).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn ask() -> anyhow::Result<Zeroizing<String>> {
@@ -47,8 +37,7 @@ fn ask() -> anyhow::Result<Zeroizing<String>> {
 /// The digits alone. What was read is not repeated: it may be a code with a typo.
 fn check(text: &str) -> anyhow::Result<Zeroizing<String>> {
     let digits = text.trim();
-    let is_good = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    match digits.parse().ok().filter(|_| is_good).and_then(CodeDigits::new) {
+    match CodeDigits::parse(digits) {
         Some(_) => Ok(Zeroizing::new(digits.to_owned())),
         None => bail!("a keypad code has six digits from 1 to 9 and does not begin with 12; give nothing else"),
     }

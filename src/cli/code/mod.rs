@@ -4,7 +4,6 @@ mod digits;
 mod limit;
 mod show;
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -209,12 +208,8 @@ fn json(body: &Body<'_>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 
 /// A name for this request that no other has.
 fn key() -> anyhow::Result<String> {
-    let mut key = String::from("keyturner code ");
-    for byte in fresh_seed()?.iter().take(16) {
-        // Writing to a String cannot fail.
-        let _ = write!(key, "{byte:02x}");
-    }
-    Ok(key)
+    let number: String = fresh_seed()?.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("keyturner code {number}"))
 }
 
 /// The lock that is meant: the one that is named, or the only one.

@@ -45,11 +45,17 @@ pub(super) async fn set_clock(
     nuki_id: PathText,
     ask: Ask,
 ) -> Result<Response, Problem> {
+    let (doors, nuki_id) = at_lock(&app, &ask, nuki_id)?;
+    Ok(private(object(&Clock::from(doors.set_clock(nuki_id).await?))?))
+}
+
+/// A request to one lock that takes no parameters and answers in JSON: the doors as the client sees them, and the lock.
+pub(super) fn at_lock(app: &AppState, ask: &Ask, nuki_id: PathText) -> Result<(ScopedDoors, NukiId), Problem> {
     ask.media(&[Media::Json])?;
     ask.query::<NoQuery>()?;
-    let doors = ask.doors(&app);
+    let doors = ask.doors(app);
     let nuki_id = find(&doors, nuki_id)?;
-    Ok(private(object(&Clock::from(doors.set_clock(nuki_id).await?))?))
+    Ok((doors, nuki_id))
 }
 
 /// The lock that the path names, if the client may know of it.

@@ -83,16 +83,12 @@ impl Scan {
                     match (changed, wanted, discovery.is_some()) {
                         (Err(_), ..) => break "the transport is gone",
                         (_, true, _) => discovery = None,
-                        (_, false, false) => match discover(&self.adapter).await {
-                            Ok(stream) => {
-                                begun = Instant::now();
-                                discovery = Some(stream);
-                            }
-                            Err(error) => {
-                                tracing::debug!(%error, "discovery did not resume");
+                        (_, false, false) => {
+                            begun = Instant::now();
+                            if !begin_anew(&self.adapter, &mut discovery).await {
                                 break "discovery did not resume";
                             }
-                        },
+                        }
                         (_, false, true) => {}
                     }
                 }
@@ -113,14 +109,8 @@ impl Scan {
                 }
                 () = sleep_until(begun + limits::RENEW_SCAN), if discovery.is_some() => {
                     begun = Instant::now();
-                    // Dropped first: bluer then stops discovery before it starts it again.
-                    drop(discovery.take());
-                    match discover(&self.adapter).await {
-                        Ok(stream) => discovery = Some(stream),
-                        Err(error) => {
-                            tracing::debug!(%error, "renewing discovery");
-                            break "discovery did not start again";
-                        }
+                    if !begin_anew(&self.adapter, &mut discovery).await {
+                        break "discovery did not start again";
                     }
                 }
                 _ = check.tick(), if discovery.is_some() => {
@@ -185,6 +175,16 @@ impl Scan {
         self.streams.remove(&address);
         self.table.remove(address);
     }
+}
+
+/// Starts discovery; false if it does not start. What ran is dropped first: bluer then stops it before.
+async fn begin_anew(adapter: &Adapter, discovery: &mut Option<Discovery>) -> bool {
+    drop(discovery.take());
+    match discover(adapter).await {
+        Ok(stream) => *discovery = Some(stream),
+        Err(error) => tracing::debug!(%error, "discovery did not start"),
+    }
+    discovery.is_some()
 }
 
 async fn next(discovery: &mut Option<Discovery>) -> Option<AdapterEvent> {

@@ -23,32 +23,13 @@ BEN = Person("Ben", 2, "746352")
 WRONG_DIGITS = "918273"
 
 
-class SimLock:
-    def __init__(self, workspace, *options, name="sim", device="smart-lock-3", nuki_id=NUKI_ID):
-        self.name, self.device, self.nuki_id = name, device, nuki_id
-        self.pin = ULTRA_PIN if device == "ultra" else PIN
-        self.radio, self.control = workspace.dir / f"{name}-radio.sock", workspace.dir / f"{name}-control.sock"
-        self.process = workspace.start(name, [workspace.keyturner, "sim", "--radio", self.radio, "--control", self.control,
-                                              "--device", device, "--nuki-id", f"{nuki_id:08X}", *options])
-        wait_for("the simulated lock's sockets", lambda: self.radio.exists() and self._answers(), 30, alive=[self.process])
-        self.pin_file = workspace.dir / f"{name}-pin"
-        self.pin_file.write_text(self.pin + "\n")
-        self.pin_file.chmod(0o600)
-
-    def _answers(self):
-        try:
-            return self.command("state")
-        except OSError:
-            return None
+class Lock:
+    """A simulated lock at whose control socket one can ask: `_exchange(line)` gives the answer's line."""
+    name, alive = "sim", ()
 
     def ask(self, line):
         """One command, one JSON answer; a command that makes no sense is an error."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(15)
-            connection.connect(str(self.control))
-            connection.sendall(line.encode() + b"\n")
-            with connection.makefile("rb") as answers:
-                raw = answers.readline()
+        raw = self._exchange(line)
         if not raw:
             raise AssertionError(f"the simulated lock did not answer {line!r}")
         answer = json.loads(raw)
@@ -77,4 +58,32 @@ class SimLock:
         return sorted(self.command("log")["entries"], key=lambda entry: entry["index"])
 
     def wait_state(self, state, seconds=30):
-        wait_for(f"the simulated lock `{self.name}` is {state}", lambda: self.state() == state, seconds, interval=0.02, alive=[self.process])
+        wait_for(f"the simulated lock `{self.name}` is {state}", lambda: self.state() == state, seconds, interval=0.02, alive=self.alive)
+
+
+class SimLock(Lock):
+    def __init__(self, workspace, *options, name="sim", device="smart-lock-3", nuki_id=NUKI_ID):
+        self.name, self.device, self.nuki_id = name, device, nuki_id
+        self.pin = ULTRA_PIN if device == "ultra" else PIN
+        self.radio, self.control = workspace.dir / f"{name}-radio.sock", workspace.dir / f"{name}-control.sock"
+        self.process = workspace.start(name, [workspace.keyturner, "sim", "--radio", self.radio, "--control", self.control,
+                                              "--device", device, "--nuki-id", f"{nuki_id:08X}", *options])
+        self.alive = [self.process]
+        wait_for("the simulated lock's sockets", lambda: self.radio.exists() and self._answers(), 30, alive=[self.process])
+        self.pin_file = workspace.dir / f"{name}-pin"
+        self.pin_file.write_text(self.pin + "\n")
+        self.pin_file.chmod(0o600)
+
+    def _answers(self):
+        try:
+            return self.command("state")
+        except OSError:
+            return None
+
+    def _exchange(self, line):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(15)
+            connection.connect(str(self.control))
+            connection.sendall(line.encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                return answers.readline()

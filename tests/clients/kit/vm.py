@@ -3,7 +3,8 @@ import pathlib
 import shlex
 import shutil
 
-from .gateway import free_port
+from .gateway import HttpApi, free_port
+from .simlock import Lock
 from .waiting import expect, wait_for
 
 TESTS = pathlib.Path(__file__).resolve().parents[2]
@@ -16,42 +17,60 @@ LIFE = 1200     # seconds after which a VM is given up
 BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd -n > /share/logs/bluetoothd.log 2>&1 &"
 
 
-class Radio:
-    """The locks' radios and the controller of the VM, in one process."""
+class Air:
+    """Programs on the host that are the VM's Bluetooth: `controllers` are the sockets of its adapters."""
+
+    def __init__(self, workspace, script, controllers, options=()):
+        self.controllers = controllers
+        hci = [part for controller in controllers for part in ("--hci", controller)]
+        self.process = workspace.start("radio", [RIG / "py", RIG / "sim" / script, *hci, *options])
+        wait_for("the radio is ready", lambda: "ready\n" in self.process.log_path.read_text(), SLOW, alive=[self.process])
+
+
+class Radio(Air):
+    """The locks' radios and one adapter."""
 
     def __init__(self, workspace, locks, mtus=None):
         """`mtus` has, for a lock's name, the largest ATT_MTU that it agrees to."""
-        self.hci = workspace.dir / "hci.sock"
         options = []
         for lock in locks:
             mtu = (mtus or {}).get(lock.name)
             options += ["--lock", lock.radio if mtu is None else f"{lock.radio},mtu={mtu}"]
-        self.process = workspace.start("radio", [RIG / "py", RIG / "sim" / "radio.py", "--hci", self.hci, *options])
-        wait_for("the radio is ready", lambda: "ready\n" in self.process.log_path.read_text(), SLOW, alive=[self.process])
+        super().__init__(workspace, "radio.py", [workspace.dir / "hci.sock"], options)
+
+
+class Adapters(Air):
+    """So many adapters, and nothing else on the air."""
+
+    def __init__(self, workspace, number):
+        super().__init__(workspace, "air.py", [workspace.dir / f"hci{n}.sock" for n in range(number)])
 
 
 class Guest:
     """A booted VM. `dir` of the host is /share in the guest."""
 
-    def __init__(self, workspace, radio, suite, bluetoothd_args=""):
+    def __init__(self, workspace, air, suite, options=(), files=None):
+        """`options` are more of those of tests/rig/run; `files` are in /share when bluetoothd starts."""
         self.dir = workspace.dir / "share"
         for name in ("todo", "done", "logs"):
             (self.dir / name).mkdir(parents=True)
         shutil.copy(workspace.keyturner, self.dir / "keyturner")
-        shutil.copy(TESTS / "vm" / "guest", self.dir / "guest")
+        for program in ("guest", "ask_lock.py", "central.py"):
+            shutil.copy(TESTS / "vm" / program, self.dir / program)
+        for name, text in (files or {}).items():
+            (self.dir / name).write_text(text)
         self.port, self._jobs = free_port(), 0
-        options = ["--suite", suite, "--timeout", LIFE, "--rundir", workspace.dir / "vm", "--share", self.dir,
-                   "--controller", radio.hci, "--hostfwd", f"{self.port}:8080", "--host-access"]
-        if bluetoothd_args:
-            options += ["--bluetoothd-args", bluetoothd_args]
-        self.process = workspace.start("vm", [RIG / "run", *options, "--", "/share/guest"])
-        self._alive = [self.process, radio.process]
+        controllers = [part for controller in air.controllers for part in ("--controller", controller)]
+        self.process = workspace.start("vm", [
+            RIG / "run", "--suite", suite, "--timeout", LIFE, "--rundir", workspace.dir / "vm", "--share", self.dir, *controllers,
+            "--hostfwd", f"{self.port}:8080", "--host-access", *options, "--", "/share/guest"])
+        self.alive = [self.process, air.process]
         self.run("true", seconds=BUILD + SLOW)
 
     def begin(self, command):
         """Has a command run by the guest's shell; returns at once."""
         self._jobs += 1
-        job = Job(self.dir, f"{self._jobs:03}", command, self._alive)
+        job = Job(self.dir, f"{self._jobs:03}", command, self.alive)
         new = self.dir / "new-job"
         new.write_text(command + "\n")
         new.rename(self.dir / "todo" / f"{job.name}.sh")
@@ -60,6 +79,15 @@ class Guest:
     def run(self, command, seconds=SLOW):
         """What a command said that must succeed."""
         return self.begin(command).wait(seconds)
+
+    def start(self, name, command):
+        """A program that goes on running; what it says is in logs/NAME.log."""
+        self.run(f"({command} > /share/logs/{name}.log 2>&1 & echo $! > /run/{name}.pid; "
+                 f"wait $!; echo $? > /run/{name}.rc) > /dev/null 2>&1 &")
+
+    def end(self, name):
+        """TERM, after which it must end with exit code 0."""
+        self.run(f"kill -TERM $(cat /run/{name}.pid); until [ -e /run/{name}.rc ]; do usleep 50000; done; exit $(cat /run/{name}.rc)")
 
     def put(self, name, text, mode=0o600):
         """A file of the guest in /root."""
@@ -107,12 +135,31 @@ class GuestGateway:
     def run(self, *words, seconds=SLOW):
         return self.guest.run(self.command(*words), seconds)
 
-    def start(self):
-        self.guest.run(f"{self.command('run', '--config', '/root/keyturner.toml', '--listen', '0.0.0.0:8080')} "
-                       "> /share/logs/run.log 2>&1 & echo $! > /run/keyturner.pid")
+    def start(self, *options):
+        self.guest.start("run", self.command("run", "--config", "/root/keyturner.toml", "--listen", "0.0.0.0:8080", *options))
+
+    def api(self):
+        """Its HTTP API, as soon as it answers."""
+        api = HttpApi(self.guest.port, self.run("token").strip())
+        wait_for("the gateway answers GET /list", api.is_up, SLOW, alive=self.guest.alive)
+        return api
 
     def stop(self):
         """TERM; the database as it is then, in the shared directory."""
-        self.guest.run("pid=$(cat /run/keyturner.pid); kill -TERM $pid; while kill -0 $pid 2>/dev/null; do usleep 50000; done")
+        self.guest.end("run")
         self.guest.run(f"cp {self.DATA}/keyturner.db* /share/")
         return self.guest.dir / "keyturner.db"
+
+
+class LockInGuest(Lock):
+    """A simulated lock that `keyturner sim` serves on an adapter of the guest."""
+    CONTROL = "/root/control.sock"
+
+    def __init__(self, guest, adapter):
+        self.guest, self.alive, self.log_path = guest, guest.alive, guest.dir / "logs" / "sim.log"
+        guest.start("sim", f"KEYTURNER_LOG=keyturner=info /share/keyturner sim --adapter {adapter} --control {self.CONTROL}")
+        wait_for("the lock is on the air", lambda: self.log_path.exists() and "on the air" in self.log_path.read_text(), SLOW,
+                 alive=self.alive)
+
+    def _exchange(self, line):
+        return self.guest.run(f"python3 /share/ask_lock.py {self.CONTROL} {shlex.quote(line)}")

@@ -41,9 +41,13 @@ impl Journal {
         Self { written, _guard: tracing::subscriber::set_default(subscriber), _second }
     }
 
-    /// Lines since the last look.
+    /// What was written since the last look.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.written.0.lock().unwrap())
+    }
+
+    /// The same as lines.
     pub(crate) fn take(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.written.0.lock().unwrap());
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+        String::from_utf8(self.bytes()).unwrap().lines().map(str::to_owned).collect()
     }
 }

@@ -177,8 +177,7 @@ pub(super) fn name(name: String) -> Result<String, Problem> {
 
 /// The digits, on their way.
 pub(super) fn digits(text: &str) -> Result<SealedDigits, Problem> {
-    let number = text.parse::<u32>().ok().filter(|_| text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()));
-    number.and_then(CodeDigits::new).map(SealedDigits::from).ok_or_else(|| {
+    CodeDigits::parse(text).map(SealedDigits::from).ok_or_else(|| {
         Problem::parameter(
             "digits",
             "these are no digits of a keypad code",

@@ -18,7 +18,7 @@ use super::ask::{Ask, object, private};
 use super::body::Secret;
 use super::events::NoQuery;
 use super::filter::CODE_ID_HINT;
-use super::locks::{LockPath, find};
+use super::locks::{LockPath, at_lock, find};
 use super::problem::Problem;
 use super::schema;
 use super::{AppState, PathText, path_number};
@@ -138,10 +138,7 @@ pub(super) struct KeyHeader {
     (status = 406, description = "JSON is not accepted", body = Problem),
 ))]
 pub(super) async fn list(State(app): State<Arc<AppState>>, nuki_id: PathText, ask: Ask) -> Result<Response, Problem> {
-    ask.media(&[Media::Json])?;
-    ask.query::<NoQuery>()?;
-    let doors = ask.doors(&app);
-    let nuki_id = find(&doors, nuki_id)?;
+    let (doors, nuki_id) = at_lock(&app, &ask, nuki_id)?;
     let read_at = doors.health(nuki_id).and_then(|health| health.codes_read).map(UnixMillis::rfc3339);
     let codes = codes(&app, nuki_id).await?;
     Ok(private(object(&LockCodes { nuki_id, read_at, codes })?))
@@ -211,9 +208,7 @@ pub(super) async fn update(
     ask: Ask,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (nuki_id, code_id) = parts(path);
-    let code_id = path_number("code_id in the path", code_id, CODE_ID_HINT)?;
-    let wanted = Wanted::new(&app, nuki_id, &ask)?;
+    let (wanted, code_id) = Wanted::of_code(&app, path, &ask)?;
     let change = {
         let body = wanted.body(&ask, body).await?;
         let update: CodeUpdate<'_> = body.json(CODE_UPDATE)?;
@@ -248,22 +243,12 @@ pub(super) async fn remove(
     path: CodePathText,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    let (nuki_id, code_id) = parts(path);
-    let code_id = path_number("code_id in the path", code_id, CODE_ID_HINT)?;
-    let wanted = Wanted::new(&app, nuki_id, &ask)?;
+    let (wanted, code_id) = Wanted::of_code(&app, path, &ask)?;
     wanted.ask(&app, &ask, Some(code_id), CodeChange::Remove(code_id)).await
 }
 
 /// Both numbers of the path, as text.
 type CodePathText = Result<Path<(String, String)>, PathRejection>;
-
-fn parts(path: CodePathText) -> (PathText, PathText) {
-    match path {
-        Ok(Path((nuki_id, code_id))) => (Ok(Path(nuki_id)), Ok(Path(code_id))),
-        // One of them is no text, and so no number.
-        Err(_) => (Ok(Path(String::new())), Ok(Path(String::new()))),
-    }
-}
 
 /// A change that a client may ask of this lock.
 struct Wanted {
@@ -279,6 +264,14 @@ impl Wanted {
         let doors = ask.doors(app).with_key(key);
         let nuki_id = find(&doors, nuki_id)?;
         Ok(Self { doors, nuki_id })
+    }
+
+    /// The same of one of its codes.
+    fn of_code(app: &AppState, path: CodePathText, ask: &Ask) -> Result<(Self, CodeId), Problem> {
+        // Where one of them is no text, neither is a number.
+        let (nuki_id, code_id) = path.map(|path| path.0).unwrap_or_default();
+        let code_id = path_number("code_id in the path", Ok(Path(code_id)), CODE_ID_HINT)?;
+        Ok((Self::new(app, Ok(Path(nuki_id)), ask)?, code_id))
     }
 
     /// The body: read last of all, after everything that needs none was asked.
