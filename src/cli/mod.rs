@@ -20,6 +20,7 @@ mod pair;
 mod pin;
 mod rekey;
 mod run;
+mod service;
 pub mod sim;
 mod token;
 mod unpair;

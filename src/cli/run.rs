@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::claim::{Claim, Held};
 use super::host::Process;
+use super::service::{self, Service};
 use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -115,18 +116,19 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
         info!(%address, "TLS is served");
     }
     info!(address = %daemon.address(), "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
+    let service = Service::new(daemon.gateway(), daemon.pulses());
     let pins = tokio::spawn(pins::watch(place.clone(), store, daemon.gateway(), pins_set));
     let tokens = tokio::spawn(tokens::watch(place, daemon.keys(), secrets_version));
     let mut ended = Ok(Ended::Signal);
     daemon
         .run_until(async {
             ended = tokio::select! {
+                never = service.tell() => match never {},
                 signal = stop_signal() => signal.map(|()| Ended::Signal).context("cannot wait for signals"),
                 () = process.restart_wanted() => Ok(Ended::Restart),
             };
             if !matches!(ended, Ok(Ended::Restart)) {
-                notify(&[sd_notify::NotifyState::Stopping]);
+                service::stopping();
             }
         })
         .await?;
@@ -164,12 +166,5 @@ pub(super) fn paired(lock: &LockSecret, app_id: u32) -> PairedLock {
         key: lock.shared_key.clone(),
         app_id,
         pin: lock.pin,
-    }
-}
-
-/// Tells systemd, if it is there.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "systemd cannot be told");
     }
 }

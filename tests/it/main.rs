@@ -66,6 +66,8 @@ mod chain_tampering;
 mod code_cli;
 #[cfg(feature = "daemon")]
 mod conformance;
+#[cfg(feature = "daemon")]
+mod daemon_life;
 mod device_faults;
 mod device_pairing;
 mod devices;
