@@ -34,14 +34,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::secrets::{Place, is_client_name};
 use crate::simlock::Device;
 
 #[derive(Debug, Parser)]
-#[command(version, about = "A gateway for Nuki smart locks that says who opened the door", max_term_width = 100)]
+#[command(
+    version,
+    about = "A gateway for Nuki smart locks that says who opened the door",
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -176,6 +181,12 @@ impl From<SimArgs> for sim::SimOptions {
     }
 }
 
+/// The whole command line, for what is generated from it: manual pages, completions of shells.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command given on the command line. Exit code 0: done; 1: failed, with the reason on standard error; 2: wrong
 /// usage; 3: done, and something is left to do for its owner, which is said (`pair` and `rekey`).
 #[must_use]
@@ -274,6 +285,11 @@ async fn stop_signal() -> anyhow::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_line_can_be_built() {
+        command().debug_assert();
+    }
 
     #[test]
     fn a_file_of_the_configuration_is_a_path_or_a_credential_by_its_name() {
