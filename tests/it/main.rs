@@ -174,6 +174,8 @@ mod token_scopes;
 #[cfg(feature = "daemon")]
 mod token_watch;
 #[cfg(feature = "daemon")]
+mod v1_actions;
+#[cfg(feature = "daemon")]
 mod v1_codes;
 #[cfg(feature = "daemon")]
 mod v1_frame;
