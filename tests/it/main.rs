@@ -186,6 +186,8 @@ mod v1_hostile;
 #[cfg(feature = "daemon")]
 mod v1_live;
 #[cfg(feature = "daemon")]
+mod v1_locks;
+#[cfg(feature = "daemon")]
 mod v1_openapi;
 #[cfg(feature = "daemon")]
 mod v1_people;

@@ -210,8 +210,10 @@ async fn a_lock_out_of_reach_is_not_there() {
         assert_eq!(server.raw(&request).await.status, 404, "{method}");
     }
     assert!(server.doors.script().codes_changed.is_empty());
-    let health = server.get_as("token-front", "/v1/health").await.json();
-    assert_eq!(health["locks"].as_array().unwrap().len(), 1);
+    for path in ["/v1/health", "/v1/locks"] {
+        let answer = server.get_as("token-front", path).await.json();
+        assert_eq!(answer["locks"].as_array().unwrap().len(), 1, "{path}");
+    }
 }
 
 #[tokio::test]

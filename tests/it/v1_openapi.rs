@@ -81,6 +81,7 @@ async fn every_documented_path_answers_as_documented() {
         ("/codes/{code_id}/history", "/v1/codes/1/history"),
         ("/events/{id}", "/v1/events/1"),
         ("/health", "/v1/health"),
+        ("/locks", "/v1/locks"),
     ];
     // Streams and what acts have tests of their own.
     let elsewhere = [

@@ -79,7 +79,7 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(history::of_code))
         .routes(routes!(history::refused))
         .routes(routes!(refused::counts));
-    let read = OpenApiRouter::new().routes(routes!(health::health));
+    let read = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(locks::locks));
     // Which of the two, or both, depends on the action and the device: `ScopedDoors` asks.
     let acting = OpenApiRouter::new().routes(routes!(actions::act));
     let admin = OpenApiRouter::new()
