@@ -113,6 +113,14 @@ impl From<LockSnapshot> for LockNow {
     }
 }
 
+/// One lock as `/v1/locks` writes it, for whoever else shows locks.
+///
+/// # Errors
+/// JSON's; none is known.
+pub fn lock_json(lock: LockSnapshot) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(LockNow::from(lock))
+}
+
 /// Every lock that the client may know of.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LockList {

@@ -47,7 +47,8 @@ use problem::{Problem, reword};
 use query::{Query, whole};
 
 pub use entry::entry_json;
-pub use live::News;
+pub use live::{News, live_json};
+pub use locks::lock_json;
 
 /// Where it all stands.
 pub(super) const PREFIX: &str = "/v1";
