@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use serde_json::json;
 
-use super::DataArgs;
+use super::output::{self, Progress};
+use super::{DataArgs, verify};
 use crate::store;
 
 #[derive(Debug, Args)]
@@ -15,15 +17,24 @@ pub(super) struct BackupArgs {
     /// Where to; nothing is written over
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// For programs: {"file", "events", "head": {"id", "hash"}}
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(args: BackupArgs) -> anyhow::Result<()> {
-    let report = store::backup(&args.data.database(), &args.file).await?;
+    let database = args.data.database();
+    let copying = store::backup(&database, &args.file);
+    let report = Progress::new(!args.json).during("copying the event log, then checking the copy", copying).await?;
     let file = args.file.display();
     if let Some(fault) = report.faults.first() {
         bail!("{file} is a copy of a log that is not intact: {fault}; `keyturner verify` says more");
     }
-    println!("{file} holds {} events and is intact. Its head is {}", report.events, report.head);
-    println!("The keys of the locks are not in it: they are in {}", args.data.data.join("secrets.json").display());
-    Ok(())
+    if args.json {
+        let document = json!({"file": args.file, "events": report.events, "head": verify::head(&report.head)});
+        return output::json(&document);
+    }
+    output::say(format!("{file} holds {} events and is intact. Its head is {}", report.events, report.head))?;
+    let secrets = args.data.data.join("secrets.json");
+    output::say(format!("The keys of the locks are not in it: they are in {}", secrets.display()))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 
+use super::exit::Exit;
 use super::run::{paired, seed_source};
 use super::{DataArgs, tame};
 use crate::clock::Clock;
@@ -21,9 +22,6 @@ use crate::transport::bluez::{BluezOptions, BluezTransport};
 pub(super) const CLIENT_NAME: &str = "Keyturner";
 /// Bytes of a name in the lock's log, and of the intent's mark behind it.
 const _: () = assert!(CLIENT_NAME.len() + "#00000000".len() <= 32);
-
-/// Done, and something is left to do for the owner.
-const LEFT_TO_DO: u8 = 3;
 
 /// The real radio in the hands of an owner.
 pub(super) fn owner(adapter: Option<String>) -> anyhow::Result<Owner> {
@@ -93,7 +91,7 @@ pub(super) async fn enrol(enrolment: Enrolment<'_>) -> anyhow::Result<ExitCode> 
     {
         eprintln!("keyturner: the name is not kept yet: {error}");
     }
-    Ok(if is_left { ExitCode::from(LEFT_TO_DO) } else { ExitCode::SUCCESS })
+    Ok(if is_left { Exit::Open } else { Exit::Done }.into())
 }
 
 /// Whether the lock can still be opened with the key on the disk.

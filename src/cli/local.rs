@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::exit::NoGateway;
 use super::{DataArgs, fresh_seed};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
@@ -57,9 +58,11 @@ impl Local {
 
     /// One request; the JSON of its answer. What the gateway says instead is the error.
     pub(super) async fn ask(&self, method: &str, path: &str) -> anyhow::Result<Value> {
-        self.tell(&Wish { method, path, key: None, body: None }).await.map_err(|failure| match failure {
-            Failure::NotDone(error) | Failure::Unknown(error) => error,
-        })
+        self.tell(&Wish { method, path, key: None, body: None, is_secret: false }).await.map_err(
+            |failure| match failure {
+                Failure::NotDone(error) | Failure::Unknown(error) => error,
+            },
+        )
     }
 
     /// One request that changes something; the same again, once, if its answer got lost and it has a key.
@@ -94,11 +97,9 @@ impl Local {
 
     async fn connect(&self, wish: &Wish<'_>) -> anyhow::Result<TcpStream> {
         let address = self.address;
-        let stream = TcpStream::connect(address)
-            .await
-            .with_context(|| format!("no gateway answers at {address}; is `keyturner run` up, and --listen right?"))?;
+        let stream = TcpStream::connect(address).await.map_err(|source| NoGateway { address, source })?;
         let (there, here) = (stream.peer_addr()?.ip().to_canonical(), stream.local_addr()?.ip().to_canonical());
-        if wish.body.is_some() && there != here && !there.is_loopback() {
+        if wish.is_secret && there != here && !there.is_loopback() {
             bail!(
                 "{address} is another machine, and what is sent there in clear can be read on its way; run this on the gateway"
             );
@@ -108,7 +109,7 @@ impl Local {
 
     async fn exchange(&self, mut stream: TcpStream, wish: &Wish<'_>) -> anyhow::Result<Vec<u8>> {
         let Self { address, token } = self;
-        let Wish { method, path, key, body } = wish;
+        let Wish { method, path, key, body, .. } = wish;
         let separator = if path.contains('?') { '&' } else { '?' };
         let (body, json) = body.map_or((&[][..], ""), |body| (body, "Content-Type: application/json\r\n"));
         let key = key.map_or_else(String::new, |key| format!("Idempotency-Key: {key}\r\n"));
@@ -132,8 +133,16 @@ pub(super) struct Wish<'a> {
     pub(super) path: &'a str,
     /// By which the gateway knows a request that is sent again.
     pub(super) key: Option<&'a str>,
-    /// JSON, for this machine alone.
+    /// JSON.
     pub(super) body: Option<&'a [u8]>,
+    /// The body is for this machine alone.
+    pub(super) is_secret: bool,
+}
+
+/// A name for one request that no other has; `command` is for whoever looks into the store.
+pub(super) fn new_key(command: &str) -> anyhow::Result<String> {
+    let number: String = fresh_seed()?.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("keyturner {command} {number}"))
 }
 
 /// Why there is no good answer.

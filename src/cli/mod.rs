@@ -1,5 +1,6 @@
 //! The command line: thin, one file per command.
 
+mod act;
 mod ask;
 mod auth;
 mod backup;
@@ -10,18 +11,21 @@ mod demo;
 mod doctor;
 mod enrol;
 mod erase;
+mod exit;
 mod export;
 mod health;
 mod history;
 mod host;
 mod local;
 mod locks;
+mod output;
 mod pair;
 mod pin;
 mod rekey;
 mod run;
 mod service;
 pub mod sim;
+mod status;
 mod token;
 mod unpair;
 mod verify;
@@ -40,13 +44,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::secrets::{Place, is_client_name};
 use crate::simlock::Device;
+use exit::Exit;
 
 #[derive(Debug, Parser)]
 #[command(
     version,
     about = "A gateway for Nuki smart locks that says who opened the door",
     max_term_width = 100,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = exit::WORDS
 )]
 struct Cli {
     #[command(subcommand)]
@@ -59,6 +65,14 @@ enum Command {
     Run(run::RunArgs),
     /// Pair with a lock that is in pairing mode
     Pair(pair::PairArgs),
+    /// Show the house at a glance: each lock, who was last, batteries, radio
+    Status(status::StatusArgs),
+    /// Lock a lock, once; exit code 3 if it is not known whether it was done
+    Lock(act::ActArgs),
+    /// Unlock a lock, once; exit code 3 if it is not known whether it was done
+    Unlock(act::ActArgs),
+    /// Open a door: pull a lock's latch or release an Opener's strike, once; exit code 3 if it is not known whether it was done
+    Unlatch(act::ActArgs),
     /// List the paired locks
     Locks(locks::LocksArgs),
     /// Have a lock forget this gateway, and forget its key; what it did stays in the event log
@@ -188,8 +202,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command given on the command line. Exit code 0: done; 1: failed, with the reason on standard error; 2: wrong
-/// usage; 3: done, and something is left to do for its owner, which is said (`pair` and `rekey`).
+/// Runs the command given on the command line. What its exit code means stands in `exit`.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -206,11 +219,15 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Pair(args) => return pair::run(args).await,
+            Command::Status(args) => return status::run(args).await,
+            Command::Lock(args) => return act::run(act::Act::Lock, args).await,
+            Command::Unlock(args) => return act::run(act::Act::Unlock, args).await,
+            Command::Unlatch(args) => return act::run(act::Act::Unlatch, args).await,
             Command::Locks(args) => locks::run(args).await,
             Command::Unpair(args) => unpair::run(args).await,
             Command::Rekey(args) => return rekey::run(args).await,
             Command::Demo(args) => demo::run(args).await,
-            Command::History(args) => history::run(args).await,
+            Command::History(args) => return history::run(args).await,
             Command::Health(args) => return health::run(args).await,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Verify(args) => return verify::run(args).await,
@@ -232,13 +249,15 @@ pub fn main() -> ExitCode {
     });
     match result {
         Ok(code) => code,
+        // Whoever read has enough, such as `head`.
+        Err(error) if error.is::<output::ReaderGone>() => Exit::Done.into(),
         Err(error) => fail(&error),
     }
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("keyturner: {error:#}");
-    ExitCode::FAILURE
+    exit::of(error).into()
 }
 
 /// Text for a terminal. Names come from the air: nothing in them may steer it, nor turn the direction of writing.

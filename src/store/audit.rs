@@ -1,6 +1,12 @@
 //! The event log as sentences, for people.
 
-use super::{Store, StoreError};
+use std::collections::BTreeMap;
+
+use sqlx::QueryBuilder;
+
+use super::{HistoryFilter, HistoryRow, Store, StoreError};
+use crate::attribution::EventKind;
+use crate::protocol::beacon::NukiId;
 
 /// A row of the view `audit`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -36,5 +42,37 @@ impl Store {
         .fetch_all(&self.readers)
         .await?;
         Ok(rows)
+    }
+
+    /// These events as sentences, by their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn sentences(&self, ids: &[i64]) -> Result<BTreeMap<i64, AuditRow>, StoreError> {
+        let mut query =
+            QueryBuilder::new("select id, at, lock, who, what, how, result, certainty from audit where id in (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        let rows: Vec<AuditRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+
+    /// The newest event in which somebody or something moved this lock: no refused attempt, no door, no maintenance.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn last_moved(&self, nuki_id: NukiId) -> Result<Option<HistoryRow>, StoreError> {
+        let kinds = [EventKind::LockAction, EventKind::KeypadAction, EventKind::StateChange];
+        let filter = HistoryFilter {
+            nuki_id: Some(nuki_id),
+            kinds: kinds.iter().map(|kind| kind.name().to_owned()).collect(),
+            refused: Some(false),
+            limit: 1,
+            ..HistoryFilter::default()
+        };
+        Ok(self.history(&filter).await?.pop())
     }
 }

@@ -176,6 +176,8 @@ mod token_scopes;
 #[cfg(feature = "daemon")]
 mod token_watch;
 #[cfg(feature = "daemon")]
+mod v1_actions;
+#[cfg(feature = "daemon")]
 mod v1_codes;
 #[cfg(feature = "daemon")]
 mod v1_frame;
@@ -185,6 +187,8 @@ mod v1_health;
 mod v1_hostile;
 #[cfg(feature = "daemon")]
 mod v1_live;
+#[cfg(feature = "daemon")]
+mod v1_locks;
 #[cfg(feature = "daemon")]
 mod v1_openapi;
 #[cfg(feature = "daemon")]

@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use crate::http_support::{Server, TOKEN};
 use crate::store::{by_app, by_code, events};
 
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "/v1/history",
     "/v1/refused",
     "/v1/refused/counts",
@@ -19,6 +19,7 @@ const PATHS: [&str; 14] = [
     "/v1/codes/1/history",
     "/v1/events/1",
     "/v1/health",
+    "/v1/locks",
     "/v1/openapi.json",
     "/v1/users/%F0%9F%94%91/history",
     "/v1/events/9223372036854775807",

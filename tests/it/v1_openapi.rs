@@ -81,10 +81,12 @@ async fn every_documented_path_answers_as_documented() {
         ("/codes/{code_id}/history", "/v1/codes/1/history"),
         ("/events/{id}", "/v1/events/1"),
         ("/health", "/v1/health"),
+        ("/locks", "/v1/locks"),
     ];
     // Streams and what acts have tests of their own.
     let elsewhere = [
         "/events",
+        "/locks/{nuki_id}/actions",
         "/locks/{nuki_id}/clock",
         "/locks/{nuki_id}/codes",
         "/locks/{nuki_id}/codes/{code_id}",

@@ -13,16 +13,15 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::exit::Exit;
 use super::health::{list, text};
-use super::local::{Failure, Local, LocalArgs, Wish};
+use super::local::{Failure, Local, LocalArgs, Wish, new_key};
 use super::pair::parse_nuki_id;
-use super::{DataArgs, fail, fresh_seed, tame};
+use super::{DataArgs, fail, tame};
 use crate::protocol::beacon::NukiId;
 use crate::protocol::log::CodeId;
 use limit::{Limit, LimitArgs};
 
-/// It was sent, and whether it was done is not known.
-const UNKNOWN: u8 = 3;
 /// More than any body has, so that it grows nowhere and leaves no copy of the digits behind.
 const BODY_ROOM: usize = 1024;
 
@@ -184,8 +183,8 @@ async fn change(
         path.push_str(&format!("/{code_id}"));
     }
     let body = body.map(json).transpose()?;
-    let (key, body) = (key()?, body.as_ref().map(|body| body.as_slice()));
-    match gateway.tell(&Wish { method, path: &path, key: Some(&key), body }).await {
+    let (key, body) = (new_key("code")?, body.as_ref().map(|body| body.as_slice()));
+    match gateway.tell(&Wish { method, path: &path, key: Some(&key), body, is_secret: true }).await {
         Ok(answer) if at.json => println!("{answer}"),
         Ok(answer) => {
             let number = answer.get("codeId").map_or_else(|| "?".to_owned(), Value::to_string);
@@ -194,7 +193,7 @@ async fn change(
         Err(Failure::NotDone(error)) => return Err(error.context("nothing was changed")),
         Err(Failure::Unknown(error)) => {
             let _ = fail(&error.context("it may have been done or not; `keyturner code list` tells in some seconds"));
-            return Ok(ExitCode::from(UNKNOWN));
+            return Ok(Exit::Open.into());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -204,12 +203,6 @@ fn json(body: &Body<'_>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
     serde_json::to_writer(&mut *bytes, body)?;
     Ok(bytes)
-}
-
-/// A name for this request that no other has.
-fn key() -> anyhow::Result<String> {
-    let number: String = fresh_seed()?.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("keyturner code {number}"))
 }
 
 /// The lock that is meant: the one that is named, or the only one.

@@ -100,48 +100,88 @@ pub(super) const fn device_type(device_type: u8) -> u8 {
     }
 }
 
-/// Adds mode, state, batteries, door and bell at a moment, in the order of firmware 2.x.
-pub(super) fn push_state(object: Object, device: &LockSnapshot, states: &KeyturnerStates, now: UnixMillis) -> Object {
-    match device.device_type {
-        OPENER => push_opener(object, device, states, now),
-        _ => push_lock(object, device, states),
+/// A device's state under the Bridge API's numbers and names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::http) struct Reading {
+    /// 2, on an Opener also 3 for continuous mode. Nothing else is known to any client.
+    pub(in crate::http) mode: u8,
+    /// Number and name.
+    pub(in crate::http) state: (u8, &'static str),
+    /// New batteries are needed.
+    pub(in crate::http) battery_critical: bool,
+    /// The charge is rising; `None` if the device sends no charge.
+    pub(in crate::http) battery_charging: Option<bool>,
+    /// Percent.
+    pub(in crate::http) battery_charge: Option<u8>,
+    /// `None` without a keypad.
+    pub(in crate::http) keypad_battery_critical: Option<bool>,
+    /// Number and name; `None` without a sensor.
+    pub(in crate::http) door_sensor: Option<(u8, &'static str)>,
+}
+
+impl Reading {
+    pub(in crate::http) fn of(device: &LockSnapshot, states: &KeyturnerStates) -> Self {
+        let battery_critical = states.battery.is_critical();
+        let no_keypad = device.has_keypad.then_some(false);
+        if device.device_type == OPENER {
+            // Behind byte 17 the sources disagree about an Opener, so nothing is read there; a charge it has none to send.
+            return Self {
+                mode: match states.nuki_state {
+                    NukiState::Continuous => NukiState::Continuous.code(),
+                    _ => NukiState::Door.code(),
+                },
+                state: opener_state(OpenerState::of(states)),
+                battery_critical,
+                battery_charging: None,
+                battery_charge: None,
+                keypad_battery_critical: no_keypad,
+                door_sensor: None,
+            };
+        }
+        // Old firmware sends no charge.
+        let battery_charge = states.battery.percent();
+        Self {
+            mode: NukiState::Door.code(),
+            state: lock_state(states.lock_state),
+            battery_critical,
+            battery_charging: battery_charge.map(|_| states.battery.is_charging()),
+            battery_charge,
+            keypad_battery_critical: states
+                .accessory_battery
+                .and_then(|battery| battery.keypad_critical())
+                .or(no_keypad),
+            door_sensor: states.door_sensor.and_then(door_sensor),
+        }
     }
 }
 
-fn push_lock(object: Object, device: &LockSnapshot, states: &KeyturnerStates) -> Object {
-    let (state, state_name) = lock_state(states.lock_state);
-    // Old firmware sends no charge.
-    let percent = states.battery.percent();
-    let keypad = states.accessory_battery.and_then(|battery| battery.keypad_critical());
-    let door = states.door_sensor.and_then(door_sensor);
-    object
-        // Nothing else is known of a lock to any client.
-        .int("mode", NukiState::Door.code())
-        .int("state", state)
-        .text("stateName", state_name)
-        .bool("batteryCritical", states.battery.is_critical())
-        .bool_if("batteryCharging", percent.map(|_| states.battery.is_charging()))
-        .int_if("batteryChargeState", percent)
-        .bool_if("keypadBatteryCritical", keypad.or_else(|| device.has_keypad.then_some(false)))
-        .int_if("doorsensorState", door.map(|(code, _)| code))
-        .text_if("doorsensorStateName", door.map(|(_, name)| name))
-}
-
-/// Behind byte 17 the sources disagree about an Opener, so nothing is read there; a charge it has none to send.
-fn push_opener(object: Object, device: &LockSnapshot, states: &KeyturnerStates, now: UnixMillis) -> Object {
-    let (state, state_name) = opener_state(OpenerState::of(states));
-    let mode = match states.nuki_state {
-        NukiState::Continuous => NukiState::Continuous,
-        _ => NukiState::Door,
-    };
+/// Adds mode, state, batteries, door and bell at a moment, in the order of firmware 2.x.
+pub(super) fn push_state(object: Object, device: &LockSnapshot, states: &KeyturnerStates, now: UnixMillis) -> Object {
+    let Reading {
+        mode,
+        state,
+        battery_critical,
+        battery_charging,
+        battery_charge,
+        keypad_battery_critical,
+        door_sensor,
+    } = Reading::of(device, states);
+    let object = object
+        .int("mode", mode)
+        .int("state", state.0)
+        .text("stateName", state.1)
+        .bool("batteryCritical", battery_critical)
+        .bool_if("batteryCharging", battery_charging)
+        .int_if("batteryChargeState", battery_charge)
+        .bool_if("keypadBatteryCritical", keypad_battery_critical)
+        .int_if("doorsensorState", door_sensor.map(|(code, _)| code))
+        .text_if("doorsensorStateName", door_sensor.map(|(_, name)| name));
+    if device.device_type != OPENER {
+        return object;
+    }
     // A ring of the future was dated by a clock that was set back since.
     let rings = device.last_ring.is_some_and(|ring| ring <= now && now.since(ring) < RINGS_FOR);
     object
-        .int("mode", mode.code())
-        .int("state", state)
-        .text("stateName", state_name)
-        .bool("batteryCritical", states.battery.is_critical())
-        .bool_if("keypadBatteryCritical", device.has_keypad.then_some(false))
         .text_if("ringactionTimestamp", device.last_ring.map(timestamp).as_deref())
         // Always there: hass_nuki_ng takes from a callback only keys that /list has.
         .bool("ringactionState", rings)

@@ -185,11 +185,24 @@ struct LiveEvent {
     answers: Option<String>,
 }
 
+impl From<LiveRow> for LiveEvent {
+    fn from(row: LiveRow) -> Self {
+        Self { answers: row.answers.map(|id| id.to_string()), entry: row.entry.into() }
+    }
+}
+
+/// One stored row as `/v1/events` writes it, for whoever else follows the log.
+///
+/// # Errors
+/// JSON's; none is known.
+pub fn live_json(row: LiveRow) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(LiveEvent::from(row))
+}
+
 fn message(row: LiveRow) -> Option<sse::Event> {
-    let kind = row.entry.kind.clone();
-    let told = LiveEvent { answers: row.answers.map(|id| id.to_string()), entry: row.entry.into() };
-    match serde_json::to_string(&told) {
-        Ok(data) => Some(sse::Event::default().id(row.row_id.to_string()).event(kind).data(data)),
+    let (kind, row_id) = (row.entry.kind.clone(), row.row_id);
+    match serde_json::to_string(&LiveEvent::from(row)) {
+        Ok(data) => Some(sse::Event::default().id(row_id.to_string()).event(kind).data(data)),
         Err(error) => {
             tracing::error!(%error, "an event could not be written");
             None

@@ -1,10 +1,11 @@
-//! What is set at a lock.
+//! The locks as they are now, and what is set at one.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use utoipa::IntoParams;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::accept::Media;
 use super::ask::{Ask, object, private};
@@ -13,10 +14,132 @@ use super::health::Clock;
 use super::problem::Problem;
 use super::schema;
 use super::{AppState, PathText};
+use crate::clock::UnixMillis;
+use crate::gateway::LockSnapshot;
+use crate::http::bridge::wire::Reading;
 use crate::http::doors::Doors as _;
 use crate::http::query::nuki_id_readings;
 use crate::http::scoped::ScopedDoors;
 use crate::protocol::beacon::NukiId;
+
+/// A lock as it is, as far as the gateway knows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Lock)]
+pub(super) struct LockNow {
+    /// The lock's number.
+    nuki_id: u32,
+    /// Its name. From the air: for showing, no key.
+    name: String,
+    /// 0 Smart Lock 1 and 2, 2 Opener, 3 Smart Door, 4 Smart Lock 3 and 4, 5 Ultra, Go and Pro (5th).
+    device_type: u8,
+    /// Absent until its configuration was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    firmware_version: Option<String>,
+    /// Its last state; absent until one was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    last_known_state: Option<StateNow>,
+    /// When the bell of an Opener rang last; absent until it rings since the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    ring_date: Option<String>,
+}
+
+/// A state under the numbers and names of the Bridge API.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LastKnownState)]
+pub(super) struct StateNow {
+    /// When it was read.
+    #[schema(format = DateTime)]
+    date: String,
+    /// 2, on an Opener in continuous mode 3.
+    mode: u8,
+    /// Number of the state.
+    state: u8,
+    /// Its name, such as `locked`.
+    state_name: &'static str,
+    /// New batteries are needed.
+    battery_critical: bool,
+    /// Absent, as the next, if the device sends no charge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    battery_charging: Option<bool>,
+    /// Percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    battery_charge_state: Option<u8>,
+    /// Absent without a keypad.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    keypad_battery_critical: Option<bool>,
+    /// Number of the door sensor's state; absent, as the next, without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    doorsensor_state: Option<u8>,
+    /// Its name, such as `door closed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    doorsensor_state_name: Option<&'static str>,
+}
+
+impl From<LockSnapshot> for LockNow {
+    fn from(lock: LockSnapshot) -> Self {
+        let last_known_state = lock.state.as_ref().map(|(states, read_at)| {
+            let reading = Reading::of(&lock, states);
+            StateNow {
+                date: read_at.rfc3339(),
+                mode: reading.mode,
+                state: reading.state.0,
+                state_name: reading.state.1,
+                battery_critical: reading.battery_critical,
+                battery_charging: reading.battery_charging,
+                battery_charge_state: reading.battery_charge,
+                keypad_battery_critical: reading.keypad_battery_critical,
+                doorsensor_state: reading.door_sensor.map(|(code, _)| code),
+                doorsensor_state_name: reading.door_sensor.map(|(_, name)| name),
+            }
+        });
+        Self {
+            nuki_id: lock.nuki_id,
+            name: lock.name,
+            device_type: lock.device_type,
+            firmware_version: lock.firmware_version,
+            last_known_state,
+            ring_date: lock.last_ring.map(UnixMillis::rfc3339),
+        }
+    }
+}
+
+/// One lock as `/v1/locks` writes it, for whoever else shows locks.
+///
+/// # Errors
+/// JSON's; none is known.
+pub fn lock_json(lock: LockSnapshot) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(LockNow::from(lock))
+}
+
+/// Every lock that the client may know of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LockList {
+    /// By number.
+    locks: Vec<LockNow>,
+}
+
+/// The locks as they are now. From memory; no radio is used.
+#[utoipa::path(get, path = "/locks", tag = "gateway", responses(
+    (status = 200, description = "The locks", body = LockList),
+    (status = 400, description = "A parameter is bad", body = Problem),
+    (status = 406, description = "JSON is not accepted", body = Problem),
+))]
+pub(super) async fn locks(State(app): State<Arc<AppState>>, ask: Ask) -> Result<Response, Problem> {
+    ask.media(&[Media::Json])?;
+    ask.query::<NoQuery>()?;
+    let locks = ask.doors(&app).locks().into_iter().map(LockNow::from).collect();
+    Ok(private(object(&LockList { locks })?))
+}
 
 /// Which lock.
 #[derive(Debug, IntoParams)]

@@ -4,6 +4,7 @@
 //! credential is checked before anything else, unknown paths included.
 
 mod accept;
+mod actions;
 mod ask;
 mod body;
 mod bridge;
@@ -46,7 +47,8 @@ use problem::{Problem, reword};
 use query::{Query, whole};
 
 pub use entry::entry_json;
-pub use live::News;
+pub use live::{News, live_json};
+pub use locks::lock_json;
 
 /// Where it all stands.
 pub(super) const PREFIX: &str = "/v1";
@@ -78,28 +80,31 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(history::of_code))
         .routes(routes!(history::refused))
         .routes(routes!(refused::counts));
-    let read = OpenApiRouter::new().routes(routes!(health::health));
+    let read = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(locks::locks));
+    // Which of the two, or both, depends on the action and the device: `ScopedDoors` asks.
+    let acting = OpenApiRouter::new().routes(routes!(actions::act));
     let admin = OpenApiRouter::new()
         .routes(routes!(locks::set_clock))
         .routes(routes!(codes::list, codes::add))
         .routes(routes!(codes::update, codes::remove))
         .routes(routes!(bridge::open_auth_window));
     OpenApiRouter::with_openapi(openapi::head())
-        .merge(needing(Scope::History, history))
-        .merge(needing(Scope::Read, read))
-        .merge(needing(Scope::Admin, admin))
+        .merge(needing(&[Scope::History], history))
+        .merge(needing(&[Scope::Read], read))
+        .merge(needing(&[Scope::Lock, Scope::Unlock], acting))
+        .merge(needing(&[Scope::Admin], admin))
 }
 
-/// Lets only tokens with this scope to these routes, and says so in their description.
-fn needing(scope: Scope, mut routes: OpenApiRouter<Arc<AppState>>) -> OpenApiRouter<Arc<AppState>> {
-    openapi::need(routes.get_openapi_mut(), scope);
-    routes.layer(from_fn(move |request: Request, next: Next| allow(scope, request, next)))
+/// Lets only tokens with one of these scopes to these routes, and says so in their description.
+fn needing(scopes: &'static [Scope], mut routes: OpenApiRouter<Arc<AppState>>) -> OpenApiRouter<Arc<AppState>> {
+    openapi::need(routes.get_openapi_mut(), scopes);
+    routes.layer(from_fn(move |request: Request, next: Next| allow(scopes, request, next)))
 }
 
-async fn allow(scope: Scope, request: Request, next: Next) -> Response {
+async fn allow(scopes: &'static [Scope], request: Request, next: Next) -> Response {
     match request.extensions().get::<Authenticated>() {
-        Some(who) if who.access().may(scope) => next.run(request).await,
-        Some(_) => Problem::forbidden(scope).into_response(),
+        Some(who) if scopes.iter().any(|scope| who.access().may(*scope)) => next.run(request).await,
+        Some(_) => Problem::forbidden(scopes).into_response(),
         None => Problem::unauthorized().into_response(),
     }
 }

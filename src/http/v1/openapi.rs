@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi as _};
 
 use super::super::error::{Refusal, json};
 use super::PREFIX;
-use super::problem::Problem;
+use super::problem::{Problem, either};
 use crate::access::Scope;
 
 /// What stands before the paths. `info.version` is the API's, not the program's.
@@ -61,16 +61,16 @@ pub(super) fn head() -> OpenApi {
     head
 }
 
-/// Says of every operation which scope its token needs.
-pub(super) fn need(api: &mut OpenApi, scope: Scope) {
+/// Says of every operation which scope its token needs: one of these.
+pub(super) fn need(api: &mut OpenApi, scopes: &[Scope]) {
     for item in api.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            let schemes = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [scope.name()]));
-            operation.security = Some(schemes.to_vec());
+            let of = |scheme| scopes.iter().map(move |scope| SecurityRequirement::new(scheme, [scope.name()]));
+            operation.security = Some(SCHEMES.into_iter().flat_map(of).collect());
             let answers = [
                 ("401", "No valid credential".to_owned()),
-                ("403", format!("The token does not have the scope {scope}")),
+                ("403", format!("The token does not have the scope {}", either(scopes))),
                 ("429", "Too many wrong credentials came from this address; Retry-After says how long".to_owned()),
             ];
             // Said before anything knows that `/v1` is asked.

@@ -82,11 +82,11 @@ impl Problem {
     }
 
     /// The token is right and may not do this.
-    pub(super) fn forbidden(scope: Scope) -> Self {
+    pub(super) fn forbidden(scopes: &[Scope]) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "forbidden",
-            format!("this token does not have the scope {scope}"),
+            format!("this token does not have the scope {}", either(scopes)),
             "`keyturner token list` says what each token may do; `keyturner token add` makes another one",
         )
     }
@@ -131,7 +131,7 @@ impl Problem {
     /// The body is longer than any that makes sense.
     pub(super) fn body_too_large(most: usize) -> Self {
         let message = format!("the body is longer than {most} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, "no code needs as much")
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, "no request needs as much")
     }
 
     /// The body did not come.
@@ -171,6 +171,33 @@ impl Problem {
         Self::parameter("Idempotency-Key", "it is no key", "give it once, with 1 to 255 ASCII characters")
     }
 
+    /// Without an `Idempotency-Key` a request that got lost could not be repeated.
+    pub(super) fn key_needed() -> Self {
+        let message = "what moves a lock is asked for under a key, so that it can be repeated and is done once";
+        Self::parameter("Idempotency-Key", message, "send a new one for each thing that is wanted, such as a UUID")
+    }
+
+    /// As many keys of one token are remembered as can be.
+    pub(super) fn too_many_keys(wait: Duration) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_keys",
+            "too many keys of this token are remembered; nothing was done",
+            "wait as long as the header Retry-After says",
+        )
+        .after(wait)
+    }
+
+    /// The `Idempotency-Key` stands for another request.
+    pub(super) fn key_used() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key_used",
+            "this Idempotency-Key was used for something else",
+            "a key stands for one request; use a new one",
+        )
+    }
+
     /// The same, with the time after which it may be asked for again.
     pub(super) fn after(self, wait: Duration) -> Self {
         Self { retry_after: Some(whole_seconds(wait)), ..self }
@@ -197,6 +224,11 @@ impl Problem {
     }
 }
 
+/// Scopes of which one is enough, in words.
+pub(super) fn either(scopes: &[Scope]) -> String {
+    scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" or ")
+}
+
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         match denied {
@@ -219,7 +251,7 @@ impl From<GatewayError> for Problem {
         match error {
             GatewayError::UnknownLock(_) => Self::not_found("no lock with this number is paired", "take it from /list"),
             // The routes ask before, so this is the second bolt on the same door.
-            GatewayError::NotAllowed => Self::forbidden(Scope::Admin),
+            GatewayError::NotAllowed => Self::forbidden(&[Scope::Admin]),
             error => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

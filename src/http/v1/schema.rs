@@ -4,6 +4,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, Type};
 
+use super::actions::{LOCK_ACTIONS, OPENER_ACTIONS};
 use super::filter::{ATTRIBUTIONS, HistoryQuery};
 use crate::attribution::{EventKind, Method};
 
@@ -37,6 +38,15 @@ pub(super) fn digits() -> Schema {
     let digits = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^(1[13-9]|[2-9][1-9])[1-9]{4}$"));
     let words = "Six digits from 1 to 9, not beginning with 12. They go to the lock and nowhere else.";
     digits.write_only(true).description(Some(words)).build().into()
+}
+
+/// What a device can be asked to do.
+pub(super) fn action() -> Schema {
+    let names = LOCK_ACTIONS.iter().filter_map(|action| action.known_name());
+    let names = names.chain(OPENER_ACTIONS.iter().filter_map(|action| action.known_name()));
+    let action = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    let words = "A lock takes unlock, lock, unlatch, lock_n_go and lock_n_go_unlatch, an Opener the others.";
+    action.description(Some(words)).build().into()
 }
 
 /// A moment of a lock's clock, without a zone.

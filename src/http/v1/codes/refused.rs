@@ -46,12 +46,7 @@ pub(super) fn refused(error: GatewayError) -> Problem {
             "it was sent, and the lock's answer was lost, so it may have been done or not",
             "look at the list of codes once its readAt is later than now, before asking again",
         ),
-        GatewayError::KeyUsed => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "key_used",
-            "this Idempotency-Key was used for something else",
-            "a key stands for one request; use a new one",
-        ),
+        GatewayError::KeyUsed => Problem::key_used(),
         GatewayError::TooManyCodeChanges(wait) => Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_changes",

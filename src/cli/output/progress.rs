@@ -1,0 +1,60 @@
+//! A line on a terminal that says how far something is, for whatever takes longer than a second.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::{Duration, Instant};
+
+/// Shorter waits need no words.
+const AFTER: Duration = Duration::from_secs(1);
+/// More often nobody can read.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// It stands on standard error, and only where that is a terminal. It goes when this is dropped.
+#[derive(Debug)]
+pub(in crate::cli) struct Progress {
+    started: Instant,
+    shown: Option<Instant>,
+    is_wanted: bool,
+}
+
+impl Progress {
+    /// `is_wanted` is false for programs.
+    pub(in crate::cli) fn new(is_wanted: bool) -> Self {
+        Self { started: Instant::now(), shown: None, is_wanted: is_wanted && stderr().is_terminal() }
+    }
+
+    /// How far it is.
+    pub(in crate::cli) fn show(&mut self, done: u64, total: u64, what: &str) {
+        if self.started.elapsed() >= AFTER && self.shown.is_none_or(|shown| shown.elapsed() >= EVERY) {
+            self.put(&format!("{done} of {total} {what}"));
+        }
+    }
+
+    /// What is waited for, from now on, until `work` ends.
+    pub(in crate::cli) async fn during<T>(mut self, what: &str, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            let seconds = self.started.elapsed().as_secs();
+            self.put(&if seconds < 1 { format!("{what} ...") } else { format!("{what} ... {seconds} s") });
+            tokio::select! {
+                result = &mut work => return result,
+                () = tokio::time::sleep(AFTER) => {}
+            }
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        if self.is_wanted {
+            self.shown = Some(Instant::now());
+            // A terminal that went away is no reason to stop.
+            write!(stderr(), "\r\x1b[K{text}").ok();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            write!(stderr(), "\r\x1b[K").ok();
+        }
+    }
+}
