@@ -7,6 +7,7 @@ mod backup;
 mod claim;
 mod clock;
 mod code;
+mod config;
 mod demo;
 mod doctor;
 mod enrol;
@@ -96,6 +97,9 @@ enum Command {
     /// List, add, change and remove keypad codes of a lock; exit code 3 if it is not known whether it was done
     #[command(subcommand)]
     Code(code::CodeCommand),
+    /// Check the configuration, or show what counts and where it is set
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Copy the event log to a file while the gateway runs
     Backup(backup::BackupArgs),
     /// Write the event log to standard output, or what it holds about one person
@@ -234,6 +238,7 @@ pub fn main() -> ExitCode {
             Command::Pin(args) => pin::run(args).await,
             Command::Clock(args) => clock::run(args).await,
             Command::Code(command) => return code::run(command).await,
+            Command::Config(command) => return config::run(&command),
             Command::Backup(args) => backup::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,

@@ -1,7 +1,6 @@
 //! `keyturner run`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,11 +8,12 @@ use clap::Args;
 use tracing::{info, warn};
 
 use super::claim::{Claim, Held};
+use super::config::ConfigArgs;
 use super::host::Process;
 use super::service::{self, Service};
 use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::daemon::{Daemon, Parts};
 use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
@@ -28,14 +28,13 @@ use crate::transport::bluez::{BluezOptions, BluezTransport};
 pub(super) struct RunArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// Configuration file (TOML); without it the defaults apply
-    #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Address and port of the HTTP API; overrides the configuration
-    #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// Bluetooth adapter such as hci0, once or several times, the preferred one first; overrides the configuration
-    #[arg(long, value_name = "NAME", env = "KEYTURNER_ADAPTER", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     adapter: Vec<String>,
 }
 
@@ -64,7 +63,10 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
 
 /// One life of the gateway: configuration, secrets and event log as they are now.
 async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> {
-    let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let Loaded { mut config, ignored, .. } = args.config.load()?;
+    for line in ignored {
+        warn!("{line}");
+    }
     if let Some(listen) = args.listen {
         config.listen = listen;
     }

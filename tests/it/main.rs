@@ -65,6 +65,8 @@ mod chain_tampering;
 #[cfg(feature = "daemon")]
 mod code_cli;
 #[cfg(feature = "daemon")]
+mod config_file;
+#[cfg(feature = "daemon")]
 mod conformance;
 #[cfg(feature = "daemon")]
 mod daemon_life;
