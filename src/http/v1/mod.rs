@@ -10,6 +10,7 @@ mod bridge;
 mod codes;
 mod csv;
 mod cursor;
+mod doors;
 mod entry;
 mod events;
 mod filter;
@@ -19,17 +20,19 @@ mod health;
 mod history;
 mod live;
 mod locks;
+mod movements;
 mod openapi;
 mod problem;
 mod query;
 mod refused;
 mod schema;
+mod session;
 mod users;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::str::FromStr;
@@ -39,11 +42,12 @@ use utoipa_axum::routes;
 
 use super::AppState;
 use super::auth::Authenticated;
+use super::cookie;
 use super::gate::Knock;
 use super::query::Params;
 use crate::access::Scope;
 use problem::{Problem, reword};
-use query::{Query, whole};
+use query::{CREDENTIALS, Query, whole};
 
 pub use entry::entry_json;
 pub use live::News;
@@ -77,14 +81,20 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(users::code))
         .routes(routes!(history::of_code))
         .routes(routes!(history::refused))
-        .routes(routes!(refused::counts));
-    let read = OpenApiRouter::new().routes(routes!(health::health));
+        .routes(routes!(refused::counts))
+        .routes(routes!(movements::counts));
+    let open = OpenApiRouter::new().routes(routes!(session::log_in, session::session, session::log_out));
+    let read = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(doors::list));
+    // Which scopes an action needs depends on it and the device, so `ScopedDoors` asks.
+    let acting = OpenApiRouter::new().routes(routes!(doors::act));
     let admin = OpenApiRouter::new()
         .routes(routes!(locks::set_clock))
         .routes(routes!(codes::list, codes::add))
         .routes(routes!(codes::update, codes::remove))
         .routes(routes!(bridge::open_auth_window));
     OpenApiRouter::with_openapi(openapi::head())
+        .merge(open)
+        .merge(acting)
         .merge(needing(Scope::History, history))
         .merge(needing(Scope::Read, read))
         .merge(needing(Scope::Admin, admin))
@@ -106,18 +116,42 @@ async fn allow(scope: Scope, request: Request, next: Next) -> Response {
 
 /// Checks the credential, and puts words to the answers that axum makes by itself.
 async fn guard(State(app): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
-    let params = Params::parse(request.uri().query().unwrap_or_default());
-    // It has done its work; nobody behind us shall be able to show it.
-    let header = request.headers_mut().remove(AUTHORIZATION);
-    let bearer = header.as_ref().and_then(|value| bearer(value.as_bytes()));
-    let knock = Knock { params: &params, bearer, is_v1: true, from: super::peer(request.extensions()) };
-    match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {
+    match admit(&app, &mut request) {
         Ok(who) => {
             request.extensions_mut().insert(who);
             reword(next.run(request).await)
         }
-        Err(denied) => Problem::from(denied).into_response(),
+        // Whoever logs in has no credential yet, or one that is over.
+        Err(problem) if request.uri().path() == session::PATH && problem.is_unauthorized() => {
+            reword(next.run(request).await)
+        }
+        Err(problem) => problem.into_response(),
     }
+}
+
+/// Whose request it is. Credentials are taken out of it: they have done their work, and nobody behind us shall be able to
+/// show them. A session's cookie counts only where nothing else is shown.
+fn admit(app: &AppState, request: &mut Request) -> Result<Authenticated, Problem> {
+    let (now, since_start) = (app.clock.wall(), app.clock.monotonic());
+    let from = super::peer(request.extensions());
+    let params = Params::parse(request.uri().query().unwrap_or_default());
+    let changes = !request.method().is_safe();
+    let headers = request.headers_mut();
+    let cookie = cookie::read(headers, from);
+    headers.remove(COOKIE);
+    let header = headers.remove(AUTHORIZATION);
+    let bearer = header.as_ref().and_then(|value| bearer(value.as_bytes()));
+    if let Some(cookie) =
+        cookie.filter(|_| bearer.is_none() && !CREDENTIALS.iter().any(|name| params.get(name).is_some()))
+    {
+        let who = app.gate.find_session(&cookie, from, now, since_start)?;
+        if changes && !session::is_own_page(headers) {
+            return Err(Problem::not_our_page());
+        }
+        return Ok(who);
+    }
+    let knock = Knock { params: &params, bearer, is_v1: true, from };
+    Ok(app.gate.admit(knock, now, since_start)?)
 }
 
 /// The token of `Authorization: Bearer TOKEN`; other schemes are a proxy's business.

@@ -28,6 +28,7 @@ use crate::access::Scope;
         (name = "history", description = "What happened"),
         (name = "users", description = "People, keys and keypad codes"),
         (name = "gateway", description = "The gateway and its locks"),
+        (name = "session", description = "Logging in by a browser"),
     ),
     security(("bearer" = []), ("token" = []), ("hashed" = []), ("encrypted" = [])),
     components(schemas(Problem)),
@@ -47,6 +48,12 @@ impl Modify for Credentials {
             |name: &str, text: &str| SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(name, text)));
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The token")).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            "keyturner",
+            "A browser's session. Over TLS its name is __Host-keyturner. It has not the scope admin, and what changes \
+             something needs the headers Origin and Keyturner-Page",
+        );
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         components.add_security_scheme("token", in_query("token", "The token in plain"));
         components.add_security_scheme("hashed", in_query("hash", "With ts and rnr, as the Bridge API has it"));
         components.add_security_scheme("encrypted", in_query("ctoken", "With nonce, as the Bridge API has it"));

@@ -4,8 +4,10 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, Type};
 
+use super::doors::ACTIONS;
 use super::filter::{ATTRIBUTIONS, HistoryQuery};
 use crate::attribution::{EventKind, Method};
+use crate::protocol::OpenerAction;
 
 /// A lock's number: decimal, or in hex digits.
 pub(super) fn lock_number() -> Schema {
@@ -44,6 +46,13 @@ pub(super) fn lock_time() -> Schema {
     let pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$";
     let words = "A date and time without a zone, compared with the lock's own clock: 2026-12-01T08:00:00.";
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).description(Some(words)).build().into()
+}
+
+/// What a lock or an Opener may be asked to do.
+pub(super) fn lock_action() -> Schema {
+    let of_lock = ACTIONS.iter().filter_map(|action| action.known_name());
+    let of_opener = ACTIONS.iter().filter_map(|action| OpenerAction::from_code(action.code()).known_name());
+    words(&of_lock.chain(of_opener).collect::<Vec<_>>()).into()
 }
 
 /// Kinds of events.
