@@ -115,6 +115,12 @@ mod http_support;
 mod http_tls;
 mod known_answers;
 #[cfg(feature = "daemon")]
+mod page_files;
+#[cfg(feature = "daemon")]
+mod page_forgery;
+#[cfg(feature = "daemon")]
+mod page_session;
+#[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]
 mod pair_terminal;
@@ -176,6 +182,8 @@ mod token_watch;
 #[cfg(feature = "daemon")]
 mod v1_codes;
 #[cfg(feature = "daemon")]
+mod v1_doors;
+#[cfg(feature = "daemon")]
 mod v1_frame;
 #[cfg(feature = "daemon")]
 mod v1_health;
@@ -183,6 +191,8 @@ mod v1_health;
 mod v1_hostile;
 #[cfg(feature = "daemon")]
 mod v1_live;
+#[cfg(feature = "daemon")]
+mod v1_movements;
 #[cfg(feature = "daemon")]
 mod v1_openapi;
 #[cfg(feature = "daemon")]
