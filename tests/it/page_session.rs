@@ -55,7 +55,7 @@ fn peer(address: &str, is_encrypted: bool) -> Peer {
     Peer { address: address.parse().unwrap(), is_local: false, is_encrypted }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_that_was_shown_once_is_a_cookie_that_no_script_and_no_other_site_has() {
     let server = Server::start().await;
     let reply = server.raw(&login(TOKEN)).await;
@@ -230,7 +230,7 @@ async fn where_a_token_could_be_read_on_its_way_the_page_is_told_before_it_asks_
     for asked in [request("GET", "/v1/session", "", ""), login(TOKEN)] {
         let reply = server.as_if_from(from, &asked).await;
         assert_eq!((reply.status, &reply.json()["error"]), (403, &json!("not_private")), "{}", reply.body);
-        assert!(reply.headers.get("set-cookie").is_none() && reply.json()["hint"].as_str().unwrap().contains("https"));
+        assert!(!reply.headers.contains_key("set-cookie") && reply.json()["hint"].as_str().unwrap().contains("https"));
     }
     let shown = server.log_in(TOKEN).await;
     let stolen = server.as_if_from(from, &request("GET", "/v1/history", &shown, "")).await;

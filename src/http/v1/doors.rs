@@ -148,10 +148,10 @@ pub(super) async fn list(State(app): State<Arc<AppState>>, ask: Ask) -> Result<R
 /// door twice. It takes the scopes of the Bridge API's actions.
 #[utoipa::path(post, path = "/locks/{nuki_id}/actions/{action}", operation_id = "act", tag = "gateway", params(ActionPath, NeededKey), responses(
     (status = 200, description = "It is done", body = Done),
-    (status = 400, description = "The number, the action or the key is bad, or the key is missing", body = Problem),
+    (status = 400, description = "The number or the key is bad, or the key is missing", body = Problem),
     (status = 401, description = "No valid credential", body = Problem),
     (status = 403, description = "The token does not have the scopes that this action needs", body = Problem),
-    (status = 404, description = "No such lock is paired", body = Problem),
+    (status = 404, description = "No such lock is paired, or it has no such action", body = Problem),
     (status = 406, description = "JSON is not accepted", body = Problem),
     (status = 409, description = "The lock refused or failed, or its log proves that nothing moved", body = Problem),
     (status = 410, description = "It was sent, and whether it was done is not known", body = Problem),
@@ -172,13 +172,10 @@ pub(super) async fn act(
     let doors = ask.doors(&app).with_key(Some(key));
     let nuki_id = find(&doors, Ok(Path(nuki_id)))?;
     let lock = doors.lock(nuki_id).ok_or(GatewayError::UnknownLock(nuki_id))?;
-    let action = ACTIONS.into_iter().find(|action| action_name(&lock, *action) == name).ok_or_else(|| {
-        Problem::parameter(
-            "action in the path",
-            "this lock has no such action",
-            "actions of /v1/locks says which it has",
-        )
-    })?;
+    let action = ACTIONS
+        .into_iter()
+        .find(|action| action_name(&lock, *action) == name)
+        .ok_or_else(|| Problem::not_found("this lock has no such action", "actions of /v1/locks says which it has"))?;
     let outcome = carry_out(&app, &doors, &lock, action, ask.who().name(), WaitFor::Completed).await;
     match outcome.map_err(not_sent)? {
         ActionOutcome::Accepted | ActionOutcome::Done => Ok(private(object(&Done { nuki_id, action: name })?)),

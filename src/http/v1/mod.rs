@@ -32,6 +32,7 @@ mod users;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -41,9 +42,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AppState;
-use super::auth::Authenticated;
+use super::auth::{Authenticated, Denied};
 use super::cookie;
-use super::gate::Knock;
+use super::gate::{Knock, Peer};
 use super::query::Params;
 use crate::access::Scope;
 use problem::{Problem, reword};
@@ -83,18 +84,18 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(history::refused))
         .routes(routes!(refused::counts))
         .routes(routes!(movements::counts));
-    let open = OpenApiRouter::new().routes(routes!(session::log_in, session::session, session::log_out));
+    let mut free = OpenApiRouter::new().routes(routes!(session::log_in, session::session, session::log_out));
     let read = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(doors::list));
     // Which scopes an action needs depends on it and the device, so `ScopedDoors` asks.
-    let acting = OpenApiRouter::new().routes(routes!(doors::act));
+    free = free.routes(routes!(doors::act));
+    openapi::need(free.get_openapi_mut(), None);
     let admin = OpenApiRouter::new()
         .routes(routes!(locks::set_clock))
         .routes(routes!(codes::list, codes::add))
         .routes(routes!(codes::update, codes::remove))
         .routes(routes!(bridge::open_auth_window));
     OpenApiRouter::with_openapi(openapi::head())
-        .merge(open)
-        .merge(acting)
+        .merge(free)
         .merge(needing(Scope::History, history))
         .merge(needing(Scope::Read, read))
         .merge(needing(Scope::Admin, admin))
@@ -102,7 +103,7 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
 
 /// Lets only tokens with this scope to these routes, and says so in their description.
 fn needing(scope: Scope, mut routes: OpenApiRouter<Arc<AppState>>) -> OpenApiRouter<Arc<AppState>> {
-    openapi::need(routes.get_openapi_mut(), scope);
+    openapi::need(routes.get_openapi_mut(), Some(scope));
     routes.layer(from_fn(move |request: Request, next: Next| allow(scope, request, next)))
 }
 
@@ -116,42 +117,70 @@ async fn allow(scope: Scope, request: Request, next: Next) -> Response {
 
 /// Checks the credential, and puts words to the answers that axum makes by itself.
 async fn guard(State(app): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
-    match admit(&app, &mut request) {
-        Ok(who) => {
-            request.extensions_mut().insert(who);
-            reword(next.run(request).await)
+    let shown = Shown::take(&mut request);
+    let who = if request.uri().path() == session::PATH && !shown.has_token() {
+        // Whoever logs in shows nothing yet, or a session that is over.
+        shown.by_session(&app).and_then(Result::ok)
+    } else {
+        match shown.admit(&app) {
+            Ok(who) => Some(who),
+            Err(denied) => return Problem::from(denied).into_response(),
         }
-        // Whoever logs in has no credential yet, or one that is over.
-        Err(problem) if request.uri().path() == session::PATH && problem.is_unauthorized() => {
-            reword(next.run(request).await)
-        }
-        Err(problem) => problem.into_response(),
+    };
+    let changes = !request.method().is_safe();
+    let is_session = who.as_ref().is_some_and(|who| who.session().is_some());
+    if is_session && changes && !session::is_own_page(request.headers()) {
+        return Problem::not_our_page().into_response();
     }
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
+    }
+    reword(next.run(request).await)
 }
 
-/// Whose request it is. Credentials are taken out of it: they have done their work, and nobody behind us shall be able to
-/// show them. A session's cookie counts only where nothing else is shown.
-fn admit(app: &AppState, request: &mut Request) -> Result<Authenticated, Problem> {
-    let (now, since_start) = (app.clock.wall(), app.clock.monotonic());
-    let from = super::peer(request.extensions());
-    let params = Params::parse(request.uri().query().unwrap_or_default());
-    let changes = !request.method().is_safe();
-    let headers = request.headers_mut();
-    let cookie = cookie::read(headers, from);
-    headers.remove(COOKIE);
-    let header = headers.remove(AUTHORIZATION);
-    let bearer = header.as_ref().and_then(|value| bearer(value.as_bytes()));
-    if let Some(cookie) =
-        cookie.filter(|_| bearer.is_none() && !CREDENTIALS.iter().any(|name| params.get(name).is_some()))
-    {
-        let who = app.gate.find_session(&cookie, from, now, since_start)?;
-        if changes && !session::is_own_page(headers) {
-            return Err(Problem::not_our_page());
-        }
-        return Ok(who);
+/// What a request shows of whose it is.
+struct Shown {
+    params: Params,
+    authorization: Option<HeaderValue>,
+    cookie: Option<Vec<u8>>,
+    from: Peer,
+}
+
+impl Shown {
+    /// Takes headers with credentials out of a request: they have done their work, and nobody behind us shall be able
+    /// to show them.
+    fn take(request: &mut Request) -> Self {
+        let from = super::peer(request.extensions());
+        let params = Params::parse(request.uri().query().unwrap_or_default());
+        let headers = request.headers_mut();
+        let cookie = cookie::read(headers, from);
+        headers.remove(COOKIE);
+        Self { params, authorization: headers.remove(AUTHORIZATION), cookie, from }
     }
-    let knock = Knock { params: &params, bearer, is_v1: true, from };
-    Ok(app.gate.admit(knock, now, since_start)?)
+
+    fn bearer(&self) -> Option<&[u8]> {
+        self.authorization.as_ref().and_then(|value| bearer(value.as_bytes()))
+    }
+
+    /// Whether it shows a token, or what was made with one.
+    fn has_token(&self) -> bool {
+        self.bearer().is_some() || CREDENTIALS.iter().any(|name| self.params.get(name).is_some())
+    }
+
+    /// Whose request it is. A session's cookie counts only where nothing else is shown.
+    fn admit(&self, app: &AppState) -> Result<Authenticated, Denied> {
+        let by_session = if self.has_token() { None } else { self.by_session(app) };
+        by_session.unwrap_or_else(|| {
+            let knock = Knock { params: &self.params, bearer: self.bearer(), is_v1: true, from: self.from };
+            app.gate.admit(knock, app.clock.wall(), app.clock.monotonic())
+        })
+    }
+
+    /// Whose session it is, if a cookie is shown.
+    fn by_session(&self, app: &AppState) -> Option<Result<Authenticated, Denied>> {
+        let cookie = self.cookie.as_ref()?;
+        Some(app.gate.find_session(cookie, self.from, app.clock.wall(), app.clock.monotonic()))
+    }
 }
 
 /// The token of `Authorization: Bearer TOKEN`; other schemes are a proxy's business.

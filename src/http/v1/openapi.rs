@@ -37,7 +37,9 @@ use crate::access::Scope;
 struct Head;
 
 /// The ways to show a credential, by their names below.
-const SCHEMES: [&str; 4] = ["bearer", "token", "hashed", "encrypted"];
+const SCHEMES: [&str; 5] = ["bearer", "token", "hashed", "encrypted", SESSION];
+/// What a browser has after logging in.
+const SESSION: &str = "session";
 
 struct Credentials;
 
@@ -53,7 +55,7 @@ impl Modify for Credentials {
             "A browser's session. Over TLS its name is __Host-keyturner. It has not the scope admin, and what changes \
              something needs the headers Origin and Keyturner-Page",
         );
-        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         components.add_security_scheme("token", in_query("token", "The token in plain"));
         components.add_security_scheme("hashed", in_query("hash", "With ts and rnr, as the Bridge API has it"));
         components.add_security_scheme("encrypted", in_query("ctoken", "With nonce, as the Bridge API has it"));
@@ -68,16 +70,20 @@ pub(super) fn head() -> OpenApi {
     head
 }
 
-/// Says of every operation which scope its token needs.
-pub(super) fn need(api: &mut OpenApi, scope: Scope) {
+/// Says of every operation which scope its token needs; `None` where that depends, or where none is needed.
+pub(super) fn need(api: &mut OpenApi, scope: Option<Scope>) {
     for item in api.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            let schemes = SCHEMES.map(|scheme| SecurityRequirement::new(scheme, [scope.name()]));
-            operation.security = Some(schemes.to_vec());
+            // No session has the scope for settings.
+            let schemes = SCHEMES.iter().filter(|scheme| scope != Some(Scope::Admin) || **scheme != SESSION);
+            let schemes = schemes.map(|scheme| SecurityRequirement::new(*scheme, scope.map(Scope::name)));
+            let schemes: Vec<_> = schemes.collect();
+            operation.security.get_or_insert(schemes);
+            let wanted = scope.map_or_else(String::new, |scope| format!(" {scope}"));
             let answers = [
                 ("401", "No valid credential".to_owned()),
-                ("403", format!("The token does not have the scope {scope}")),
+                ("403", format!("The token does not have the scope{wanted}")),
                 ("429", "Too many wrong credentials came from this address; Retry-After says how long".to_owned()),
             ];
             // Said before anything knows that `/v1` is asked.

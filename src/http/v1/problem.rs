@@ -70,11 +70,6 @@ impl Problem {
         )
     }
 
-    /// Nobody valid asks.
-    pub(super) fn is_unauthorized(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED
-    }
-
     /// Too many wrong tries came from there.
     pub(super) fn too_many_requests(wait: Duration) -> Self {
         Self::new(

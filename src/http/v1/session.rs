@@ -38,7 +38,7 @@ const LOGIN: &str = "a JSON object with token, a text, and nothing else";
 pub(super) struct Login<'a> {
     /// The token, of either API.
     #[serde(borrow)]
-    #[schema(value_type = String, write_only, min_length = 1)]
+    #[schema(value_type = String, write_only, min_length = 1, max_length = 64)]
     token: Cow<'a, str>,
 }
 
@@ -138,8 +138,10 @@ async fn check(app: &AppState, parts: &Parts, body: Body) -> Result<Authenticate
     Ok(app.gate.admit(knock, app.clock.wall(), app.clock.monotonic())?)
 }
 
+/// Whoever asks by a session.
 fn asked_by(request: &Request) -> Result<&Authenticated, Problem> {
-    request.extensions().get().ok_or_else(Problem::unauthorized)
+    let who: Option<&Authenticated> = request.extensions().get();
+    who.filter(|who| who.session().is_some()).ok_or_else(Problem::unauthorized)
 }
 
 /// What its browser may know of it, and how long it lasts at most.
