@@ -162,7 +162,7 @@ const checks = {
     const before = await executed('unlock')
     await page.locator('.lock').getByRole('button', { name: /^Unlock/ }).click()
     const dialog = page.getByRole('dialog')
-    await dialog.getByRole('heading', { name: /Unlock: .+\?/ }).waitFor()
+    await dialog.getByRole('heading', { name: /^Unlock .+\?$/ }).waitFor()
     await accessible(page, 'confirmation')
     await dialog.getByRole('button', { name: 'Cancel' }).click()
     await dialog.waitFor({ state: 'hidden' })

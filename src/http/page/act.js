@@ -11,13 +11,13 @@ import { tame } from "./text.js";
 /** The gateway answers within 15 s. */
 const WITHIN = 30_000;
 
-/** Asks for confirmation, then has it done. `done(text)` is told what became of it; `under(way)` whether something is. */
+/** Asks for confirmation, then has it done. `done(text, tone)` is told what became of it, `underWay(is)` whether something is. */
 export function confirm(lock, action, { done, underWay }) {
   const [dialog, yes, no, outcome] = ["confirm", "confirm-yes", "confirm-no", "confirm-outcome"].map(byId);
-  const [words, effect] = ACTIONS[action];
+  const [words, question, effect] = ACTIONS[action];
   const name = tame(lock.name);
   const key = newKey();
-  byId("confirm-title").textContent = `${words}: ${name}?`;
+  byId("confirm-title").textContent = question(name);
   byId("confirm-text").textContent = effect;
   say("");
   yes.textContent = words;

@@ -125,6 +125,7 @@ function action(entry) {
   const failed = entry.refused;
   const result = RESULTS[entry.completionStatus] ?? plain(entry.completionStatus ?? "");
   const of = entry.deviceType === OPENER ? OPENER_ACTIONS : failed ? TRIED : ACTIONS;
+  if (entry.method === "auto_lock" && !failed) return "locked itself";
   const words = of[entry.action] ?? (entry.method === "fob" || entry.method === "button" ? "pressed it" : "did something");
   return failed && result !== "" && result !== "success" ? `${words}: ${result}` : words;
 }

@@ -31,18 +31,16 @@ const DOORS = {
   uncalibrated: "Door sensor not calibrated", tampered: "Door sensor removed",
 };
 
-/** Each action: the button's words, and what the confirmation says will happen. */
+/** Each action: the button's words, the question with the lock's name, and what will happen. */
 export const ACTIONS = {
-  lock: ["Lock", "The bolt is thrown."],
-  unlock: ["Unlock", "The bolt is drawn back. With a knob outside the door stays shut, with a handle it can be opened."],
-  unlatch: ["Open door", "The latch is pulled: the door can be pushed open from outside."],
-  lock_n_go: ["Lock ’n’ go", "It unlocks now and locks by itself after a while."],
-  lock_n_go_unlatch: ["Lock ’n’ go, open door", "The latch is pulled now, and it locks by itself after a while."],
-  open: ["Open door", "The electric strike is released: the door can be pushed open."],
-  activate_ring_to_open: ["Ring to open on", "The next ring opens the door."],
-  deactivate_ring_to_open: ["Ring to open off", "No ring opens the door."],
-  activate_continuous_mode: ["Continuous mode on", "Every ring opens the door, until it is switched off."],
-  deactivate_continuous_mode: ["Continuous mode off", "No ring opens the door."],
+  lock: ["Lock", (name) => `Lock ${name}?`, "The bolt is thrown."],
+  unlock: ["Unlock", (name) => `Unlock ${name}?`, "The bolt is drawn back. With a handle outside the door can be opened then; with a knob it stays shut."],
+  unlatch: ["Open door", (name) => `Open ${name}?`, "The latch is pulled: the door can be pushed open from outside."],
+  open: ["Open door", (name) => `Open ${name}?`, "The electric strike is released: the door can be pushed open."],
+  activate_ring_to_open: ["Ring to open on", (name) => `Ring to open on, at ${name}?`, "The next ring opens the door."],
+  deactivate_ring_to_open: ["Ring to open off", (name) => `Ring to open off, at ${name}?`, "No ring opens the door any more."],
+  activate_continuous_mode: ["Continuous mode on", (name) => `Continuous mode on, at ${name}?`, "Every ring opens the door, until this is switched off."],
+  deactivate_continuous_mode: ["Continuous mode off", (name) => `Continuous mode off, at ${name}?`, "No ring opens the door any more."],
 };
 
 export class Locks {
@@ -98,7 +96,8 @@ export class Locks {
   }
 
   buttons(lock) {
-    const known = lock.actions.filter((action) => ACTIONS[action] !== undefined && suits(lock, action));
+    // What few people use, such as lock 'n' go, is left to the app.
+    const known = Object.keys(ACTIONS).filter((action) => lock.actions.includes(action) && suits(lock, action));
     if (known.length === 0) return null;
     const button = (action) =>
       el("button", { type: "button", class: action === likely(lock) ? "primary" : null, "data-action": `${lock.nukiId} ${action}`, click: () => this.asked(lock, action) },
@@ -113,9 +112,8 @@ function likely(lock) {
   return lock.stateName === "locked" ? "unlock" : "lock";
 }
 
-/** Of two opposites an Opener is offered the one that changes something; what few people use is left to the app. */
+/** Of two opposites an Opener is offered the one that changes something. */
 function suits(lock, action) {
-  if (action.startsWith("lock_n_go")) return false;
   const rings = lock.stateName === "ring_to_open";
   switch (action) {
     case "activate_ring_to_open": return !rings && !lock.isContinuous;
@@ -144,7 +142,7 @@ function facts(lock, health, now) {
   }
   if (lock.keypadBatteryCritical) list.push(["keypad", "Keypad battery low: change it", true]);
   if (lock.lastRing !== undefined) list.push(["bell", `Rang ${ago(new Date(lock.lastRing), now)}`, false]);
-  if (health !== undefined) list.push(["signal", seen(health, now) + (health.rssi === undefined ? "" : `, ${health.rssi} dBm`), health.lastContact === undefined]);
+  if (health !== undefined) list.push(["signal", seen(health, now) + (health.rssi === undefined ? "" : `, ${health.rssi} dBm`.replace("-", "−")), health.lastContact === undefined]);
   return list;
 }
 

@@ -126,8 +126,8 @@ pub(super) struct CodePath {
 #[allow(dead_code, reason = "documentation")]
 pub(super) struct KeyHeader {
     /// The request's name, 1 to 255 ASCII characters. The same request under the same key is answered as before for a day, and not done again.
-    #[param(rename = "Idempotency-Key", required = false, nullable = false, min_length = 1, max_length = 255)]
-    key: Option<String>,
+    #[param(schema_with = schema::request_key, rename = "Idempotency-Key", required = false)]
+    key: (),
 }
 
 /// The keypad codes that a lock has now, as they were read last; never their digits. No radio is used.
