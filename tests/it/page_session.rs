@@ -191,6 +191,32 @@ async fn a_wrong_cookie_is_no_guess_and_delays_nobody() {
 }
 
 #[tokio::test]
+async fn what_is_no_cookie_of_ours_is_none() {
+    let server = Server::start().await;
+    let shown = server.log_in(TOKEN).await;
+    let id = shown.trim().rsplit('=').next().unwrap().to_owned();
+    let none = [
+        String::new(),
+        "keyturner".to_owned(),
+        "keyturner=".to_owned(),
+        "=; ; ;=;".to_owned(),
+        format!("Keyturner={id}"),
+        format!("xkeyturner={id}"),
+        format!("keyturner={id}x"),
+        format!("keyturner=\"{id}\""),
+        format!("keyturner={}", id.to_uppercase()),
+        format!("keyturner={id}; keyturner=other"),
+        format!("other=\u{e9}keyturner={id}"),
+        "x".repeat(8_000),
+    ];
+    for text in none {
+        assert_eq!(server.status("/v1/history", &format!("Cookie: {text}\r\n")).await, 401, "{text}");
+    }
+    let two_lines = format!("Cookie: a=1\r\nCookie: b=\u{e9}; keyturner={id}\r\n");
+    assert_eq!(server.status("/v1/history", &two_lines).await, 200);
+}
+
+#[tokio::test]
 async fn only_the_body_that_is_described_is_read_and_only_as_much_as_makes_sense() {
     let server = Server::start().await;
     let post = |headers: &str, body: &str| {
