@@ -34,6 +34,11 @@ async fn the_description_is_the_frozen_one() {
         "the API changed; look at it, then run with KEYTURNER_BLESS=1 to freeze tests/golden/{GOLDEN}\n{text}"
     );
     assert!(golden.contains("\"openapi\": \"3.1"));
+    let api: Value = serde_json::from_str(&golden).unwrap();
+    let operations = api["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    for parameter in operations.flat_map(|operation| operation["parameters"].as_array().into_iter().flatten()) {
+        assert!(parameter["in"] != "path" || parameter["required"] == true, "no path is whole without {parameter}");
+    }
 }
 
 /// A house in which every path has something to say.

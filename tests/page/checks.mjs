@@ -228,6 +228,8 @@ const checks = {
     await page.keyboard.press('Enter')
     await page.getByText('Unlock – done').waitFor()
     assert.equal(await executed('unlock'), before + 1)
+    await page.locator('.lock .state').filter({ hasText: 'Unlocked' }).waitFor()
+    assert.match(await page.evaluate(() => document.activeElement.innerText), /^Unlock/, 'and still is')
   },
 
   async 'the chart says the same in a table' () {

@@ -26,6 +26,8 @@ export function confirm(lock, action, { done, underWay }) {
   no.textContent = "Cancel";
   yes.onclick = send;
   no.onclick = () => dialog.close();
+  // The button may have been made anew meanwhile; whoever uses the keyboard is to be where they were.
+  dialog.onclose = () => document.querySelector(`[data-action="${lock.nukiId} ${action}"]`)?.focus();
   dialog.showModal();
   no.focus();
 

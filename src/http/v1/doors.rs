@@ -124,8 +124,14 @@ pub(super) struct ActionPath {
 #[allow(dead_code, reason = "documentation")]
 pub(super) struct NeededKey {
     /// The request's name, 1 to 255 ASCII characters, a new one for each action that is meant. The same request under the same key is answered as before for a day, and not done again.
-    #[param(schema_with = schema::request_key, rename = "Idempotency-Key", required = true)]
-    key: (),
+    #[param(
+        rename = "Idempotency-Key",
+        required = true,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]{0,253}[!-~])?$"
+    )]
+    key: String,
 }
 
 /// Every lock as it was read last, and what this client may have it do.

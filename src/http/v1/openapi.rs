@@ -3,11 +3,12 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 use super::super::error::{Refusal, json};
@@ -80,6 +81,14 @@ pub(super) fn need(api: &mut OpenApi, scope: Option<Scope>) {
             let schemes = schemes.map(|scheme| SecurityRequirement::new(*scheme, scope.map(Scope::name)));
             let schemes: Vec<_> = schemes.collect();
             operation.security.get_or_insert(schemes);
+            for parameter in operation.parameters.iter_mut().flatten() {
+                // utoipa forgets it where a schema is given.
+                if let RefOr::T(parameter) = parameter
+                    && parameter.parameter_in == ParameterIn::Path
+                {
+                    parameter.required = Required::True;
+                }
+            }
             let wanted = scope.map_or_else(String::new, |scope| format!(" {scope}"));
             let answers = [
                 ("401", "No valid credential".to_owned()),

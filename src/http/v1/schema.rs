@@ -48,12 +48,6 @@ pub(super) fn lock_time() -> Schema {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).description(Some(words)).build().into()
 }
 
-/// A client's name for a request. HTTP takes blanks at its ends away.
-pub(super) fn request_key() -> Schema {
-    let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]([ -~]{0,253}[!-~])?$"));
-    key.min_length(Some(1)).max_length(Some(255)).build().into()
-}
-
 /// What a lock or an Opener may be asked to do.
 pub(super) fn lock_action() -> Schema {
     let of_lock = ACTIONS.iter().filter_map(|action| action.known_name());
