@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::auth::{Authenticated, Authenticator, Denied, NotLetIn, Presented, Token};
 use super::network::Network;
 use super::query::Params;
+use super::sessions::{SessionId, Sessions};
 use super::throttle::{Culprit, Guess, Throttle};
 use crate::clock::UnixMillis;
 use crate::store::UsedCredentials;
@@ -83,6 +84,7 @@ pub struct Gate {
 #[derive(Debug)]
 struct Inside {
     auth: Authenticator,
+    sessions: Sessions,
     throttle: Throttle,
     /// When the owner was last told of a token in clear, which any stranger can send.
     plain_told: Option<Duration>,
@@ -93,7 +95,12 @@ impl Gate {
     #[must_use]
     pub fn new(auth: Authenticator, plain: PlainTokens) -> Self {
         Self {
-            inside: Mutex::new(Inside { auth, throttle: Throttle::default(), plain_told: None }),
+            inside: Mutex::new(Inside {
+                auth,
+                sessions: Sessions::default(),
+                throttle: Throttle::default(),
+                plain_told: None,
+            }),
             plain,
             hosts: Vec::new(),
         }
@@ -130,6 +137,41 @@ impl Gate {
         }
         drop(inside);
         result.map_err(|refused| note(&refused, knock.from, tells_plain))
+    }
+
+    /// Whether a secret that is sent as it is, a token or a session's cookie, is taken from there.
+    pub(super) fn takes_plain(&self, from: Peer) -> bool {
+        self.plain.allowed(from)
+    }
+
+    /// Begins a session of a browser that has shown its token.
+    pub(super) fn open_session(&self, id: &SessionId, who: &Authenticated, since_start: Duration) -> Authenticated {
+        self.lock().sessions.open(id, who, since_start)
+    }
+
+    /// Whose session it is, by the text of its cookie. It is not guessed, so nobody waits because of a wrong one.
+    ///
+    /// # Errors
+    /// [`Denied`]; what a client may learn of it is 401.
+    pub(super) fn find_session(
+        &self,
+        cookie: &[u8],
+        from: Peer,
+        now: UnixMillis,
+        since_start: Duration,
+    ) -> Result<Authenticated, Denied> {
+        if !self.takes_plain(from) {
+            return Err(Denied::Plain);
+        }
+        let mut inside = self.lock();
+        let who = inside.sessions.find(cookie, now, since_start).ok_or(Denied::SessionOver)?;
+        inside.auth.note_use(&who, now);
+        Ok(who)
+    }
+
+    /// Ends the session that a browser asks by.
+    pub(super) fn end_session(&self, who: &Authenticated) {
+        self.lock().sessions.end(who);
     }
 
     /// From now on these tokens count and no other. Says whether one has lost its rights.

@@ -7,6 +7,7 @@
 
 mod auth;
 pub mod bridge;
+mod cookie;
 mod doors;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -17,10 +18,12 @@ mod idempotency;
 mod json;
 mod network;
 mod origin;
+mod page;
 mod query;
 mod replay;
 mod scoped;
 mod server;
+mod sessions;
 mod throttle;
 mod v1;
 
@@ -147,7 +150,12 @@ async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next)
     if path.len() + query.len() > MAX_URL {
         return Refusal::UriTooLong.into_response();
     }
-    match origin::check(request.headers(), gate.hosts()) {
+    let is_page = page::find(path, request.headers()).is_some();
+    let checked = match is_page && origin::is_opening(request.headers()) {
+        true => origin::check_name(request.headers(), gate.hosts()),
+        false => origin::check(request.headers(), gate.hosts()),
+    };
+    match checked {
         Ok(()) => next.run(request).await,
         Err(Foreign::Site) => Refusal::ForeignSite.into_response(),
         Err(Foreign::Host) => Refusal::ForeignHost.into_response(),
@@ -162,6 +170,9 @@ fn peer(extensions: &Extensions) -> Peer {
 
 /// Answers for the bridge: path, method, credential, parameters, in this order.
 async fn answer(app: &AppState, request: &Parts) -> Response {
+    if let Some(file) = page::find(request.uri.path(), &request.headers) {
+        return file.answer(&request.method, &request.headers);
+    }
     let path = request.uri.path().to_ascii_lowercase();
     let (endpoint, open) = (bridge::Endpoint::find(&path), bridge::OpenEndpoint::find(&path));
     if endpoint.is_none() && open.is_none() {

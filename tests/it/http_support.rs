@@ -18,13 +18,15 @@ use keyturner::gateway::{
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
-    AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token, router, serve,
+    AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Entrance, Gate, News, Peer, PlainTokens, Token,
+    router, serve, serve_all,
 };
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::log::CodeId;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
+use keyturner::pulse::Pulses;
 use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::store::{Batch, IdempotencyKey, Store};
 use tempfile::TempDir;
@@ -393,6 +395,22 @@ impl Server {
     /// Any bytes; the answer up to the end of the connection.
     pub(crate) async fn raw(&self, request: &str) -> Reply {
         Reply::parse(&self.exchange(request).await)
+    }
+
+    /// The same, as if it came from there.
+    pub(crate) async fn as_if_from(&self, peer: Peer, request: &str) -> Reply {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let pretend = move |mut request: axum::extract::Request, next: axum::middleware::Next| async move {
+            request.extensions_mut().insert(peer);
+            next.run(request).await
+        };
+        let router = self.router.clone().layer(axum::middleware::from_fn(pretend));
+        let entrance = Entrance::plain(listener, Pulses::default().begin("http"));
+        let serving = tokio::spawn(serve_all(vec![entrance], router, std::future::pending()));
+        let reply = Reply::parse(&exchange(address, request).await);
+        serving.abort();
+        reply
     }
 
     /// The same, as it came.

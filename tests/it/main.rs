@@ -119,6 +119,12 @@ mod http_support;
 mod http_tls;
 mod known_answers;
 #[cfg(feature = "daemon")]
+mod page_files;
+#[cfg(feature = "daemon")]
+mod page_forgery;
+#[cfg(feature = "daemon")]
+mod page_session;
+#[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]
 mod pair_terminal;
@@ -191,6 +197,8 @@ mod v1_hostile;
 mod v1_live;
 #[cfg(feature = "daemon")]
 mod v1_locks;
+#[cfg(feature = "daemon")]
+mod v1_movements;
 #[cfg(feature = "daemon")]
 mod v1_openapi;
 #[cfg(feature = "daemon")]
