@@ -1,6 +1,7 @@
 //! The wiring: radio, gateway, store, delivery and HTTP put together, started and stopped in order.
 
 mod house;
+mod lines;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::http::{
 };
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
+use lines::Lines;
 
 /// Running requests are answered by then; an action may take so long.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
@@ -97,6 +99,7 @@ pub struct Daemon {
     workers: Workers,
     webhooks: Webhooks,
     housekeeping: JoinSet<()>,
+    lines: Arc<Lines>,
     store: Store,
     server: JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
@@ -152,7 +155,8 @@ impl Daemon {
             (tls_address, certificates) = (Some(address), Some(loaded));
         }
         let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
-        let committed = (waker.clone(), news.clone());
+        let lines = Arc::new(Lines::begin(parts.store.clone(), parts.clock).await?);
+        let committed = (waker.clone(), news.clone(), Arc::clone(&lines));
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
@@ -162,6 +166,7 @@ impl Daemon {
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();
+                committed.2.wake();
             }),
             diagnostics: diagnostics.clone(),
         };
@@ -181,6 +186,8 @@ impl Daemon {
         };
         let webhooks = webhook::start(webhook_tools, &waker);
         let mut housekeeping = JoinSet::new();
+        let followed = Arc::clone(&lines);
+        housekeeping.spawn(async move { followed.follow().await });
         housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
         let store = parts.store.clone();
         let mut auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
@@ -213,6 +220,7 @@ impl Daemon {
             workers,
             webhooks,
             housekeeping,
+            lines,
             store,
             server,
             stop_server,
@@ -280,6 +288,7 @@ impl Daemon {
         self.workers.stop().await;
         self.webhooks.stop().await;
         self.housekeeping.shutdown().await;
+        self.lines.catch_up().await;
         house::keep_credentials(&self.store, &self.gate, &used).await;
         house::note_head(&self.store).await;
         server_result.map_err(DaemonError::Http)

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
@@ -126,17 +126,6 @@ impl Actor<'_> {
         if batch.events.iter().any(|event| event.log_index.is_some()) {
             // The beacon told the truth, which is free (`budget.rs`).
             self.caused = None;
-        }
-        for event in &batch.events {
-            info!(
-                lock = %self.lock.label(),
-                kind = event.kind.name(),
-                method = event.method.name(),
-                attribution = event.attribution.name(),
-                log_index = event.log_index,
-                backfilled = event.backfilled,
-                "event"
-            );
         }
         (self.tools.committed)();
         Ok(())

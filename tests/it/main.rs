@@ -75,6 +75,8 @@ mod devices_table;
 #[cfg(feature = "daemon")]
 mod doctor;
 #[cfg(feature = "daemon")]
+mod event_lines;
+#[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
 mod gateway_backfill;
@@ -116,6 +118,8 @@ mod http_support;
 #[cfg(feature = "daemon")]
 mod http_tls;
 mod known_answers;
+#[cfg(feature = "daemon")]
+mod log_secrets;
 #[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]

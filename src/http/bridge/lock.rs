@@ -106,7 +106,7 @@ async fn act(
     let name = action_name(lock, action);
     note(app, Deed::ActionStart, Some(lock.nuki_id), Some(name.clone()));
     let outcome = doors.act(lock.nuki_id, action, requester.into(), wait).await;
-    tracing::info!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
+    tracing::debug!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
     let success = match outcome.map_err(|error| Refusal::from_action(&error))? {
         ActionOutcome::Accepted | ActionOutcome::Done => true,
         // It never left, so repeating it is safe, and some clients do.
