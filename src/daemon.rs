@@ -23,6 +23,7 @@ use crate::http::{
     self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
     TlsError, TlsFiles, Token,
 };
+use crate::metrics::{MeasuredOutbox, MeasuredPost, Metrics};
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 use lines::Lines;
@@ -155,6 +156,7 @@ impl Daemon {
             (tls_address, certificates) = (Some(address), Some(loaded));
         }
         let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
+        let metrics = Metrics::default();
         let lines = Arc::new(Lines::begin(parts.store.clone(), parts.clock).await?);
         let committed = (waker.clone(), news.clone(), Arc::clone(&lines));
         let tools = Tools {
@@ -169,16 +171,18 @@ impl Daemon {
                 committed.2.wake();
             }),
             diagnostics: diagnostics.clone(),
+            metrics: metrics.clone(),
         };
         parts.store.set_bare_callbacks(|url| parts.callbacks.is_bare_url(url)).await?;
         let window = AuthWindow::new(parts.store.auth_enabled().await?);
         let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
-        let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
+        let outbox = MeasuredOutbox::new(parts.store.clone(), metrics.clone(), parts.clock);
+        let workers = delivery::start(&outbox, &HttpPost::default(), parts.clock, &waker);
         let webhook_tools = webhook::Tools {
             store: parts.store.clone(),
             clock: parts.clock,
-            post: HttpsPost::default(),
+            post: MeasuredPost::new(HttpsPost::default(), metrics.clone()),
             secrets: parts.webhook_secrets,
             entry_json: http::entry_json,
             seed: parts.seed,
@@ -205,6 +209,7 @@ impl Daemon {
             news: news.clone(),
             bridge,
             diagnostics,
+            metrics,
         });
         if let Some(certificates) = certificates {
             housekeeping.spawn(certificates.watch());

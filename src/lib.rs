@@ -40,6 +40,8 @@ pub mod http;
 #[cfg(feature = "daemon")]
 mod logging;
 #[cfg(feature = "daemon")]
+pub mod metrics;
+#[cfg(feature = "daemon")]
 mod owner;
 #[cfg(feature = "daemon")]
 pub mod pairing;

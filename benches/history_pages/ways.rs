@@ -106,6 +106,7 @@ pub(crate) async fn serve(store: Store) -> SocketAddr {
             listen: address,
         },
         diagnostics: Diagnostics::default(),
+        metrics: keyturner::metrics::Metrics::default(),
     };
     tokio::spawn(http::serve(listener, http::router(app), std::future::pending()));
     address

@@ -117,6 +117,8 @@ impl Actor<'_> {
             callback_bodies: bodies,
         };
         self.tools.store.commit(&batch).await?;
+        let queued_at = (!batch.callback_bodies.is_empty()).then_some(now);
+        self.tools.metrics.committed(self.lock.nuki_id, &batch.events, queued_at, self.now());
         if rang_at.is_some() {
             update(&self.wiring.shared, self.lock, |snapshot| snapshot.last_ring = rang_at);
         }
@@ -133,6 +135,7 @@ impl Actor<'_> {
 
     async fn on_observed(&mut self, states: KeyturnerStates, now: Duration) -> Result<(), StoreError> {
         let at = self.tools.clock.wall();
+        self.tools.metrics.state(self.lock.nuki_id, now);
         update(&self.wiring.shared, self.lock, |snapshot| snapshot.state = Some((states, at)));
         self.answer_readers(states);
         self.read_clock(states, at).await?;

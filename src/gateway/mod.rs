@@ -26,6 +26,7 @@ use tracing::{error, info, warn};
 use crate::attribution::Event;
 use crate::clock::{Clock, UnixMillis};
 use crate::diagnostics::Diagnostics;
+use crate::metrics::Metrics;
 use crate::protocol::IdType;
 use crate::protocol::beacon::{Family, NukiId, device_name};
 use crate::protocol::crypto::{Pin, SharedKey};
@@ -141,6 +142,8 @@ pub struct Tools {
     pub committed: Arc<dyn Fn() + Send + Sync>,
     /// Where links are written down for the Bridge API's `/log`.
     pub diagnostics: Diagnostics,
+    /// What is counted and timed.
+    pub metrics: Metrics,
 }
 
 /// A running gateway.

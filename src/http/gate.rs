@@ -86,6 +86,8 @@ struct Inside {
     throttle: Throttle,
     /// When the owner was last told of a token in clear, which any stranger can send.
     plain_told: Option<Duration>,
+    /// How often nobody was let in, by why.
+    refusals: BTreeMap<&'static str, u64>,
 }
 
 impl Gate {
@@ -93,7 +95,12 @@ impl Gate {
     #[must_use]
     pub fn new(auth: Authenticator, plain: PlainTokens) -> Self {
         Self {
-            inside: Mutex::new(Inside { auth, throttle: Throttle::default(), plain_told: None }),
+            inside: Mutex::new(Inside {
+                auth,
+                throttle: Throttle::default(),
+                plain_told: None,
+                refusals: BTreeMap::new(),
+            }),
             plain,
             hosts: Vec::new(),
         }
@@ -125,11 +132,20 @@ impl Gate {
         let mut inside = self.lock();
         let result = inside.admit(&presented, network, now, since_start);
         let tells_plain = inside.plain_told.is_none_or(|told| since_start.saturating_sub(told) >= PLAIN_TOLD_EVERY);
+        if let Err(refused) = &result {
+            let count = inside.refusals.entry(refused.why.name()).or_default();
+            *count = count.saturating_add(1);
+        }
         if matches!(&result, Err(NotLetIn { why: Denied::Plain, .. })) && tells_plain {
             inside.plain_told = Some(since_start);
         }
         drop(inside);
         result.map_err(|refused| note(&refused, knock.from, tells_plain))
+    }
+
+    /// How often nobody was let in since the start, by why.
+    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().refusals.clone()
     }
 
     /// From now on these tokens count and no other. Says whether one has lost its rights.

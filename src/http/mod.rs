@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{Extensions, Method};
@@ -48,6 +48,7 @@ pub use v1::entry_json;
 use crate::clock::Clock;
 use crate::delivery::{CallbackRules, Waker};
 use crate::diagnostics::Diagnostics;
+use crate::metrics::Metrics;
 use crate::store::{IdempotencyKey, Store};
 use error::Refusal;
 use origin::Foreign;
@@ -79,6 +80,8 @@ pub struct AppState {
     pub bridge: bridge::Bridge,
     /// What was done lately.
     pub diagnostics: Diagnostics,
+    /// What is counted and timed.
+    pub metrics: Metrics,
 }
 
 impl AppState {
@@ -129,9 +132,11 @@ const fn fold(id: u32) -> u32 {
 pub fn router(app: AppState) -> Router {
     let gate = Arc::clone(&app.gate);
     let app = Arc::new(app);
-    let v1 = v1::router(&app);
+    let (v1, measured) = (v1::router(&app), v1::metrics_router(&app));
+    let metrics = app.metrics.clone();
     Router::new()
         .nest(v1::PREFIX, v1)
+        .merge(measured)
         .fallback(move |request: Request| {
             let app = Arc::clone(&app);
             // Here no body is ever read: every parameter stands in the URL.
@@ -139,6 +144,22 @@ pub fn router(app: AppState) -> Router {
             async move { answer(&app, &parts).await }
         })
         .layer(from_fn_with_state(gate, first_look))
+        .layer(from_fn_with_state(metrics, count))
+}
+
+/// Counts what was answered, by the route as this program names it.
+async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let route = match request.extensions().get::<MatchedPath>() {
+        Some(matched) => matched.as_str().to_owned(),
+        None => {
+            let path = request.uri().path().to_ascii_lowercase();
+            let is_known = bridge::Endpoint::find(&path).is_some() || bridge::OpenEndpoint::find(&path).is_some();
+            if is_known { path } else { "other".to_owned() }
+        }
+    };
+    let response = next.run(request).await;
+    metrics.request(&route, response.status().as_u16());
+    response
 }
 
 /// Refuses what no client needs before anything looks at it.

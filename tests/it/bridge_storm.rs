@@ -70,6 +70,7 @@ impl Town {
             repeat_window: Duration::from_secs(2),
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
+            metrics: keyturner::metrics::Metrics::default(),
         };
         let gateway = Gateway::start(locks, Arc::new(radio), tools).await.unwrap();
         let tokens = (0..TOKENS).map(|n| Token::new(format!("program {n}"), format!("token-{n}")).unwrap()).collect();
@@ -90,6 +91,7 @@ impl Town {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             },
             diagnostics: Diagnostics::default(),
+            metrics: keyturner::metrics::Metrics::default(),
         });
         Self { doors, router, clock, store, _gateway: gateway, _files: files }
     }

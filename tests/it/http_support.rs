@@ -344,6 +344,7 @@ impl Server {
             news: news.clone(),
             bridge,
             diagnostics: Diagnostics::default(),
+            metrics: keyturner::metrics::Metrics::default(),
         };
         let router = router(app);
         tokio::spawn(serve(listener, router.clone(), std::future::pending()));

@@ -121,6 +121,8 @@ mod known_answers;
 #[cfg(feature = "daemon")]
 mod log_secrets;
 #[cfg(feature = "daemon")]
+mod metrics;
+#[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]
 mod pair_terminal;

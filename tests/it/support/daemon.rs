@@ -17,6 +17,8 @@ use keyturner::simlock::{Person, SimLockConfig};
 use keyturner::store::{RetentionRules, Store};
 use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::house::{NUKI_ID, paired};
 use super::listener::listen;
@@ -103,5 +105,15 @@ impl Whole {
             calm > 100
         })
         .await;
+    }
+
+    /// GET with these header lines: the whole answer.
+    pub(crate) async fn get(&self, target: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(self.daemon.address()).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 }

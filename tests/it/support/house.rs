@@ -141,6 +141,7 @@ impl House {
             repeat_window: self.repeat_window,
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
+            metrics: keyturner::metrics::Metrics::default(),
         };
         let transport = Arc::new(CountingRadio {
             radio: self.radio.clone(),
