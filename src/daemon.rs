@@ -2,6 +2,7 @@
 
 mod house;
 mod lines;
+mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::config::ConfigStatus;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, CallbackRules, HttpPost, Waker, Workers};
 use crate::diagnostics::Diagnostics;
@@ -23,10 +25,13 @@ use crate::http::{
     self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
     TlsError, TlsFiles, Token,
 };
+use crate::live::Live;
 use crate::metrics::{MeasuredOutbox, MeasuredPost, Metrics};
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 use lines::Lines;
+
+pub use settings::{Changes, Settings};
 
 /// Running requests are answered by then; an action may take so long.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
@@ -107,6 +112,7 @@ pub struct Daemon {
     gate: Arc<Gate>,
     news: News,
     window: AuthWindow,
+    settings: Settings,
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
 }
@@ -157,6 +163,9 @@ impl Daemon {
         }
         let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
         let metrics = Metrics::default();
+        let (repeat_window, callbacks) = (Live::from(parts.repeat_window), Live::from(parts.callbacks));
+        let (retention, bridge_settings) = (Live::from(parts.retention), Live::from(parts.bridge));
+        let status = ConfigStatus::default();
         let lines = Arc::new(Lines::begin(parts.store.clone(), parts.clock).await?);
         let committed = (waker.clone(), news.clone(), Arc::clone(&lines));
         let tools = Tools {
@@ -164,7 +173,7 @@ impl Daemon {
             clock: parts.clock,
             seed: parts.seed.clone(),
             callback_body: http::bridge::wire::callback_body,
-            repeat_window: parts.repeat_window,
+            repeat_window: repeat_window.clone(),
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();
@@ -173,9 +182,10 @@ impl Daemon {
             diagnostics: diagnostics.clone(),
             metrics: metrics.clone(),
         };
-        parts.store.set_bare_callbacks(|url| parts.callbacks.is_bare_url(url)).await?;
+        parts.store.set_bare_callbacks(|url| callbacks.get().is_bare_url(url)).await?;
         let window = AuthWindow::new(parts.store.auth_enabled().await?);
-        let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
+        let bridge =
+            Bridge { settings: bridge_settings.clone(), window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
         let outbox = MeasuredOutbox::new(parts.store.clone(), metrics.clone(), parts.clock);
         let workers = delivery::start(&outbox, &HttpPost::default(), parts.clock, &waker);
@@ -192,7 +202,7 @@ impl Daemon {
         let mut housekeeping = JoinSet::new();
         let followed = Arc::clone(&lines);
         housekeeping.spawn(async move { followed.follow().await });
-        housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
+        housekeeping.spawn(house::keep(parts.store.clone(), retention.clone(), parts.clock));
         let store = parts.store.clone();
         let mut auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
         let kept = parts.store.take_used_credentials().await?;
@@ -204,13 +214,24 @@ impl Daemon {
             gate: Arc::clone(&gate),
             clock: parts.clock,
             identity: parts.identity,
-            callbacks: Arc::new(parts.callbacks),
+            callbacks: callbacks.clone(),
             delivery: waker,
             news: news.clone(),
             bridge,
             diagnostics,
             metrics,
+            config: status.clone(),
         });
+        let settings = Settings {
+            gate: Arc::clone(&gate),
+            store: store.clone(),
+            callbacks,
+            retention,
+            repeat_window,
+            bridge: bridge_settings,
+            certificates: certificates.clone(),
+            status,
+        };
         if let Some(certificates) = certificates {
             housekeeping.spawn(certificates.watch());
         }
@@ -232,6 +253,7 @@ impl Daemon {
             gate,
             news,
             window,
+            settings,
             address,
             tls_address,
         })
@@ -253,6 +275,12 @@ impl Daemon {
     #[must_use]
     pub fn gateway(&self) -> GatewayHandle {
         self.gateway.handle.clone()
+    }
+
+    /// To change what can be changed while it runs.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
     }
 
     /// To change who may ask.

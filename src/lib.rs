@@ -38,6 +38,8 @@ pub mod gateway;
 #[cfg(feature = "daemon")]
 pub mod http;
 #[cfg(feature = "daemon")]
+pub mod live;
+#[cfg(feature = "daemon")]
 mod logging;
 #[cfg(feature = "daemon")]
 pub mod metrics;

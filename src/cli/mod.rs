@@ -20,6 +20,7 @@ mod locks;
 mod pair;
 mod pin;
 mod rekey;
+mod reload;
 mod run;
 pub mod sim;
 mod token;
@@ -99,7 +100,7 @@ enum Command {
 }
 
 /// Where the gateway keeps its secrets and its event log.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct DataArgs {
     /// Directory with secrets.json and keyturner.db
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", default_value = "/var/lib/keyturner")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use super::network::Network;
 use super::query::Params;
 use super::throttle::{Culprit, Guess, Throttle};
 use crate::clock::UnixMillis;
+use crate::live::Live;
 use crate::store::UsedCredentials;
 
 /// How often the owner is told that a token came in clear.
@@ -76,8 +77,8 @@ pub struct Knock<'a> {
 #[derive(Debug)]
 pub struct Gate {
     inside: Mutex<Inside>,
-    plain: PlainTokens,
-    hosts: Vec<String>,
+    plain: Live<PlainTokens>,
+    hosts: Live<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -101,20 +102,26 @@ impl Gate {
                 plain_told: None,
                 refusals: BTreeMap::new(),
             }),
-            plain,
-            hosts: Vec::new(),
+            plain: plain.into(),
+            hosts: Vec::new().into(),
         }
     }
 
     /// With names of this machine under which browsers may ask for it.
     #[must_use]
     pub fn with_hosts(self, hosts: Vec<String>) -> Self {
-        Self { hosts, ..self }
+        Self { hosts: hosts.into(), ..self }
     }
 
     /// The names that the owner has given this machine.
-    pub(super) fn hosts(&self) -> &[String] {
-        &self.hosts
+    pub(super) fn hosts(&self) -> Arc<Vec<String>> {
+        self.hosts.get()
+    }
+
+    /// From now on these rules count.
+    pub fn set_rules(&self, plain: PlainTokens, hosts: Vec<String>) {
+        self.plain.set(plain);
+        self.hosts.set(hosts);
     }
 
     /// Whose request it is. `since_start` is the time that nobody can set.
@@ -126,7 +133,7 @@ impl Gate {
             params: knock.params,
             bearer: knock.bearer,
             is_v1: knock.is_v1,
-            plain_allowed: self.plain.allowed(knock.from),
+            plain_allowed: self.plain.get().allowed(knock.from),
         };
         let network = Network::of(knock.from.address.ip());
         let mut inside = self.lock();

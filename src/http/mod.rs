@@ -46,8 +46,10 @@ pub use v1::News;
 pub use v1::entry_json;
 
 use crate::clock::Clock;
+use crate::config::ConfigStatus;
 use crate::delivery::{CallbackRules, Waker};
 use crate::diagnostics::Diagnostics;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{IdempotencyKey, Store};
 use error::Refusal;
@@ -71,7 +73,7 @@ pub struct AppState {
     /// What `/info` says we are.
     pub identity: BridgeIdentity,
     /// What receivers of callbacks get.
-    pub callbacks: Arc<CallbackRules>,
+    pub callbacks: Live<CallbackRules>,
     /// Woken when callbacks are added or removed.
     pub delivery: Waker,
     /// Tells live streams that something was stored.
@@ -82,6 +84,8 @@ pub struct AppState {
     pub diagnostics: Diagnostics,
     /// What is counted and timed.
     pub metrics: Metrics,
+    /// What became of the configuration.
+    pub config: ConfigStatus,
 }
 
 impl AppState {
@@ -168,7 +172,7 @@ async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next)
     if path.len() + query.len() > MAX_URL {
         return Refusal::UriTooLong.into_response();
     }
-    match origin::check(request.headers(), gate.hosts()) {
+    match origin::check(request.headers(), &gate.hosts()) {
         Ok(()) => next.run(request).await,
         Err(Foreign::Site) => Refusal::ForeignSite.into_response(),
         Err(Foreign::Host) => Refusal::ForeignHost.into_response(),
@@ -195,7 +199,7 @@ async fn answer(app: &AppState, request: &Parts) -> Response {
     if let Some(open) = open {
         let host = request.headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
         // A page that has let its own name point here may read every answer, and there is no credential to stop it.
-        if host.is_some_and(|host| !open.is_known_as(host, app.gate.hosts())) {
+        if host.is_some_and(|host| !open.is_known_as(host, &app.gate.hosts())) {
             return Refusal::ForeignHost.into_response();
         }
         return bridge::answer_openly(app, open, host).await;

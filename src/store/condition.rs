@@ -1,6 +1,7 @@
 //! How the file itself is.
 
-use super::{Store, StoreError};
+use super::{ClockDoubt, Store, StoreError, retention};
+use crate::clock::UnixMillis;
 
 /// How the database's file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,16 @@ impl Store {
                     (select min(created_at) from outbox where state = 'waiting') as waiting_since",
         );
         Ok(row.fetch_one(&self.readers).await?)
+    }
+
+    /// Why this machine's clock may be wrong, as far as the event log shows it; nothing is removed by retention meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn clock_doubt(&self, now: UnixMillis) -> Result<Option<ClockDoubt>, StoreError> {
+        let _held = self.hold_time();
+        let mut reader = self.readers.acquire().await?;
+        retention::clock_doubt(&mut reader, now).await
     }
 
     /// Events that wait for their answer: who it was is not known yet.

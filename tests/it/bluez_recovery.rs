@@ -58,7 +58,7 @@ impl Service {
             clock,
             seed: Arc::new(move || [seed.fetch_add(1, Ordering::Relaxed); 32]),
             callback_body,
-            repeat_window: Duration::ZERO,
+            repeat_window: Duration::ZERO.into(),
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
             metrics: keyturner::metrics::Metrics::default(),

@@ -278,6 +278,7 @@ pub(crate) struct Server {
     pub router: Router,
     pub address: SocketAddr,
     dir: TempDir,
+    pub(crate) config: keyturner::config::ConfigStatus,
 }
 
 impl Server {
@@ -328,27 +329,29 @@ impl Server {
         std::fs::write(&path, NEW_HOUSE.get_or_init(new_house).await).unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
         let store = Store::open(&path).await.unwrap().with_virtual_time();
+        let config = keyturner::config::ConfigStatus::default();
         let (gate, host) = (Arc::new(gate), Arc::new(FakeHost::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let window = AuthWindow::new(store.auth_enabled().await.unwrap());
-        let bridge = Bridge { settings, window: window.clone(), host: host.clone(), listen: address };
+        let bridge = Bridge { settings: settings.into(), window: window.clone(), host: host.clone(), listen: address };
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
             gate: Arc::clone(&gate),
             clock,
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
-            callbacks: Arc::new(callbacks),
+            callbacks: callbacks.into(),
             delivery: Waker::new(),
             news: news.clone(),
             bridge,
             diagnostics: Diagnostics::default(),
             metrics: keyturner::metrics::Metrics::default(),
+            config: config.clone(),
         };
         let router = router(app);
         tokio::spawn(serve(listener, router.clone(), std::future::pending()));
-        Self { doors, host, window, store, news, gate, router, address, dir }
+        Self { doors, host, window, store, news, gate, router, address, dir, config }
     }
 
     pub(crate) fn database(&self) -> PathBuf {

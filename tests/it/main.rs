@@ -67,6 +67,8 @@ mod code_cli;
 #[cfg(feature = "daemon")]
 mod config_file;
 #[cfg(feature = "daemon")]
+mod config_reload;
+#[cfg(feature = "daemon")]
 mod conformance;
 mod device_faults;
 mod device_pairing;

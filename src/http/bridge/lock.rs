@@ -47,7 +47,7 @@ pub(super) async fn state(app: &AppState, doors: &dyn Doors, params: &Params) ->
     let lock = find(doors, params)?;
     let nuki_id = lock.nuki_id;
     note(app, Deed::LockState, Some(nuki_id), None);
-    let states = match fresh(&lock, app.bridge.settings.lock_state_max_age.duration(), app.clock.wall()) {
+    let states = match fresh(&lock, app.bridge.settings.get().lock_state_max_age.duration(), app.clock.wall()) {
         Some(states) => states,
         None => doors.read_state(nuki_id).await.map_err(|error| {
             tracing::info!(nuki_id, %error, "a state could not be read");

@@ -44,6 +44,7 @@ pub(super) async fn metrics(State(app): State<Arc<AppState>>, ask: Ask) -> Resul
     page.locks(&app);
     page.database(&app).await?;
     page.queues(&app).await?;
+    page.config(&app);
     page.refusals(&app);
     let mut text = String::new();
     if let Err(error) = encode(&mut text, &page.registry) {
@@ -194,6 +195,12 @@ impl Page {
         let oldest: Vec<_> = oldest.chain(callbacks).collect();
         self.gauge("queue_oldest_age", "How long the oldest of them waits", Some(Unit::Seconds), oldest);
         Ok(())
+    }
+
+    fn config(&mut self, app: &AppState) {
+        let failed = app.config.get().problem.is_some();
+        let help = "1 if the last reload of the configuration was refused";
+        self.one("config_reload_failed", help, None, truth(failed));
     }
 
     fn refusals(&mut self, app: &AppState) {

@@ -10,7 +10,7 @@ use keyturner::clock::{Clock, UnixMillis};
 use keyturner::daemon::{Daemon, Parts};
 use keyturner::delivery::CallbackRules;
 use keyturner::http::bridge::BridgeSettings;
-use keyturner::http::{BridgeIdentity, PlainTokens, Token};
+use keyturner::http::{BridgeIdentity, PlainTokens, TlsFiles, Token};
 use keyturner::protocol::IdType;
 use keyturner::protocol::crypto::Pin;
 use keyturner::simlock::{Person, SimLockConfig};
@@ -39,6 +39,21 @@ pub(crate) struct Whole {
 impl Whole {
     /// Pairs, starts everything, waits until the lock was read once.
     pub(crate) async fn new() -> Self {
+        Self::start(None).await
+    }
+
+    /// The same, with a certificate of its own.
+    pub(crate) async fn with_tls() -> Self {
+        let dir = TempDir::new().unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["door.lan".to_owned()]).unwrap();
+        let files = TlsFiles { certificate: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
+        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&files.key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        Self::start(Some((SocketAddr::from(([127, 0, 0, 1], 0)), files))).await
+    }
+
+    async fn start(tls: Option<(SocketAddr, TlsFiles)>) -> Self {
         listen([TOKEN]);
         let clock = Clock::virtual_from(START);
         let radio = SimRadio::new(clock, SimSettings::default(), [1; 32]);
@@ -52,7 +67,7 @@ impl Whole {
             callbacks: CallbackRules::default(),
             retention: RetentionRules::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            tls: None,
+            tls,
             hosts: Vec::new(),
             locks: vec![lock],
             transport: Arc::new(radio),

@@ -138,7 +138,7 @@ impl House {
                 move || [count.fetch_add(1, std::sync::atomic::Ordering::Relaxed); 32]
             }),
             callback_body,
-            repeat_window: self.repeat_window,
+            repeat_window: self.repeat_window.into(),
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
             metrics: keyturner::metrics::Metrics::default(),
