@@ -222,6 +222,24 @@ pub enum Denied {
     SessionOver,
 }
 
+impl Denied {
+    /// In one word, for counting.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::WrongToken => "wrong_token",
+            Self::OutsideWindow { .. } => "outside_window",
+            Self::TooOldToTell => "too_old_to_tell",
+            Self::Replayed => "replayed",
+            Self::Expired => "expired",
+            Self::Plain => "plain",
+            Self::TooMany(_) => "too_many",
+        }
+    }
+}
+
 /// A credential whose token is known, and which was not used yet.
 pub(super) struct Found {
     pub(super) who: Authenticated,

@@ -35,6 +35,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OnceCell;
 
 use crate::store::{LOCK, lock_row};
+use crate::support::listener::listen;
 
 pub(crate) const FRONT: NukiId = 0x3C88_62ED;
 pub(crate) const TOKEN: &str = "s3cret";
@@ -279,6 +280,7 @@ pub(crate) struct Server {
     pub router: Router,
     pub address: SocketAddr,
     dir: TempDir,
+    pub(crate) config: keyturner::config::ConfigStatus,
 }
 
 impl Server {
@@ -321,32 +323,37 @@ impl Server {
     }
 
     async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules, clock: Clock) -> Self {
+        // Its token, and the codes that its tests send.
+        listen([TOKEN, "968574", "475869"]);
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         let path = database(&dir);
         std::fs::write(&path, NEW_HOUSE.get_or_init(new_house).await).unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
         let store = Store::open(&path).await.unwrap().with_virtual_time();
+        let config = keyturner::config::ConfigStatus::default();
         let (gate, host) = (Arc::new(gate), Arc::new(FakeHost::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let window = AuthWindow::new(store.auth_enabled().await.unwrap());
-        let bridge = Bridge { settings, window: window.clone(), host: host.clone(), listen: address };
+        let bridge = Bridge { settings: settings.into(), window: window.clone(), host: host.clone(), listen: address };
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
             gate: Arc::clone(&gate),
             clock,
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
-            callbacks: Arc::new(callbacks),
+            callbacks: callbacks.into(),
             delivery: Waker::new(),
             news: news.clone(),
             bridge,
             diagnostics: Diagnostics::default(),
+            metrics: keyturner::metrics::Metrics::default(),
+            config: config.clone(),
         };
         let router = router(app);
         tokio::spawn(serve(listener, router.clone(), std::future::pending()));
-        Self { doors, host, window, store, news, gate, router, address, dir }
+        Self { doors, host, window, store, news, gate, router, address, dir, config }
     }
 
     pub(crate) fn database(&self) -> PathBuf {

@@ -67,6 +67,8 @@ mod code_cli;
 #[cfg(feature = "daemon")]
 mod config_file;
 #[cfg(feature = "daemon")]
+mod config_reload;
+#[cfg(feature = "daemon")]
 mod conformance;
 #[cfg(feature = "daemon")]
 mod daemon_life;
@@ -76,6 +78,8 @@ mod devices;
 mod devices_table;
 #[cfg(feature = "daemon")]
 mod doctor;
+#[cfg(feature = "daemon")]
+mod event_lines;
 #[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
@@ -124,6 +128,10 @@ mod page_files;
 mod page_forgery;
 #[cfg(feature = "daemon")]
 mod page_session;
+#[cfg(feature = "daemon")]
+mod log_secrets;
+#[cfg(feature = "daemon")]
+mod metrics;
 #[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]

@@ -73,6 +73,8 @@ async fn house() -> Server {
 #[tokio::test]
 async fn every_documented_path_answers_as_documented() {
     let server = house().await;
+    // So that something wants attention.
+    server.config.refused("line 3".to_owned());
     let api = described(&server).await;
     let exercised = [
         ("/history", "/v1/history?limit=2"),

@@ -47,7 +47,7 @@ pub(super) async fn state(app: &AppState, doors: &dyn Doors, params: &Params) ->
     let lock = find(doors, params)?;
     let nuki_id = lock.nuki_id;
     note(app, Deed::LockState, Some(nuki_id), None);
-    let states = match fresh(&lock, app.bridge.settings.lock_state_max_age.duration(), app.clock.wall()) {
+    let states = match fresh(&lock, app.bridge.settings.get().lock_state_max_age.duration(), app.clock.wall()) {
         Some(states) => states,
         None => doors.read_state(nuki_id).await.map_err(|error| {
             tracing::info!(nuki_id, %error, "a state could not be read");
@@ -130,7 +130,7 @@ pub(in crate::http) async fn carry_out(
     let name = action_name(lock, action);
     note(app, Deed::ActionStart, Some(lock.nuki_id), Some(name.clone()));
     let outcome = doors.act(lock.nuki_id, action, requester.into(), wait).await;
-    tracing::info!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
+    tracing::debug!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
     if matches!(outcome, Ok(ActionOutcome::Accepted | ActionOutcome::Done)) {
         note(app, Deed::ActionSuccess, Some(lock.nuki_id), Some(name));
     }

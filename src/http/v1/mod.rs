@@ -20,6 +20,7 @@ mod health;
 mod history;
 mod live;
 mod locks;
+mod metrics;
 mod movements;
 mod openapi;
 mod problem;
@@ -36,6 +37,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use std::str::FromStr;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -66,6 +68,15 @@ pub(super) fn router(app: &Arc<AppState>) -> Router {
     let router = router.route("/openapi.json", openapi::serve(&api));
     router
         .fallback(async || Problem::not_found("there is nothing at this path", "/v1/openapi.json says what there is"))
+        .layer(from_fn_with_state(Arc::clone(app), guard))
+        .with_state(Arc::clone(app))
+}
+
+/// `/metrics`, which is no part of the API and asks for the same credential.
+pub(super) fn metrics_router(app: &Arc<AppState>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .layer(from_fn(|request: Request, next: Next| allow(Scope::Read, request, next)))
         .layer(from_fn_with_state(Arc::clone(app), guard))
         .with_state(Arc::clone(app))
 }
