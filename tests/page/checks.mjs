@@ -285,7 +285,7 @@ const checks = {
       await page.route((url) => url.pathname === path, (route) => route.fulfill({ json: trouble(path) }))
     }
     await page.reload()
-    for (const text of ['No lock can be heard', 'Motor blocked', 'Keypad battery low', 'no security PIN was given', 'Opens at the next ring', 'not allowed now']) {
+    for (const text of ['No lock can be heard', 'Motor blocked', 'Keypad battery low', 'No security PIN was given', 'Opens at the next ring', 'not allowed now']) {
       await page.getByText(text).first().waitFor()
     }
     await accessible(page, 'trouble')
