@@ -33,7 +33,7 @@ def schemathesis(workspace, gateway, args, name, parameters, *options):
     # The token stands in a file, not in the list of processes.
     config.touch(mode=0o600)
     lines = [f'headers = {{ Authorization = "Bearer {gateway.api.token}" }}', f'hooks = "{HOOKS}"', "[parameters]"]
-    lines += [f"{key} = {value}" for key, value in parameters.items()]
+    lines += [f'"path.{key}" = {json.dumps(value)}' for key, value in parameters.items()]
     # What is forbidden may also be too long.
     lines += ["[checks.negative_data_rejection]",
               'expected-statuses = ["400", "401", "403", "404", "405", "406", "413", "414", "415", "422"]']

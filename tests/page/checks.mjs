@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs'
 
 import { DESKTOP, PHONE, SMALL_PHONE, launch } from './browser.mjs'
 import { atDoor, executed } from './door.mjs'
+import { answer } from './house.mjs'
 
-const { PAGE, OWNER, RESIDENT, WATCHER, NUKI_ID, ANNA, BEN, NOBODY, KEYTURNER, DATA, SHOTS } = process.env
+const { PAGE, OWNER, RESIDENT, WATCHER, READER, NUKI_ID, ANNA, BEN, NOBODY, KEYTURNER, DATA, SHOTS } = process.env
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const HOSTILE = '<img src onerror=x>'
 const TURNED = 'Eve\u202egnp.'
@@ -73,7 +74,39 @@ async function accessible (on, what) {
 
 const [page, context] = await open()
 
+/** What is wrong with a house in which everything is: each tone and mark of the page at once. */
+function trouble (path) {
+  const given = structuredClone(answer(path, new URLSearchParams()))
+  if (path === '/v1/locks') {
+    Object.assign(given.locks[0], { stateName: 'motor_blocked', keypadBatteryCritical: true })
+    Object.assign(given.locks[2], { stateName: 'ring_to_open' })
+  }
+  if (path === '/v1/health') {
+    given.radio = { isListening: false, problem: 'no Bluetooth adapter; is it plugged in?' }
+    given.locks[1] = { nukiId: given.locks[1].nukiId, attention: ['no security PIN was given, so nobody can be named'] }
+  }
+  return given
+}
+
 const checks = {
+  async 'where nobody can log in, the page says why and what to do' () {
+    const [stranger, its] = await open()
+    const problem = { error: 'not_private', message: 'no token is taken over this way', hint: '' }
+    await stranger.route('**/v1/session', (route) => route.fulfill({ status: 403, json: problem }))
+    await stranger.goto(PAGE)
+    await stranger.getByText('No token is taken over this connection').waitFor()
+    assert.equal(await stranger.getByLabel('Token', { exact: true }).isVisible(), false, 'nobody types one where it can be read')
+    await accessible(stranger, 'refusal')
+    await stranger.unroute('**/v1/session')
+    await stranger.route('**/v1/session', (route) => route.abort('connectionrefused'))
+    await stranger.reload()
+    await stranger.getByText('The gateway does not answer').waitFor()
+    await stranger.unroute('**/v1/session')
+    await stranger.getByRole('button', { name: 'Try again' }).click()
+    await stranger.getByLabel('Token', { exact: true }).waitFor()
+    await its.close()
+  },
+
   async 'a wrong token is refused in words, and nothing of it stays' () {
     await page.goto(PAGE)
     const field = page.getByLabel('Token', { exact: true })
@@ -247,6 +280,21 @@ const checks = {
     await accessible(page, 'house')
   },
 
+  async 'trouble is said in words that everybody can read' () {
+    for (const path of ['/v1/locks', '/v1/health', '/v1/history', '/v1/history/counts']) {
+      await page.route((url) => url.pathname === path, (route) => route.fulfill({ json: trouble(path) }))
+    }
+    await page.reload()
+    for (const text of ['No lock can be heard', 'Motor blocked', 'Keypad battery low', 'No security PIN was given', 'Opens at the next ring', 'not allowed now']) {
+      await page.getByText(text).first().waitFor()
+    }
+    await accessible(page, 'trouble')
+    await page.unrouteAll()
+    await page.reload()
+    await live(page)
+    await event(page, 'Anna').first().waitFor()
+  },
+
   async 'a lost connection is said, and what happened meanwhile comes once' () {
     await live(page)
     const before = await event(page, 'Ben').count()
@@ -267,6 +315,18 @@ const checks = {
     await logIn(watching, WATCHER)
     await event(watching, 'Anna').first().waitFor()
     assert.equal(await watching.locator('.actions').count(), 0)
+    await its.close()
+  },
+
+  async 'what a token does not show is named' () {
+    const [reading, its] = await open()
+    await reading.goto(PAGE)
+    await reading.getByLabel('Token', { exact: true }).fill(READER)
+    await reading.keyboard.press('Enter')
+    await reading.getByText('does not show the locks (scope read)').waitFor()
+    await live(reading)
+    await event(reading, 'Anna').first().waitFor()
+    assert.equal(await reading.locator('.lock').count(), 0)
     await its.close()
   },
 

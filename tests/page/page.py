@@ -36,11 +36,12 @@ def test(workspace, _args):
     gateway.pair(sim)
     watcher = added_token(gateway, "watcher", "read,history")
     resident = added_token(gateway, "resident", "read,history,lock,unlock")
+    reader = added_token(gateway, "reader", "history")
     gateway.start()
     gateway.wait_first_state(NUKI_ID)
     # Tokens and digits go by the environment, as at no other place others could read them.
     environment = {**os.environ, "PAGE": gateway.api.base, "OWNER": gateway.api.token, "RESIDENT": resident,
-                   "WATCHER": watcher, "NUKI_ID": str(NUKI_ID), "DOOR": str(sim.control), "ANNA": ANNA.digits,
+                   "WATCHER": watcher, "READER": reader, "NUKI_ID": str(NUKI_ID), "DOOR": str(sim.control), "ANNA": ANNA.digits,
                    "BEN": BEN.digits, "NOBODY": WRONG_DIGITS, "KEYTURNER": str(workspace.keyturner),
                    "DATA": str(gateway.data), "SHOTS": str(workspace.dir)}
     done = subprocess.run(["node", scripts / "checks.mjs"], env=environment, stdin=subprocess.DEVNULL, timeout=300)

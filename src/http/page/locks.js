@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, el, icon } from "./dom.js";
-import { ago, clock, tame, whole } from "./text.js";
+import { ago, clock, sentence, tame, whole } from "./text.js";
 
 const OPENER = 2;
 const CONTINUOUS = 3;
@@ -121,7 +121,7 @@ export class Locks {
       { class: `card lock is-${tone}`, "aria-labelledby": id, "data-lock": lock.nukiId },
       el("div", { class: "lock-head" }, el("span", { class: "badge" }, icon(symbol)), el("div", {}, el("h3", { id }, el("bdi", {}, tame(lock.name))), el("p", { class: "state" }, state, readAt(lock)))),
       el("ul", { class: "facts" }, ...facts(lock, health, now).map(([symbol, text, isBad]) => el("li", { class: isBad ? "bad" : null }, icon(symbol), text))),
-      ...(health?.attention ?? []).map((text) => el("p", { class: "attention" }, icon("warning"), el("span", {}, tame(text)))),
+      ...(health?.attention ?? []).map((text) => el("p", { class: "attention" }, icon("warning"), el("span", {}, sentence(text)))),
       this.buttons(lock),
     );
   }
@@ -180,6 +180,6 @@ function facts(lock, health, now) {
 /** What is wrong with the gateway itself. */
 function notices(health) {
   if (health.radio.isListening) return [];
-  const text = health.radio.problem === undefined ? "The radio has not begun to listen." : `No lock can be heard: ${tame(health.radio.problem)}`;
+  const text = health.radio.problem === undefined ? "The radio has not begun to listen." : `No lock can be heard. ${sentence(health.radio.problem)}`;
   return [el("li", { class: "card notice" }, icon("warning"), el("span", {}, text))];
 }

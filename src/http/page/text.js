@@ -6,6 +6,12 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e
 /** A text from the air, harmless to look at. */
 export const tame = (text) => String(text).replace(UNPRINTABLE, "\ufffd");
 
+/** What the gateway says of itself, as a sentence: commands stand in backticks there. */
+export function sentence(text) {
+  const words = tame(text).replace(/`([^`]*)`/gu, "‘$1’");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long" });
 const DAY_OF_YEAR = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
