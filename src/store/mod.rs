@@ -71,7 +71,7 @@ pub use chain::{ChainHead, NoChainHead};
 pub use code_changes::{
     BegunCodeChange, CODE_CHANGES_LIMIT, CODE_CHANGES_WITHIN, CodeChangeEnd, CodeChangeKind, NewCodeChange,
 };
-pub use counts::{ActionCount, Identity, RefusedCount, Waiting};
+pub use counts::{ActionCount, Identity, RefusedCount, Seen, Waiting};
 pub use credentials::UsedCredentials;
 pub use dead_letters::DeadLetter;
 pub use erase::{Erasure, Key, Person, PersonSelector};

@@ -11,6 +11,8 @@ pub(crate) mod golden;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;
 #[cfg(feature = "daemon")]
+pub(crate) mod house_cli;
+#[cfg(feature = "daemon")]
 pub(crate) mod journal;
 pub(crate) mod pair;
 pub(crate) mod puppet;
