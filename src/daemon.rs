@@ -22,11 +22,14 @@ use crate::http::{
     self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
     TlsError, TlsFiles, Token,
 };
+use crate::pulse::Pulses;
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
 
-/// Running requests are answered by then; an action may take so long.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+/// An action that is under way when the daemon stops may be finished in this time; after it, its end is unknown.
+const FINISHED_WITHIN: Duration = Duration::from_millis(2_700);
+/// Whoever waits has been answered, and takes the answer by then.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a daemon is made of.
 pub struct Parts {
@@ -103,6 +106,7 @@ pub struct Daemon {
     gate: Arc<Gate>,
     news: News,
     window: AuthWindow,
+    pulses: Pulses,
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
 }
@@ -143,12 +147,14 @@ impl Daemon {
     /// [`DaemonError`] when the database or the address cannot be used.
     pub async fn start(parts: Parts) -> Result<Self, DaemonError> {
         let (listener, address) = listen(parts.listen).await?;
-        let mut entrances = vec![Entrance::plain(listener)];
+        let pulses = Pulses::default();
+        let mut entrances = vec![Entrance::plain(listener, pulses.begin("http"))];
         let (mut tls_address, mut certificates) = (None, None);
         if let Some((at, files)) = parts.tls {
             let loaded = Certificates::load(files)?;
             let (listener, address) = listen(at).await?;
-            entrances.push(Entrance::tls(listener, &loaded).map_err(DaemonError::TlsProvider)?);
+            let entrance = Entrance::tls(listener, &loaded, pulses.begin("https"));
+            entrances.push(entrance.map_err(DaemonError::TlsProvider)?);
             (tls_address, certificates) = (Some(address), Some(loaded));
         }
         let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
@@ -164,12 +170,13 @@ impl Daemon {
                 committed.1.tell();
             }),
             diagnostics: diagnostics.clone(),
+            pulses: pulses.clone(),
         };
         parts.store.set_bare_callbacks(|url| parts.callbacks.is_bare_url(url)).await?;
         let window = AuthWindow::new(parts.store.auth_enabled().await?);
         let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
-        let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker);
+        let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker, &pulses);
         let webhook_tools = webhook::Tools {
             store: parts.store.clone(),
             clock: parts.clock,
@@ -178,6 +185,7 @@ impl Daemon {
             entry_json: http::entry_json,
             seed: parts.seed,
             look_every: webhook::LOOK_EVERY,
+            pulses: pulses.clone(),
         };
         let webhooks = webhook::start(webhook_tools, &waker);
         let mut housekeeping = JoinSet::new();
@@ -219,6 +227,7 @@ impl Daemon {
             gate,
             news,
             window,
+            pulses,
             address,
             tls_address,
         })
@@ -242,41 +251,47 @@ impl Daemon {
         self.gateway.handle.clone()
     }
 
+    /// Which of its loops turn.
+    #[must_use]
+    pub fn pulses(&self) -> Pulses {
+        self.pulses.clone()
+    }
+
     /// To change who may ask.
     #[must_use]
     pub fn keys(&self) -> Keys {
         Keys::new(Arc::clone(&self.gate), self.news.clone())
     }
 
-    /// Waits until `until` is done or the HTTP server fails, then stops everything: no new requests, running ones are answered, links are ended.
+    /// Waits until `until` is done or the HTTP server fails, then stops everything within five seconds: no new requests;
+    /// an action that is under way is finished, or written down as unknown where that takes too long; links are ended.
     ///
     /// # Errors
     /// [`DaemonError::Http`] when the server failed.
     pub async fn run_until(mut self, until: impl Future<Output = ()>) -> Result<(), DaemonError> {
-        let ended = tokio::select! {
+        let mut ended = tokio::select! {
             () = until => None,
             ended = &mut self.server => Some(ended),
         };
+        if ended.is_none() {
+            // The receiver is gone only if the server has ended, which is what is wanted.
+            self.stop_server.send(()).ok();
+            self.news.end();
+            self.window.end();
+            ended = timeout(FINISHED_WITHIN, &mut self.server).await.ok();
+        }
+        // A client that still waits may send something; nothing that is used once is taken from here on.
+        let used = self.gate.close();
+        // Whoever waits for an action is answered here.
+        self.gateway.stop().await;
         let server_result = match ended {
             Some(ended) => ended,
-            None => {
-                // The receiver is gone only if the server has ended, which is what is wanted.
-                self.stop_server.send(()).ok();
-                self.news.end();
-                self.window.end();
-                match timeout(ANSWERED_WITHIN, &mut self.server).await {
-                    Ok(ended) => ended,
-                    Err(_) => {
-                        warn!("a client does not take its answer; it is left alone");
-                        self.server.abort();
-                        Ok(())
-                    }
-                }
-            }
+            None => timeout(ANSWERED_WITHIN, &mut self.server).await.unwrap_or_else(|_| {
+                warn!("a client does not take its answer; it is left alone");
+                self.server.abort();
+                Ok(())
+            }),
         };
-        // A client that was left alone may still send something; nothing that is used once is taken from here on.
-        let used = self.gate.close();
-        self.gateway.stop().await;
         self.workers.stop().await;
         self.webhooks.stop().await;
         self.housekeeping.shutdown().await;

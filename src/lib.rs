@@ -44,6 +44,8 @@ pub mod pairing;
 #[cfg(feature = "daemon")]
 pub mod pins;
 #[cfg(feature = "daemon")]
+pub mod pulse;
+#[cfg(feature = "daemon")]
 pub mod secrets;
 #[cfg(feature = "daemon")]
 pub mod store;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{self, HttpPost, Waker};
+use keyturner::pulse::Pulses;
 use keyturner::store::{AddCallback, Batch, LockRow, Store};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,7 +63,7 @@ async fn told(bodies: u64, has_bad_ones: bool) -> Load {
     let (good, mut arrivals) = good_receiver().await;
     register(&store, good).await;
     let (waker, clock) = (Waker::new(), Clock::system());
-    let _workers = delivery::start(&store, &HttpPost::default(), clock, &waker);
+    let _workers = delivery::start(&store, &HttpPost::default(), clock, &waker, &Pulses::default());
     let began = Instant::now();
     let mut times = Vec::new();
     for n in 0..bodies {

@@ -1,7 +1,6 @@
 //! Asking the running gateway, over its own HTTP API.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -12,10 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::config::ConfigArgs;
 use super::exit::NoGateway;
 use super::{DataArgs, fresh_seed};
 use crate::clock::{Clock, UnixMillis};
-use crate::config::Config;
 use crate::secrets::{Secrets, Token};
 
 /// The gateway answers within twenty seconds, whatever a lock does.
@@ -29,11 +28,10 @@ const MAX_ANSWER: u64 = 1024 * 1024;
 /// Where the running gateway is.
 #[derive(Debug, Args)]
 pub(super) struct LocalArgs {
-    /// Configuration file (TOML), to find the running gateway
-    #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Address and port of the running gateway; overrides the configuration
-    #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }
 
@@ -50,10 +48,13 @@ impl Local {
 
     /// The gateway of this configuration, with the token of this directory.
     pub(super) fn find(data: &DataArgs, args: &LocalArgs) -> anyhow::Result<Self> {
-        let config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+        let listen = match args.listen {
+            Some(listen) => listen,
+            None => args.config.load()?.config.listen,
+        };
         let secrets = Secrets::load(data.place())?
             .with_context(|| format!("there are no secrets in {}; is --data right?", data.data.display()))?;
-        Ok(Self::new(reachable(args.listen.unwrap_or(config.listen)), secrets.bridge.token))
+        Ok(Self::new(reachable(listen), secrets.bridge.token))
     }
 
     /// One request; the JSON of its answer. What the gateway says instead is the error.

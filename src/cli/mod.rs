@@ -8,6 +8,7 @@ mod callback;
 mod claim;
 mod clock;
 mod code;
+mod config;
 mod demo;
 mod doctor;
 mod enrol;
@@ -24,6 +25,7 @@ mod pair;
 mod pin;
 mod rekey;
 mod run;
+mod service;
 pub mod sim;
 mod status;
 mod token;
@@ -101,6 +103,9 @@ enum Command {
     Code(code::CodeCommand),
     /// Say which keypad codes there are at each lock; the same as `code list`
     Codes(code::ListArgs),
+    /// Check the configuration, or show what counts and where it is set
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Copy the event log to a file while the gateway runs
     Backup(backup::BackupArgs),
     /// Write the event log to standard output, or what it holds about one person
@@ -250,6 +255,7 @@ pub fn main() -> ExitCode {
             Command::Clock(args) => return clock::run(args).await,
             Command::Code(command) => return code::run(command).await,
             Command::Codes(args) => return code::list_codes(&args).await,
+            Command::Config(command) => return config::run(&command),
             Command::Backup(args) => backup::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,

@@ -1,7 +1,6 @@
 //! `keyturner run`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,10 +8,12 @@ use clap::Args;
 use tracing::{info, warn};
 
 use super::claim::{Claim, Held};
+use super::config::ConfigArgs;
 use super::host::Process;
+use super::service::{self, Service};
 use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::daemon::{Daemon, Parts};
 use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
@@ -27,14 +28,13 @@ use crate::transport::bluez::{BluezOptions, BluezTransport};
 pub(super) struct RunArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// Configuration file (TOML); without it the defaults apply
-    #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Address and port of the HTTP API; overrides the configuration
-    #[arg(long, value_name = "ADDRESS:PORT", env = "KEYTURNER_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// Bluetooth adapter such as hci0, once or several times, the preferred one first; overrides the configuration
-    #[arg(long, value_name = "NAME", env = "KEYTURNER_ADAPTER", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     adapter: Vec<String>,
 }
 
@@ -63,7 +63,10 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
 
 /// One life of the gateway: configuration, secrets and event log as they are now.
 async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> {
-    let mut config = args.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let Loaded { mut config, ignored, .. } = args.config.load()?;
+    for line in ignored {
+        warn!("{line}");
+    }
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
@@ -115,18 +118,19 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
         info!(%address, "TLS is served");
     }
     info!(address = %daemon.address(), "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
+    let service = Service::new(daemon.gateway(), daemon.pulses());
     let pins = tokio::spawn(pins::watch(place.clone(), store, daemon.gateway(), pins_set));
     let tokens = tokio::spawn(tokens::watch(place, daemon.keys(), secrets_version));
     let mut ended = Ok(Ended::Signal);
     daemon
         .run_until(async {
             ended = tokio::select! {
+                never = service.tell() => match never {},
                 signal = stop_signal() => signal.map(|()| Ended::Signal).context("cannot wait for signals"),
                 () = process.restart_wanted() => Ok(Ended::Restart),
             };
             if !matches!(ended, Ok(Ended::Restart)) {
-                notify(&[sd_notify::NotifyState::Stopping]);
+                service::stopping();
             }
         })
         .await?;
@@ -164,12 +168,5 @@ pub(super) fn paired(lock: &LockSecret, app_id: u32) -> PairedLock {
         key: lock.shared_key.clone(),
         app_id,
         pin: lock.pin,
-    }
-}
-
-/// Tells systemd, if it is there.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "systemd cannot be told");
     }
 }

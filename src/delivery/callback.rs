@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::post::{Post, Posted, Target};
 use crate::clock::{Clock, UnixMillis};
+use crate::pulse::Pulse;
 use crate::store::{Callback, Delivery, DeliveryOutcome, Store, StoreError};
 
 /// How long after it was stored a body is still worth another attempt.
@@ -77,12 +78,13 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
     }
 
     /// Never ends by itself.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, pulse: &Pulse) {
         loop {
+            pulse.beat();
             match self.step().await {
                 Ok(Step::Continue) => {}
-                Ok(Step::WaitForWake) => self.wake.notified().await,
-                Ok(Step::WaitForRetry(url)) => self.wait_for_retry(&url).await,
+                Ok(Step::WaitForWake) => pulse.while_waiting(self.wake.notified()).await,
+                Ok(Step::WaitForRetry(url)) => pulse.while_waiting(self.wait_for_retry(&url)).await,
                 Err(error) => {
                     tracing::error!(slot = self.slot, %error, "the outbox cannot be read; callbacks wait");
                     sleep(STORE_RETRY).await;

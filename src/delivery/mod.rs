@@ -20,6 +20,7 @@ pub use post::{BadUrl, HttpPost, Limits, Post, Posted, Target};
 pub use rules::{BadReceiver, CallbackRules, Receiver};
 
 use crate::clock::Clock;
+use crate::pulse::Pulses;
 
 /// Callback slots of a bridge. Clients evict each other by rules that count on three.
 pub const SLOTS: u8 = 3;
@@ -65,14 +66,21 @@ impl Workers {
 }
 
 /// Starts a worker for each slot.
-pub fn start<O: Outbox + Clone, P: Post + Clone>(outbox: &O, post: &P, clock: Clock, waker: &Waker) -> Workers {
+pub fn start<O: Outbox + Clone, P: Post + Clone>(
+    outbox: &O,
+    post: &P,
+    clock: Clock,
+    waker: &Waker,
+    pulses: &Pulses,
+) -> Workers {
     let mut workers = JoinSet::new();
     for slot in 0..SLOTS {
         let (outbox, post, waker) = (outbox.clone(), post.clone(), waker.clone());
+        let pulse = pulses.begin(format!("callback {slot}"));
         workers.spawn(async move {
             // Always there: the slots count the array's length.
             if let Some(wake) = waker.0.slots.get(usize::from(slot)) {
-                callback::Worker::new(slot, &outbox, &post, clock, wake).run().await;
+                callback::Worker::new(slot, &outbox, &post, clock, wake).run(&pulse).await;
             }
         });
     }

@@ -24,6 +24,7 @@ use crate::diagnostics::{Deed, Line};
 use crate::protocol::beacon::Advertisement;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
+use crate::pulse::Pulse;
 use crate::session::{Input, Output, Session, SessionConfig};
 use crate::store::{LockClock, StoreError, StoredClock};
 use crate::transport::{Link, Sighting, TransportError};
@@ -31,8 +32,10 @@ use crate::transport::{Link, Sighting, TransportError};
 /// A telling waits so long for its log entry (`docs/design.md`, "Telling"). Over a slow link, or beside another lock's,
 /// an entry comes more than a second after the state; whoever disarms an alarm would rather wait than not be told who it was.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What is under way when the gateway stops has so long to be stored, and the link to end.
-const LEAVE_WITHIN: Duration = Duration::from_secs(4);
+/// What is under way when the gateway stops has so long to be stored.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+/// Then the link has so long to end. BlueZ may take longer; it was asked, and goes on without us.
+const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
 
 /// What an actor is connected to; it outlives an actor that starts again.
 pub(super) struct Wiring {
@@ -48,6 +51,7 @@ pub(super) struct Actor<'a> {
     pub(super) lock: &'a PairedLock,
     pub(super) tools: &'a Tools,
     pub(super) wiring: &'a mut Wiring,
+    pulse: &'a Pulse,
     pub(super) session: Session,
     pub(super) journal: Journal,
     pub(super) directory: Directory,
@@ -87,7 +91,9 @@ impl<'a> Actor<'a> {
         lock: &'a PairedLock,
         tools: &'a Tools,
         wiring: &'a mut Wiring,
+        pulse: &'a Pulse,
     ) -> Result<Self, StoreError> {
+        pulse.beat();
         let (store, now) = (&tools.store, tools.clock.monotonic());
         let cursor = store.cursor(lock.nuki_id).await?;
         let directory = store.directory(lock.nuki_id).await?;
@@ -132,6 +138,7 @@ impl<'a> Actor<'a> {
             lock,
             tools,
             wiring,
+            pulse,
             session,
             journal,
             directory,
@@ -168,7 +175,8 @@ impl<'a> Actor<'a> {
         while self.wiring.memory.forgetting.is_none() {
             self.settle().await?;
             self.slot = None;
-            let wake = self.next_wake().await;
+            let pulse = self.pulse;
+            let wake = pulse.while_waiting(self.next_wake()).await;
             let now = self.now();
             match wake {
                 // The scanner lives as long as the gateway.
@@ -320,20 +328,27 @@ impl<'a> Actor<'a> {
             self.refuse_readers(&GatewayError::Stopping);
             self.refuse_clock_setters(&GatewayError::Stopping);
             self.give_up_code_change();
-            self.end_link();
-            if let Some(task) = self.disconnecting.take() {
-                task.await.ok();
-            }
             settled
         };
-        match tokio::time::timeout(LEAVE_WITHIN, all).await {
+        match tokio::time::timeout(SETTLE_WITHIN, all).await {
             Ok(Err(error)) => {
                 warn!(lock = %label, %error, "the last events could not be stored; they are read again at the next start")
             }
             Ok(Ok(())) => {}
             Err(_) => warn!(lock = %label, "stopping takes too long; the rest is left as it is"),
         }
+        self.hang_up().await;
         Ok(())
+    }
+
+    /// Ends the link, or leaves that to its own task.
+    async fn hang_up(&mut self) {
+        self.end_link();
+        if let Some(task) = self.disconnecting.take()
+            && tokio::time::timeout(HANG_UP_WITHIN, task).await.is_err()
+        {
+            debug!(lock = %self.lock.label(), "the link is still being ended");
+        }
     }
 
     /// The store failed: everybody is told what is known, and the next actor begins from what is stored.
@@ -350,10 +365,7 @@ impl<'a> Actor<'a> {
         self.refuse_readers(&GatewayError::Storage(error.to_string()));
         self.refuse_clock_setters(&GatewayError::Storage(error.to_string()));
         self.give_up_code_change();
-        self.end_link();
-        if let Some(task) = self.disconnecting.take() {
-            tokio::time::timeout(LEAVE_WITHIN, task).await.ok();
-        }
+        self.hang_up().await;
     }
 
     /// Writes down what the radio does, for `/log`.

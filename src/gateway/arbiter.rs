@@ -14,6 +14,7 @@ use super::handle::{ScanResult, Shared};
 use super::health::RadioHealth;
 use crate::clock::Clock;
 use crate::protocol::beacon::{Advertisement, Family, NukiId, PairingMode};
+use crate::pulse::Pulse;
 use crate::transport::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
 
 /// Pause before scanning is started again after the radio failed.
@@ -158,6 +159,7 @@ pub(super) async fn scan(
     ears: BTreeMap<NukiId, Ear>,
     shared: Arc<Mutex<Shared>>,
     clock: Clock,
+    pulse: Pulse,
 ) {
     // True if nothing could be heard before, either.
     let tell = |problem: Option<String>| {
@@ -176,7 +178,7 @@ pub(super) async fn scan(
                 if tell(None) {
                     info!("scanning again");
                 }
-                while let Some(sighting) = sightings.recv().await {
+                while let Some(sighting) = pulse.while_waiting(sightings.recv()).await {
                     let ear = ears.get(&nuki_id(&sighting));
                     if ear.is_some_and(|ear| ear.address != sighting.address) {
                         strangers.heard(&sighting, clock.monotonic());
@@ -198,7 +200,7 @@ pub(super) async fn scan(
                 }
             }
         }
-        tokio::time::sleep(SCAN_RETRY).await;
+        pulse.while_waiting(tokio::time::sleep(SCAN_RETRY)).await;
     }
 }
 

@@ -184,7 +184,7 @@ pub(super) struct Shared {
 }
 
 /// The gateway, to be cloned freely.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct GatewayHandle {
     pub(super) shared: Arc<Mutex<Shared>>,
     pub(super) actors: Arc<BTreeMap<NukiId, mpsc::Sender<Request>>>,

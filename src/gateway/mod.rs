@@ -32,6 +32,7 @@ use crate::protocol::crypto::{Pin, SharedKey};
 use crate::protocol::frame::AuthId;
 use crate::protocol::gatt::Generation;
 use crate::protocol::state::KeyturnerStates;
+use crate::pulse::{Pulse, Pulses};
 use crate::session::Outcome;
 use crate::store::{LockRow, Store, StoreError};
 use crate::transport::{Address, Transport};
@@ -55,7 +56,7 @@ const RESTART_PAUSE: Duration = Duration::from_secs(2);
 /// Who asked for an action that was open when the process was killed repeats it within this time, or means it anew.
 const REPEATED_WITHIN: Duration = Duration::from_secs(20);
 /// Everything has stopped by then, in order or not.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+const STOP_WITHIN: Duration = Duration::from_millis(1_700);
 
 /// A lock that this gateway is authorized at.
 #[derive(Debug, Clone)]
@@ -141,6 +142,8 @@ pub struct Tools {
     pub committed: Arc<dyn Fn() + Send + Sync>,
     /// Where links are written down for the Bridge API's `/log`.
     pub diagnostics: Diagnostics,
+    /// Where each loop shows that it lives.
+    pub pulses: Pulses,
 }
 
 /// A running gateway.
@@ -215,7 +218,8 @@ impl Gateway {
             actors.spawn(supervise(lock, tools.clone(), wiring));
         }
         let mut scanner = JoinSet::new();
-        scanner.spawn(arbiter::scan(transport, sightings, shared.clone(), tools.clock));
+        let pulse = tools.pulses.begin("radio");
+        scanner.spawn(arbiter::scan(transport, sightings, shared.clone(), tools.clock, pulse));
         Ok(Self { handle: GatewayHandle { shared, actors: Arc::new(requests) }, stop, actors, scanner })
     }
 
@@ -233,14 +237,15 @@ impl Gateway {
 
 /// Runs one lock's actor, again from what is stored whenever the store failed.
 async fn supervise(lock: PairedLock, tools: Tools, mut wiring: Wiring) {
+    let pulse = tools.pulses.begin(format!("lock {}", lock.label()));
     loop {
-        let result = match Actor::start(&lock, &tools, &mut wiring).await {
+        let result = match Actor::start(&lock, &tools, &mut wiring, &pulse).await {
             Ok(actor) => actor.run().await,
             Err(error) => Err(error),
         };
         let Err(error) = result else { break };
         error!(lock = %lock.label(), %error, "the event log failed; starting again from what is stored");
-        if rest(&mut wiring, &error).await {
+        if rest(&mut wiring, &error, &pulse).await {
             break;
         }
     }
@@ -258,7 +263,7 @@ async fn supervise(lock: PairedLock, tools: Tools, mut wiring: Wiring) {
 }
 
 /// Pauses; nobody waits in vain meanwhile. True if the gateway stops.
-async fn rest(wiring: &mut Wiring, error: &StoreError) -> bool {
+async fn rest(wiring: &mut Wiring, error: &StoreError, pulse: &Pulse) -> bool {
     let refuse_all = async {
         loop {
             tokio::select! {
@@ -270,5 +275,5 @@ async fn rest(wiring: &mut Wiring, error: &StoreError) -> bool {
             }
         }
     };
-    tokio::time::timeout(RESTART_PAUSE, refuse_all).await.is_ok()
+    pulse.while_waiting(tokio::time::timeout(RESTART_PAUSE, refuse_all)).await.is_ok()
 }

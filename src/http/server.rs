@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::gate::Peer;
+use crate::pulse::{Pulse, Pulses};
 use patience::Patient;
 use places::Places;
 pub use tls::{Certificates, TlsError, TlsFiles};
@@ -49,28 +50,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown` is done, then lets running requests finish.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send) {
-    serve_all(vec![Entrance::plain(listener)], router, shutdown).await;
+    let entrance = Entrance::plain(listener, Pulses::default().begin("http"));
+    serve_all(vec![entrance], router, shutdown).await;
 }
 
 /// An address that is listened on.
 pub struct Entrance {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    pulse: Pulse,
 }
 
 impl Entrance {
     /// HTTP as it is.
     #[must_use]
-    pub const fn plain(listener: TcpListener) -> Self {
-        Self { listener, tls: None }
+    pub const fn plain(listener: TcpListener, pulse: Pulse) -> Self {
+        Self { listener, tls: None, pulse }
     }
 
     /// HTTP over TLS with these certificates.
     ///
     /// # Errors
     /// rustls', if its provider cannot do what it has to; none is known.
-    pub fn tls(listener: TcpListener, certificates: &Certificates) -> Result<Self, rustls::Error> {
-        Ok(Self { listener, tls: Some(certificates.acceptor()?) })
+    pub fn tls(listener: TcpListener, certificates: &Certificates, pulse: Pulse) -> Result<Self, rustls::Error> {
+        Ok(Self { listener, tls: Some(certificates.acceptor()?), pulse })
     }
 }
 
@@ -105,7 +108,7 @@ struct Hall {
 impl Hall {
     async fn accept(self, entrance: Entrance) {
         loop {
-            let (stream, address) = match entrance.listener.accept().await {
+            let (stream, address) = match entrance.pulse.while_waiting(entrance.listener.accept()).await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Of one connection that failed, nothing is said; the rest passes or is the owner's business.

@@ -61,6 +61,7 @@ impl Service {
             repeat_window: Duration::ZERO,
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
+            pulses: keyturner::pulse::Pulses::default(),
         };
         let gateway = Gateway::start(vec![lock], Arc::new(transport), tools).await.unwrap();
         let service = Self { gateway, store, rig, asked: 0, _files: files };

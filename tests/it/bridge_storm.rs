@@ -70,6 +70,7 @@ impl Town {
             repeat_window: Duration::from_secs(2),
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
+            pulses: keyturner::pulse::Pulses::default(),
         };
         let gateway = Gateway::start(locks, Arc::new(radio), tools).await.unwrap();
         let tokens = (0..TOKENS).map(|n| Token::new(format!("program {n}"), format!("token-{n}")).unwrap()).collect();

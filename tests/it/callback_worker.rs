@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{Outbox, Post, Posted, Target, Waker, Workers, start};
+use keyturner::pulse::Pulses;
 use keyturner::store::{Callback, Delivery, DeliveryOutcome, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -100,7 +101,7 @@ fn run(queues: &Queues) -> (Workers, Waker, Tried) {
     let (tried, receiver) = mpsc::unbounded_channel();
     let net = Net { tried, started: Instant::now() };
     let waker = Waker::new();
-    let workers = start(queues, &net, Clock::virtual_from(NOW), &waker);
+    let workers = start(queues, &net, Clock::virtual_from(NOW), &waker, &Pulses::default());
     (workers, waker, receiver)
 }
 

@@ -55,7 +55,8 @@ impl House {
         let certificates = Certificates::load(files(&dir)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let entrance = Entrance::tls(listener, &certificates).unwrap();
+        let entrance =
+            Entrance::tls(listener, &certificates, keyturner::pulse::Pulses::default().begin("https")).unwrap();
         tokio::spawn(serve_all(vec![entrance], server.router.clone(), std::future::pending()));
         (Self { _server: server, certificates, dir, port }, pem)
     }

@@ -75,7 +75,11 @@ mod cli_status;
 #[cfg(feature = "daemon")]
 mod code_cli;
 #[cfg(feature = "daemon")]
+mod config_file;
+#[cfg(feature = "daemon")]
 mod conformance;
+#[cfg(feature = "daemon")]
+mod daemon_life;
 mod device_faults;
 mod device_pairing;
 mod devices;

@@ -405,3 +405,13 @@ async fn when_each_token_was_used_last_is_known_and_only_of_those_that_were() {
     server.store.forget_token_use("lock").await.unwrap();
     assert_eq!(server.store.token_uses().await.unwrap().into_keys().collect::<Vec<_>>(), ["read"]);
 }
+
+#[tokio::test]
+async fn each_client_is_offered_what_it_may_have_done() {
+    let keeper = token("keeper", &[Scope::Read, Scope::Lock], None);
+    let server = Server::start_with(vec![keeper, token("reader", &[Scope::Read], None)]).await;
+    for (client, offered) in [("token-keeper", json!(["lock"])), ("token-reader", json!([]))] {
+        let reply = server.get_as(client, "/v1/locks").await;
+        assert_eq!(reply.json()["locks"][0]["actions"], offered, "{client}: {}", reply.body);
+    }
+}

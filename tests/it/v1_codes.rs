@@ -8,6 +8,7 @@ use keyturner::http::{Entrance, Peer};
 use keyturner::protocol::ErrorCode;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::users::{CodeDigits, KeypadCode, TimeLimit};
+use keyturner::pulse::Pulses;
 use keyturner::store::IdempotencyKey;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -438,8 +439,8 @@ async fn as_if_from(server: &Server, peer: Peer, request: &str) -> Reply {
         next.run(request).await
     };
     let router = server.router.clone().layer(axum::middleware::from_fn(pretend));
-    let serving =
-        tokio::spawn(keyturner::http::serve_all(vec![Entrance::plain(listener)], router, std::future::pending()));
+    let entrance = Entrance::plain(listener, Pulses::default().begin("http"));
+    let serving = tokio::spawn(keyturner::http::serve_all(vec![entrance], router, std::future::pending()));
     let reply = Reply::parse(&crate::http_support::exchange(address, request).await);
     serving.abort();
     reply

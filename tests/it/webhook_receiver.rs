@@ -74,6 +74,7 @@ async fn the_documented_receiver_takes_what_is_genuine_once() {
         entry_json,
         seed: Arc::new(|| [1; 32]),
         look_every: Duration::from_hours(1),
+        pulses: keyturner::pulse::Pulses::default(),
     };
     let workers = start(tools, &waker);
     let batch = Batch { observed_at: clock.wall(), ..events(0, vec![by_app(1), by_code(2)]) };

@@ -251,6 +251,7 @@ async fn each_receiver_without_manners_hurts_only_itself() {
         entry_json,
         seed: Arc::new(|| [1; 32]),
         look_every: Duration::from_hours(1),
+        pulses: keyturner::pulse::Pulses::default(),
     };
     let workers = start(tools, &waker);
     let mut good = channels.pop().unwrap();

@@ -32,6 +32,7 @@ pub use worker::{Verdict, verdict};
 
 use super::Waker;
 use crate::clock::Clock;
+use crate::pulse::Pulses;
 use crate::secrets::{SecretsError, WebhookSecret};
 use crate::store::{HistoryRow, Store, StoreError, Webhook};
 
@@ -61,6 +62,8 @@ pub struct Tools<P> {
     pub seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
     /// How often to look for receivers that came or went; [`LOOK_EVERY`].
     pub look_every: Duration,
+    /// Where each loop shows that it lives.
+    pub pulses: Pulses,
 }
 
 /// The running workers. Dropping it stops them; what was not noted as told is told again at the next start.
@@ -128,7 +131,9 @@ impl<P: WebhookPost> Supervisor<P> {
     async fn run(&mut self, waker: &Waker) {
         let mut looks = interval(self.tools.look_every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pulse = self.tools.pulses.begin("webhooks");
         loop {
+            pulse.beat();
             tokio::select! {
                 _ = looks.tick() => {
                     if let Err(error) = self.look().await {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::delay;
 use super::message::{Message, body};
@@ -96,15 +96,18 @@ impl<P: WebhookPost> Worker<P> {
 
     /// Never ends by itself.
     pub(super) async fn run(mut self) {
+        let pulse = self.tools.pulses.begin(format!("webhook {}", self.webhook.name));
         loop {
+            pulse.beat();
             match self.step().await {
                 Ok(Step::Continue) => {}
-                Ok(Step::WaitForWake) => self.signals.wake.notified().await,
+                Ok(Step::WaitForWake) => pulse.while_waiting(self.signals.wake.notified()).await,
                 // New events do not shorten it.
                 Ok(Step::WaitForRetry(wait)) => {
-                    tokio::select! {
-                        () = sleep(wait) => {}
-                        () = self.signals.hurry.notified() => self.failures = 0,
+                    let hurried = self.signals.hurry.notified();
+                    let is_hurried = pulse.while_waiting(timeout(wait, hurried)).await.is_ok();
+                    if is_hurried {
+                        self.failures = 0;
                     }
                 }
                 Err(error) => {

@@ -17,7 +17,7 @@ use super::locks::{LockPath, find};
 use super::problem::Problem;
 use super::schema;
 use super::{AppState, PathText};
-use crate::access::Scope;
+use crate::access::{Access, Scope};
 use crate::diagnostics::{Deed, Line};
 use crate::gateway::{ActionOutcome, GatewayError, LockSnapshot, NotDone, WaitFor};
 use crate::http::bridge::wire::OPENER;
@@ -185,6 +185,17 @@ impl ActionResult {
                 "it was sent, and whether it was done cannot be told: look at the door or the history before asking again",
             ),
         })
+    }
+}
+
+/// The names of what this device can be asked to do, as far as this client may ask for it.
+pub(super) fn offered(lock: &LockSnapshot, access: &Access) -> Vec<&'static str> {
+    if lock.device_type == OPENER {
+        let may = OPENER_ACTIONS.iter().filter(|action| access.may_act(action.command(), true));
+        may.filter_map(|action| action.known_name()).collect()
+    } else {
+        let may = LOCK_ACTIONS.iter().filter(|action| access.may_act(**action, false));
+        may.filter_map(|action| action.known_name()).collect()
     }
 }
 

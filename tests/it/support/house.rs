@@ -139,6 +139,7 @@ impl House {
             repeat_window: self.repeat_window,
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
+            pulses: keyturner::pulse::Pulses::default(),
         };
         let transport = Arc::new(CountingRadio {
             radio: self.radio.clone(),

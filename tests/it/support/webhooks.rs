@@ -170,6 +170,7 @@ impl Desk {
             entry_json,
             seed: Arc::new(|| [9; 32]),
             look_every: Duration::from_secs(30),
+            pulses: keyturner::pulse::Pulses::default(),
         };
         self.workers = Some(start(tools, &self.waker));
     }
