@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
+use anstyle::Style;
 use clap::Args;
 use serde_json::Value;
 
+use super::DataArgs;
+use super::exit::Exit;
 use super::local::{Local, LocalArgs};
-use super::{DataArgs, tame};
+use super::output::{self, GOOD, WARN};
 
 #[derive(Debug, Args)]
 pub(super) struct HealthArgs {
@@ -14,16 +17,28 @@ pub(super) struct HealthArgs {
     data: DataArgs,
     #[command(flatten)]
     local: LocalArgs,
+    /// For programs: the gateway's answer, as of /v1/health
+    #[arg(long)]
+    json: bool,
 }
 
-/// Exit code 0 if all is well, 1 if something wants attention or the gateway does not answer.
+/// Exit code 0 if all is well, 1 if something wants attention, 4 if no gateway runs.
 pub(super) async fn run(args: HealthArgs) -> anyhow::Result<ExitCode> {
     let health = Local::find(&args.data, &args.local)?.ask("GET", "/v1/health").await?;
-    for line in lines(&health) {
-        println!("{}", tame(&line));
-    }
     let is_well = health.get("status").is_some_and(|status| status == "ok");
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if args.json {
+        output::json(&health)?;
+    } else {
+        for (number, line) in lines(&health).iter().enumerate() {
+            let style = match number {
+                0 if is_well => GOOD,
+                0 => WARN,
+                _ => Style::new(),
+            };
+            output::styled(line, style)?;
+        }
+    }
+    Ok(if is_well { Exit::Done } else { Exit::Failed }.into())
 }
 
 /// A text in the gateway's answer; `?` where it says none.

@@ -4,6 +4,7 @@ mod act;
 mod ask;
 mod auth;
 mod backup;
+mod callback;
 mod claim;
 mod clock;
 mod code;
@@ -30,6 +31,7 @@ pub mod sim;
 mod status;
 mod token;
 mod unpair;
+mod users;
 mod verify;
 mod webhook;
 mod which;
@@ -85,6 +87,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say who was at the door
     History(history::HistoryArgs),
+    /// Say who is known at the locks: people, keys and codes, and when each was seen last
+    Users(users::UsersArgs),
     /// Say how the running gateway and its locks are; exit code 1 if something wants attention
     Health(health::HealthArgs),
     /// Examine everything the gateway needs, and say what to do where something is amiss; exit code 1 if anything is
@@ -98,6 +102,8 @@ enum Command {
     /// List, add, change and remove keypad codes of a lock; exit code 3 if it is not known whether it was done
     #[command(subcommand)]
     Code(code::CodeCommand),
+    /// Say which keypad codes there are at each lock; the same as `code list`
+    Codes(code::ListArgs),
     /// Check the configuration, or show what counts and where it is set
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -109,12 +115,21 @@ enum Command {
     Erase(erase::EraseArgs),
     /// Print the token that may do everything, or give each client a token of its own
     Token(token::TokenArgs),
+    /// Say which tokens there are, what they may do, and when each was used last; the same as `token list`
+    Tokens(token::ListArgs),
     /// Let a client fetch the token by the Bridge API's /auth
     #[command(subcommand)]
     Auth(auth::AuthCommand),
     /// Push events to programs: add, look after and remove their receivers
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Say how every receiver of events is doing; the same as `webhook list`
+    Webhooks(webhook::show::ListArgs),
+    /// Look after receivers that clients of the Bridge API have registered
+    #[command(subcommand)]
+    Callback(callback::CallbackCommand),
+    /// Say which receivers clients of the Bridge API have registered; the same as `callback list`
+    Callbacks(callback::CallbacksArgs),
     /// Serve a simulated lock on a Bluetooth adapter, or to a radio in another process
     Sim(SimArgs),
 }
@@ -232,19 +247,25 @@ pub fn main() -> ExitCode {
             Command::Rekey(args) => return rekey::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => return history::run(args).await,
+            Command::Users(args) => return users::run(args).await,
             Command::Health(args) => return health::run(args).await,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Verify(args) => return verify::run(args).await,
             Command::Pin(args) => pin::run(args).await,
-            Command::Clock(args) => clock::run(args).await,
+            Command::Clock(args) => return clock::run(args).await,
             Command::Code(command) => return code::run(command).await,
+            Command::Codes(args) => return code::list_codes(&args).await,
             Command::Config(command) => return config::run(&command),
             Command::Backup(args) => backup::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Tokens(args) => token::list(&args).await,
             Command::Auth(command) => auth::run(command).await,
             Command::Webhook(command) => webhook::run(command).await,
+            Command::Webhooks(args) => webhook::show::list(args).await,
+            Command::Callback(command) => return callback::run(command).await,
+            Command::Callbacks(args) => return callback::list(args).await,
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,
                 result = stop_signal() => result,

@@ -46,7 +46,7 @@ pub use gate::{Gate, Knock, Peer, PlainTokens};
 pub use query::Params;
 pub use server::{Certificates, Entrance, TlsError, TlsFiles, serve, serve_all};
 pub use v1::News;
-pub use v1::{entry_json, live_json, lock_json};
+pub use v1::{entry_json, live_json, lock_json, user_json};
 
 use crate::clock::Clock;
 use crate::config::ConfigStatus;

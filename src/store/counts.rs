@@ -22,6 +22,24 @@ pub enum Identity {
     KeypadCode(CodeId),
 }
 
+/// What the log holds of one number under one name.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Seen {
+    /// At which lock.
+    pub nuki_id: NukiId,
+    /// Number of the authorization.
+    pub auth_id: Option<AuthId>,
+    /// Number of the keypad code.
+    pub code_id: Option<CodeId>,
+    /// The name as of then.
+    pub name: Option<String>,
+    /// How often the lock's log named it for something that succeeded. A refused attempt proves nobody's presence.
+    pub times: i64,
+    /// When it did so last.
+    #[sqlx(try_from = "i64")]
+    pub last: UnixMillis,
+}
+
 /// What an identity did at one lock, with one action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionCount {
@@ -215,6 +233,22 @@ impl Store {
         .fetch_all(&self.readers)
         .await?;
         Ok(rows)
+    }
+
+    /// Everybody and every code that the log has named, by number and by the name of then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
+        let _held = self.hold_time();
+        let seen = sqlx::query_as(
+            "select nuki_id, auth_id, code_id, user_name as name, count(*) as times, max(at) as last from entries
+             where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
+             group by nuki_id, auth_id, code_id, user_name",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(seen)
     }
 
     /// A text that changes whenever the log, the people or the locks' names do.

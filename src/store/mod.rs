@@ -74,7 +74,7 @@ pub use code_changes::{
     BegunCodeChange, CODE_CHANGES_LIMIT, CODE_CHANGES_WITHIN, CodeChangeEnd, CodeChangeKind, NewCodeChange,
 };
 pub use condition::{Condition, OutboxCondition};
-pub use counts::{ActionCount, Identity, MovementCount, Movements, RefusedCount, Waiting};
+pub use counts::{ActionCount, Identity, MovementCount, Movements, RefusedCount, Seen, Waiting};
 pub use credentials::UsedCredentials;
 pub use dead_letters::DeadLetter;
 pub use erase::{Erasure, Key, Person, PersonSelector};

@@ -63,6 +63,16 @@ mod chain_retention;
 #[cfg(feature = "daemon")]
 mod chain_tampering;
 #[cfg(feature = "daemon")]
+mod cli_act;
+#[cfg(feature = "daemon")]
+mod cli_ask;
+#[cfg(feature = "daemon")]
+mod cli_history;
+#[cfg(feature = "daemon")]
+mod cli_output;
+#[cfg(feature = "daemon")]
+mod cli_status;
+#[cfg(feature = "daemon")]
 mod code_cli;
 #[cfg(feature = "daemon")]
 mod config_file;

@@ -55,6 +55,7 @@ use query::{CREDENTIALS, Query, whole};
 pub use entry::entry_json;
 pub use live::{News, live_json};
 pub use locks::lock_json;
+pub use users::user_json;
 
 /// Where it all stands.
 pub(super) const PREFIX: &str = "/v1";

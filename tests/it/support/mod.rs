@@ -13,6 +13,8 @@ pub(crate) mod golden;
 #[cfg(feature = "daemon")]
 pub(crate) mod house;
 #[cfg(feature = "daemon")]
+pub(crate) mod house_cli;
+#[cfg(feature = "daemon")]
 pub(crate) mod journal;
 #[cfg(feature = "daemon")]
 pub(crate) mod listener;
