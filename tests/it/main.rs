@@ -133,15 +133,15 @@ mod http_support;
 mod http_tls;
 mod known_answers;
 #[cfg(feature = "daemon")]
+mod log_secrets;
+#[cfg(feature = "daemon")]
+mod metrics;
+#[cfg(feature = "daemon")]
 mod page_files;
 #[cfg(feature = "daemon")]
 mod page_forgery;
 #[cfg(feature = "daemon")]
 mod page_session;
-#[cfg(feature = "daemon")]
-mod log_secrets;
-#[cfg(feature = "daemon")]
-mod metrics;
 #[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]
