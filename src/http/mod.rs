@@ -9,6 +9,7 @@ mod auth;
 pub mod bridge;
 mod cookie;
 mod doors;
+mod edition;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
