@@ -348,6 +348,11 @@ const checks = {
     assert.equal(await events(page).count(), 0)
     const stolen = await fetch(`${PAGE}/v1/history`, { headers: { Cookie: `${cookie.name}=${cookie.value}` } })
     assert.equal(stolen.status, 401)
+    await logIn(page, RESIDENT)
+    await live(page)
+    await page.getByLabel('Person').selectOption('Ben')
+    await event(page, 'Anna').first().waitFor({ state: 'detached' })
+    await event(page, 'Ben').first().waitFor()
   }
 }
 
