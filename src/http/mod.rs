@@ -1,4 +1,4 @@
-//! The HTTP server: [`bridge`] mirrors the vendor's Bridge API, `/v1` is ours.
+//! The HTTP server: [`bridge`] mirrors the vendor's Bridge API, `/v1` is ours, and so is the page that shows it.
 //!
 //! One function routes the bridge's requests, because paths match in any case
 //! there; `/v1` is a router of its own. In both nothing happens before the
@@ -9,6 +9,7 @@ mod auth;
 pub mod bridge;
 mod cookie;
 mod doors;
+mod edition;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -175,10 +176,12 @@ async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next)
     if path.len() + query.len() > MAX_URL {
         return Refusal::UriTooLong.into_response();
     }
-    let is_page = page::find(path, request.headers()).is_some();
-    let checked = match is_page && origin::is_opening(request.headers()) {
-        true => origin::check_name(request.headers(), &gate.hosts()),
-        false => origin::check(request.headers(), &gate.hosts()),
+    let headers = request.headers();
+    // Somebody who follows a link to the page is its reader, wherever the link stands.
+    let checked = if page::find(path, headers).is_some() && origin::is_opening(headers) {
+        origin::check_name(headers, &gate.hosts())
+    } else {
+        origin::check(headers, &gate.hosts())
     };
     match checked {
         Ok(()) => next.run(request).await,

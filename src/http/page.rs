@@ -5,13 +5,12 @@
 //! inline script or style, nothing from elsewhere, no text that becomes markup
 //! (`docs/adr/0039`).
 
-use std::fmt::Write as _;
-
-use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
+use super::edition;
 use super::error::{Refusal, answer};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -85,10 +84,8 @@ impl File {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        let tag = self.tag();
-        let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        let is_known =
-            known.flat_map(|value| value.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
+        let tag = edition::tag(&Sha256::digest(self.text));
+        let is_known = edition::is_known(headers, &tag);
         let mut response = if is_known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
@@ -108,15 +105,5 @@ impl File {
             set.insert(name.clone(), HeaderValue::from_static(value));
         }
         response
-    }
-
-    fn tag(&self) -> String {
-        let mut tag = String::from("\"");
-        for byte in Sha256::digest(self.text).iter().take(12) {
-            // Writing to a String cannot fail.
-            let _ = write!(tag, "{byte:02x}");
-        }
-        tag.push('"');
-        tag
     }
 }

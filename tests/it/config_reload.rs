@@ -92,13 +92,17 @@ impl Running {
         fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
-    /// What systemd is told next must have this in it.
+    /// What systemd is told next, how the gateway is left aside, must have this in it.
     fn hear(&self, word: &str) -> String {
-        let mut bytes = [0; 512];
-        let length = self.systemd.recv(&mut bytes).unwrap_or_else(|error| panic!("{word}: {error}\n{}", self.log()));
-        let told = String::from_utf8_lossy(&bytes[..length]).into_owned();
-        assert!(told.contains(word), "{told} instead of {word}");
-        told
+        loop {
+            let mut bytes = [0; 512];
+            let length = self.systemd.recv(&mut bytes).unwrap_or_else(|error| panic!("{word}: {error}\n{}", self.log()));
+            let told = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if told.contains(word) {
+                return told;
+            }
+            assert!(told.lines().all(|line| line.starts_with("STATUS=")), "{told} instead of {word}");
+        }
     }
 
     fn signal(&self, signal: &str) {

@@ -8,7 +8,7 @@ import { DESKTOP, PHONE, SMALL_PHONE, launch } from './browser.mjs'
 import { atDoor, executed } from './door.mjs'
 import { answer } from './house.mjs'
 
-const { PAGE, OWNER, RESIDENT, WATCHER, READER, NUKI_ID, ANNA, BEN, NOBODY, KEYTURNER, DATA, SHOTS } = process.env
+const { PAGE, PAGE_TLS, OWNER, RESIDENT, WATCHER, READER, NUKI_ID, ANNA, BEN, NOBODY, KEYTURNER, DATA, SHOTS } = process.env
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const HOSTILE = '<img src onerror=x>'
 const TURNED = 'Eve\u202egnp.'
@@ -36,8 +36,8 @@ async function open (options = {}) {
   return [opened, made]
 }
 
-async function logIn (on, token) {
-  await on.goto(PAGE)
+async function logIn (on, token, at = PAGE) {
+  await on.goto(at)
   await on.getByLabel('Token', { exact: true }).fill(token)
   await on.getByRole('button', { name: 'Log in' }).click()
   await on.getByRole('heading', { name: 'Locks' }).waitFor()
@@ -310,6 +310,20 @@ const checks = {
     assert.equal(new Set(ids).size, ids.length)
   },
 
+  async 'over TLS the cookie never leaves it' () {
+    const [encrypted, its] = await open({ ignoreHTTPSErrors: true })
+    await logIn(encrypted, WATCHER, PAGE_TLS)
+    await live(encrypted)
+    await event(encrypted, 'Anna').first().waitFor()
+    const cookies = await its.cookies()
+    assert.deepEqual(cookies.map(({ name, secure, httpOnly, sameSite, path }) => [name, secure, httpOnly, sameSite, path]),
+      [['__Host-keyturner', true, true, 'Strict', '/']])
+    // The same host in clear.
+    await encrypted.goto(PAGE.replace('127.0.0.1', 'localhost'))
+    await encrypted.getByRole('heading', { name: 'Log in' }).waitFor()
+    await its.close()
+  },
+
   async 'a token that may only look gets no buttons' () {
     const [watching, its] = await open()
     await logIn(watching, WATCHER)
@@ -348,6 +362,11 @@ const checks = {
     assert.equal(await events(page).count(), 0)
     const stolen = await fetch(`${PAGE}/v1/history`, { headers: { Cookie: `${cookie.name}=${cookie.value}` } })
     assert.equal(stolen.status, 401)
+    await logIn(page, RESIDENT)
+    await live(page)
+    await page.getByLabel('Person').selectOption('Ben')
+    await event(page, 'Anna').first().waitFor({ state: 'detached' })
+    await event(page, 'Ben').first().waitFor()
   }
 }
 

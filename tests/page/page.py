@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "clients"))
 
 from kit.fakebus import FakeBus  # noqa: E402
-from kit.gateway import Gateway  # noqa: E402
+from kit.gateway import Gateway, free_port  # noqa: E402
 from kit.simlock import ANNA, BEN, NUKI_ID, WRONG_DIGITS, SimLock  # noqa: E402
 from kit.waiting import expect  # noqa: E402
 from kit.workspace import run_script  # noqa: E402
@@ -20,6 +20,18 @@ from kit.workspace import run_script  # noqa: E402
 def added_token(gateway, name, scopes):
     """A token of its own, and what it is."""
     return gateway.run("token", "add", "--name", name, "--scope", scopes).strip().rsplit(" ", 1)[-1]
+
+
+def with_tls(workspace):
+    """Where the gateway is to listen with TLS, and the configuration that says so."""
+    certificate, key, config = (workspace.dir / name for name in ("certificate.pem", "key.pem", "keyturner.toml"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True, timeout=60)
+    key.chmod(0o600)
+    port = free_port()
+    config.write_text(f'[tls]\nlisten = "127.0.0.1:{port}"\ncertificate = "{certificate}"\nkey = "{key}"\n')
+    return f"https://localhost:{port}", config
 
 
 def test(workspace, _args):
@@ -37,10 +49,11 @@ def test(workspace, _args):
     watcher = added_token(gateway, "watcher", "read,history")
     resident = added_token(gateway, "resident", "read,history,lock,unlock")
     reader = added_token(gateway, "reader", "history")
-    gateway.start()
+    tls, config = with_tls(workspace)
+    gateway.start(options=("--config", config))
     gateway.wait_first_state(NUKI_ID)
     # Tokens and digits go by the environment, as at no other place others could read them.
-    environment = {**os.environ, "PAGE": gateway.api.base, "OWNER": gateway.api.token, "RESIDENT": resident,
+    environment = {**os.environ, "PAGE": gateway.api.base, "PAGE_TLS": tls, "OWNER": gateway.api.token, "RESIDENT": resident,
                    "WATCHER": watcher, "READER": reader, "NUKI_ID": str(NUKI_ID), "DOOR": str(sim.control), "ANNA": ANNA.digits,
                    "BEN": BEN.digits, "NOBODY": WRONG_DIGITS, "KEYTURNER": str(workspace.keyturner),
                    "DATA": str(gateway.data), "SHOTS": str(workspace.dir)}

@@ -1,10 +1,11 @@
 //! Headers: who asks under which name, and what of `/v1` stands in them.
 
-use axum::http::header::{HOST, ORIGIN, REFERER};
+use axum::http::header::{COOKIE, HOST, ORIGIN, REFERER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::super::bridge::OpenEndpoint;
-use super::super::{origin, v1};
+use super::super::gate::Peer;
+use super::super::{cookie, origin, v1};
 
 /// A name that the owner has given this machine.
 const OWN: &str = "door.example.org";
@@ -23,7 +24,33 @@ pub fn header(data: &[u8]) {
     let own = [OWN.to_owned()];
     names(&headers, &own);
     pages(&headers, &own);
+    cookies(&headers);
     v1::fuzzing::headers(&headers);
+}
+
+/// A cookie is read as it was set, on its own way alone, whatever stands around it, and of two neither is.
+fn cookies(headers: &HeaderMap) {
+    let way = |is_encrypted| Peer { address: ([127, 0, 0, 1], 1).into(), is_local: true, is_encrypted };
+    for (from, name) in [(way(false), "keyturner"), (way(true), "__Host-keyturner")] {
+        let found = cookie::read(headers, from);
+        let lines: Vec<&HeaderValue> = headers.get_all(COOKIE).iter().collect();
+        if let Some(found) = &found {
+            let clean = !found.contains(&b';') && found.trim_ascii() == found;
+            let stands = |line: &HeaderValue| line.as_bytes().windows(found.len().max(1)).any(|part| part == found);
+            assert!(
+                clean && (found.is_empty() || lines.iter().copied().any(stands)),
+                "what is read is one value of a line"
+            );
+        }
+        let mut more = headers.clone();
+        more.append(COOKIE, HeaderValue::from_static("a=b; keyturner=c; __Host-keyturner=d ;e"));
+        let alone = lines.iter().all(|line| !line.as_bytes().windows(name.len()).any(|part| part == name.as_bytes()));
+        let expected = if name == "keyturner" { b"c" } else { b"d" };
+        if alone {
+            assert_eq!(cookie::read(&more, from).as_deref(), Some(expected.as_slice()), "{name} beside others");
+        }
+        assert!(found.is_none() || cookie::read(&more, from).is_none(), "of two nobody knows which is whose");
+    }
 }
 
 /// No ending that a stranger can register makes a name one of the house.

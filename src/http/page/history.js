@@ -19,8 +19,9 @@ export class History {
     this.next = null;
     this.people = new Set();
     this.form = byId("filters");
-    this.form.addEventListener("submit", (event) => event.preventDefault());
-    this.form.addEventListener("change", () => this.change());
+    // In the place of those of an earlier session.
+    this.form.onsubmit = (event) => event.preventDefault();
+    this.form.onchange = () => this.change();
     this.form.reset();
     byId("older").onclick = () => this.older();
   }

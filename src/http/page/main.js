@@ -17,6 +17,8 @@ const GLANCES = 6;
 
 /** What was begun for the session, and ends with it. */
 let stream = null;
+/** Whatever was begun last; what is older has nothing to show any more. */
+let current = null;
 
 async function begin() {
   byId("house").hidden = true;
@@ -39,14 +41,17 @@ async function begin() {
   // Nothing in the log says that a motor runs, so the locks are looked at while something happens.
   let glances = 0;
   let glancing = null;
+  const mine = (current = {});
   const look = async () => {
+    // What was begun for an earlier session may still be waiting for its turn.
+    if (current !== mine) return;
     if (may.read) await locks.load();
     else if (may.history) await get("/history", { limit: 1 });
   };
   const glance = (times) => {
     glances = Math.max(glances, times);
     glancing ??= setTimeout(async function again() {
-      glances -= 1;
+      glances = current === mine ? glances - 1 : 0;
       await look().catch(() => {});
       glancing = glances > 0 ? setTimeout(again, GLANCE_EVERY) : null;
     }, 0);
@@ -70,7 +75,6 @@ async function begin() {
     mayListen: may.history,
     look,
     opened: async (isNew) => {
-      stream.isLost = false;
       linkState("live", "Live");
       if (!isNew || !may.history) return;
       await Promise.all([history.load(), history.loadPeople().catch(() => {}), chart(history.filter())]);
@@ -81,14 +85,9 @@ async function begin() {
       await history.take(row);
     },
     removed: () => history.load(),
-    lost: () => {
-      stream.isLost = true;
-      linkState("lost", LOST);
-    },
+    lost: () => linkState("lost", "Connection lost, trying again …"),
   });
 }
-
-const LOST = "Connection lost, trying again …";
 
 /** Whether what is shown is live. Said aloud only when it changes. */
 function linkState(state, text) {
@@ -117,6 +116,7 @@ function hideWhatIsNotAllowed(may) {
 function end() {
   stream?.stop();
   stream = null;
+  current = null;
   if (byId("confirm").open) byId("confirm").close();
   tell("", "");
   for (const id of ["events", "locks", "notices", "chart-body", "filter-person", "filter-lock"]) byId(id).replaceChildren();

@@ -1,10 +1,9 @@
 //! One request and the frame of its answer: form, edition, cache rules.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +13,7 @@ use utoipa::IntoParams;
 
 use super::super::AppState;
 use super::super::auth::Authenticated;
+use super::super::edition;
 use super::super::error::{answer, json};
 use super::super::gate::Peer;
 use super::super::peer;
@@ -116,13 +116,8 @@ impl Ask {
         }
         digest.update(store.edition().await?);
         // Weak: it promises the same content, not the same bytes.
-        let mut tag = String::from("W/\"");
-        for byte in digest.finalize().iter().take(12) {
-            // Writing to a String cannot fail.
-            let _ = write!(tag, "{byte:02x}");
-        }
-        tag.push('"');
-        let is_known = is_known(&self.headers, &tag);
+        let tag = format!("W/{}", edition::tag(&digest.finalize()));
+        let is_known = edition::is_known(&self.headers, &tag);
         Ok(Edition { tag, is_known })
     }
 
@@ -134,15 +129,6 @@ impl Ask {
         // A query that fits no header is still told by `next`.
         HeaderValue::from_str(&link).ok()
     }
-}
-
-/// Whether the client has the edition with this tag.
-pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    known
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.trim_start_matches("W/") == tag.trim_start_matches("W/"))
 }
 
 /// The edition of an answer.

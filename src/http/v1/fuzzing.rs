@@ -7,9 +7,9 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::ParameterIn;
 
 use super::super::doors::Doors;
+use super::super::edition::is_known;
 use super::super::query::Params;
 use super::accept::{Media, choose};
-use super::ask::is_known;
 use super::bearer;
 use super::cursor;
 use super::events::{LiveQuery, NoQuery};
