@@ -67,3 +67,11 @@ class House:
         self.sim.command("manual lock")
         self.sim.wait_state("locked")
         self.wait_event("the turn by hand is in the history", lambda e: e["action"] == 2 and e["attribution"] == "nobody", before)
+
+
+def opens(home, command, name):
+    """Something is done at the locked door, and its entry with this name is in the history."""
+    before = home.newest()
+    home.sim.command(command)
+    home.sim.wait_state("unlocked")
+    home.wait_event(f"`{command.split()[0]}` is in the history", lambda e: e["action"] == 1 and e["name"] == name, before)
