@@ -6,7 +6,7 @@ import json
 import subprocess
 
 import house
-from house import CLARAS_FOB, DORAS_PHONE, EXAMPLES, House, opens
+from house import CLARAS_FOB, DORAS_PHONE, EXAMPLES, GATEWAYS_OWN, House, opens
 from kit.simlock import ANNA, BEN, NUKI_ID
 from kit.waiting import expect
 from kit.workspace import run_script, step
@@ -18,7 +18,8 @@ TRIES = 3
 class Domoticz:
     def __init__(self, workspace, home, token):
         script = (EXAMPLES / "domoticz" / "keyturner_disarm.lua").read_text()
-        for old, new in (("http://127.0.0.1:8080", home.gateway.api.base), ("THE-TOKEN", token), ("169552957", str(NUKI_ID))):
+        for old, new in (("http://127.0.0.1:8080", home.gateway.api.base), ("THE-TOKEN", token), ("169552957", str(NUKI_ID)),
+                         ("[2] = true", f"[{CLARAS_FOB}] = true, [{GATEWAYS_OWN}] = true")):
             expect(old in script, f"the script has {old} to change")
             script = script.replace(old, new)
         path = workspace.dir / "keyturner_disarm.lua"

@@ -6,13 +6,13 @@ import json
 import subprocess
 
 import house
-from house import CLARAS_FOB, DORAS_PHONE, EXAMPLES, House, opens
+from house import CLARAS_FOB, DORAS_PHONE, EXAMPLES, GATEWAYS_OWN, House, opens
 from kit.simlock import ANNA, BEN, NUKI_ID
 from kit.waiting import expect
 from kit.workspace import run_script, step
 
 STAND_IN = house.ROOT / "tests" / "examples" / "homey" / "homey.mjs"
-RESIDENTS = f"code:{ANNA.code_id} auth:{CLARAS_FOB}"
+RESIDENTS = f"code:{ANNA.code_id} auth:{CLARAS_FOB} auth:{GATEWAYS_OWN}"
 WHO = "Keyturner who"
 
 

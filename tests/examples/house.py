@@ -19,6 +19,8 @@ EXAMPLES = ROOT / "examples"
 # phone are guests'.
 CLARAS_FOB = 2
 DORAS_PHONE = "Dora's phone"
+# The gateway's own authorization, under which the lock logs what its clients ask for.
+GATEWAYS_OWN = 4
 
 
 class House:
