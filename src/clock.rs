@@ -8,6 +8,12 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMillis(pub i64);
 
+impl From<i64> for UnixMillis {
+    fn from(millis: i64) -> Self {
+        Self(millis)
+    }
+}
+
 impl UnixMillis {
     /// Whole seconds, rounded down.
     #[must_use]

@@ -18,6 +18,12 @@ use crate::protocol::beacon::NukiId;
 const OPENER: u64 = 2;
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples, with unlock and unlatch in the same way:
+  keyturner lock \"Front door\"
+  keyturner lock 3C8862ED --json
+
+Ctrl-C ends the waiting and not what the lock was asked for.")]
 pub(super) struct ActArgs {
     #[command(flatten)]
     data: DataArgs,

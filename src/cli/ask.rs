@@ -3,9 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read, Write, stderr, stdin};
+use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::{Context, bail};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::pin::is_pin;
@@ -14,6 +16,8 @@ use super::pin::is_pin;
 const TRIES: u32 = 3;
 /// Far more bytes than a PIN or a code and a line's end. It is room from the start, so that growing leaves no copy behind.
 const LONGEST: usize = 64;
+/// What a shell adds to the number of the signal that ended a program.
+const ENDED_BY_SIGNAL: i32 = 128;
 
 /// Whether there is anybody to ask.
 pub(super) fn is_possible() -> bool {
@@ -71,18 +75,27 @@ fn line(question: &str) -> anyhow::Result<String> {
 /// The terminal, which does not show what is typed as long as this lives.
 pub(super) struct Unseen {
     file: File,
-    before: Termios,
 }
+
+/// The terminal as it was before, while it does not show what is typed.
+static HIDING: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
 impl Unseen {
     pub(super) fn open() -> io::Result<Self> {
         let file = File::options().read(true).write(true).open("/dev/tty")?;
+        // Before it hides anything: whoever gives up with ctrl-C wants to see again what they type.
+        static WATCHED: Once = Once::new();
+        let mut watched = Ok(());
+        WATCHED.call_once(|| watched = watch());
+        watched?;
         let before = tcgetattr(&file)?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
+        *HIDING.lock().unwrap_or_else(PoisonError::into_inner) = Some((file.try_clone()?, before));
+        let hidden = Self { file };
         // Before anything is asked: whoever pastes is fast. What was typed too early was shown, and is dropped.
-        tcsetattr(&file, OptionalActions::Flush, &quiet)?;
-        Ok(Self { file, before })
+        tcsetattr(&hidden.file, OptionalActions::Flush, &quiet)?;
+        Ok(hidden)
     }
 
     pub(super) fn ask(&mut self, prompt: &str) -> io::Result<Zeroizing<String>> {
@@ -99,7 +112,32 @@ impl Unseen {
 
 impl Drop for Unseen {
     fn drop(&mut self) {
-        // There is nothing better to do where this fails.
-        let _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
+        show_again();
     }
+}
+
+/// Whether the terminal hid what was typed, which it does no longer.
+fn show_again() -> bool {
+    let Some((file, before)) = HIDING.lock().unwrap_or_else(PoisonError::into_inner).take() else { return false };
+    // There is nothing better to do where this fails.
+    tcsetattr(&file, OptionalActions::Now, &before).ok();
+    true
+}
+
+/// Has whatever ends this process put the terminal back first.
+fn watch() -> io::Result<()> {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+    for kind in kinds {
+        let mut signals = signal(kind)?;
+        tokio::spawn(async move {
+            if signals.recv().await.is_some() {
+                if show_again() {
+                    writeln!(stderr()).ok();
+                }
+                // As the shell counts it. A handler, once there, stays, so it ends the process also when nothing is hidden.
+                std::process::exit(ENDED_BY_SIGNAL + kind.as_raw_value());
+            }
+        });
+    }
+    Ok(())
 }

@@ -1,15 +1,21 @@
 //! `keyturner clock`: each lock's time beside the host's, and setting it.
 
+use std::process::ExitCode;
+
+use anstyle::Style;
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::{Value, json};
 
+use super::DataArgs;
+use super::exit::Exit;
 use super::local::{Local, LocalArgs};
+use super::output::{self, Cell, Fit, Progress, Table, WARN};
 use super::pair::parse_nuki_id;
-use super::{DataArgs, tame};
 use crate::clock::{Clock, UnixMillis};
 use crate::protocol::beacon::NukiId;
 use crate::session::clock_verdict;
-use crate::store::{Store, StoredClock};
+use crate::store::{LockRow, Store, StoredClock};
 
 #[derive(Debug, Args)]
 pub(super) struct ClockArgs {
@@ -23,42 +29,63 @@ pub(super) struct ClockArgs {
     lock: Option<NukiId>,
     #[command(flatten)]
     local: LocalArgs,
+    /// For programs: {"date", "locks": [{"nukiId", "name", "clock": as of /v1/health}]}, before anything is set
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) async fn run(args: ClockArgs) -> anyhow::Result<()> {
-    let path = args.data.database();
-    if !path.exists() {
-        bail!("there is no event log at {}; is --data right, and has `keyturner run` been started?", path.display());
-    }
-    let store = Store::open(&path).await?;
+pub(super) async fn run(args: ClockArgs) -> anyhow::Result<ExitCode> {
+    let store = Store::look(&args.data.database()).await?;
     let locks = store.locks().await?;
     if let Some(id) = args.lock.filter(|id| locks.iter().all(|lock| lock.nuki_id != *id)) {
         bail!("no lock {id:08X} is known");
     }
     let now = Clock::system().wall();
-    println!("host: {}", now.rfc3339());
-    let mut wrong = Vec::new();
+    let mut table = Table::new([("LOCK", Fit::Cut), ("NUMBER", Fit::Left), ("CLOCK", Fit::Cut)]);
+    let (mut documents, mut wrong) = (Vec::new(), Vec::new());
     for lock in locks.iter().filter(|lock| args.lock.is_none_or(|id| id == lock.nuki_id)) {
         let seen = store.lock_health(lock.nuki_id).await?.clock;
-        let line = format!("{:08X} {}: {}", lock.nuki_id, lock.name, describe(seen, now));
-        println!("{}", tame(&line));
         let is_wrong = seen.is_some_and(|seen| clock_verdict(seen.clock.skew, seen.clock.zone_offset).should_be_set);
+        let style = if is_wrong { WARN } else { Style::new() };
+        let (number, words) = (format!("{:08X}", lock.nuki_id), describe(seen, now));
+        table.row([Cell::from(&lock.name), Cell::from(number), Cell::styled(words, style)]);
+        documents.push(document(lock, seen));
         if is_wrong || (args.set && args.lock.is_some()) {
             wrong.push(lock.nuki_id);
         }
     }
+    if args.json {
+        output::json(&json!({"date": now.rfc3339(), "locks": documents}))?;
+    } else {
+        output::say(format!("host: {}", now.rfc3339()))?;
+        table.print()?;
+    }
     if !args.set {
-        if !wrong.is_empty() {
-            println!("run keyturner clock --set");
+        if !args.json && !wrong.is_empty() {
+            output::styled("run keyturner clock --set", WARN)?;
         }
-        return Ok(());
+        return Ok(Exit::Done.into());
     }
     let gateway = Local::find(&args.data, &args.local)?;
     for nuki_id in wrong {
-        let skew = set(&gateway, nuki_id).await?;
-        println!("{nuki_id:08X}: set; now {}", distance(skew));
+        let skew = Progress::new(!args.json).during("setting the clock", set(&gateway, nuki_id)).await?;
+        if !args.json {
+            output::say(format!("{nuki_id:08X}: set; now {}", distance(skew)))?;
+        }
     }
-    Ok(())
+    Ok(Exit::Done.into())
+}
+
+fn document(lock: &LockRow, seen: Option<StoredClock>) -> Value {
+    let clock = seen.map(|seen| {
+        let (skew, zone) = (seen.clock.skew, seen.clock.zone_offset);
+        let verdict = clock_verdict(skew, zone);
+        json!({
+            "readAt": seen.read_at.rfc3339(), "deviceTime": seen.device_time.to_string(), "clockSkew": skew,
+            "zoneOffset": zone, "isLocalTime": verdict.is_local_time, "shouldBeSet": verdict.should_be_set,
+        })
+    });
+    json!({"nukiId": lock.nuki_id, "name": lock.name, "clock": clock})
 }
 
 fn describe(seen: Option<StoredClock>, now: UnixMillis) -> String {

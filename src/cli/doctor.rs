@@ -5,10 +5,13 @@ mod checks;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anstyle::Style;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::exit::Exit;
 use super::local::LocalArgs;
+use super::output::{self, BAD, Progress};
 use super::{DataArgs, tame};
 
 #[derive(Debug, Args)]
@@ -56,6 +59,10 @@ impl Finding {
         tame(&format!("{mark}{part}: {seen}{what_to_do}"))
     }
 
+    fn print(&self) -> anyhow::Result<()> {
+        output::styled(&self.line(), if self.is_well { Style::new() } else { BAD })
+    }
+
     fn json(&self) -> Value {
         json!({"part": self.part, "isWell": self.is_well, "seen": self.seen, "advice": self.advice})
     }
@@ -66,25 +73,27 @@ pub(super) async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     let mut tell = |found: Vec<Finding>| {
         if !args.json {
-            found.iter().for_each(|finding| println!("{}", finding.line()));
+            found.iter().try_for_each(Finding::print)?;
         }
         findings.extend(found);
+        anyhow::Ok(())
     };
     let (secrets, found) = checks::secrets(args.data.place());
-    tell(found);
-    tell(vec![checks::disk(&args.data.data).await]);
-    tell(checks::bluetooth(args.adapter.as_deref()).await);
+    tell(found)?;
+    tell(vec![checks::disk(&args.data.data).await])?;
+    tell(checks::bluetooth(args.adapter.as_deref()).await)?;
     let locks = secrets.as_ref().map(crate::secrets::Secrets::locks).unwrap_or_default();
     if !locks.is_empty() {
-        tell(checks::signal(locks, args.adapter, Duration::from_secs(args.listen_for)).await);
+        let heard = checks::signal(locks, args.adapter, Duration::from_secs(args.listen_for));
+        tell(Progress::new(!args.json).during("listening for the locks", heard).await)?;
     }
-    tell(checks::gateway(&args.data, &args.local).await);
-    tell(checks::callbacks(&args.data.database()).await);
+    tell(checks::gateway(&args.data, &args.local).await)?;
+    tell(checks::callbacks(&args.data.database()).await)?;
     if args.json {
-        println!("{}", Value::from_iter(findings.iter().map(Finding::json)));
+        output::json(&Value::from_iter(findings.iter().map(Finding::json)))?;
     }
     let is_well = findings.iter().all(|finding| finding.is_well);
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_well { Exit::Done } else { Exit::Failed }.into())
 }
 
 #[cfg(test)]

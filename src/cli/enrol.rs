@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 
 use super::exit::Exit;
+use super::output::Progress;
 use super::run::{paired, seed_source};
 use super::{DataArgs, tame};
 use crate::clock::Clock;
@@ -52,7 +53,7 @@ pub(super) async fn enrol(enrolment: Enrolment<'_>) -> anyhow::Result<ExitCode> 
     let Enrolment { data, owner, candidate, wish, is_new_pin, before } = enrolment;
     let app_id = wish.app_id;
     println!("Pairing ...");
-    let lock = match owner.enrol(&candidate, wish).await {
+    let lock = match Progress::new(true).during("pairing", owner.enrol(&candidate, wish)).await {
         Ok(lock) => lock,
         Err(error) => {
             let advice = pairing::advice(&error);
@@ -70,7 +71,7 @@ pub(super) async fn enrol(enrolment: Enrolment<'_>) -> anyhow::Result<ExitCode> 
         Ok(log) => log.tries_now(&lock, is_new_pin).await.map_err(|error| error.to_string()),
         Err(error) => Err(format!("the event log cannot be used: {error}")),
     };
-    let look = owner.look(&lock, tries).await;
+    let look = Progress::new(true).during("looking at the lock", owner.look(&lock, tries)).await;
     let mut is_left = false;
     for line in pin_words(&look.pin) {
         println!("{line}");

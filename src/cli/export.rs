@@ -1,9 +1,10 @@
 //! `keyturner export`.
 
-use std::io::{BufWriter, ErrorKind, Write, stdout};
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stdout};
 
 use clap::{Args, ValueEnum};
 
+use super::output::{Progress, parse_since, parse_until};
 use super::{DataArgs, pair::parse_nuki_id};
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
@@ -11,6 +12,10 @@ use crate::store::{self, ExportFilter, ExportRow, PersonSelector, StoreError};
 use crate::table;
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner export --user Anna --format csv > anna.csv
+  keyturner export --from 2026-11-01 --to 2026-11-30 > november.jsonl")]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     data: DataArgs,
@@ -20,11 +25,11 @@ pub(super) struct ExportArgs {
     /// One lock (8 hex digits)
     #[arg(long, value_name = "HEX", value_parser = parse_nuki_id)]
     lock: Option<NukiId>,
-    /// Not before, such as 2026-11-23T00:00:00Z or with an offset
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    /// Not before: a date, a date and time, a moment with an offset, or as `history --since` takes it
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
     from: Option<UnixMillis>,
-    /// Before
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    /// Before, written in the same way; a date or a day is in it
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
     to: Option<UnixMillis>,
     /// One JSON object per line, or a table for spreadsheets
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
@@ -35,12 +40,6 @@ pub(super) struct ExportArgs {
 enum Format {
     Jsonl,
     Csv,
-}
-
-fn parse_time(text: &str) -> Result<UnixMillis, String> {
-    text.parse::<jiff::Timestamp>()
-        .map(|time| UnixMillis(time.as_millisecond()))
-        .map_err(|_| "a time is a date and a time with an offset, such as 2026-11-23T14:05:09Z".to_owned())
 }
 
 /// Why an export stopped.
@@ -72,10 +71,12 @@ impl From<csv::Error> for Stopped {
 pub(super) async fn run(args: ExportArgs) -> anyhow::Result<()> {
     let filter = ExportFilter { person: args.user, nuki_id: args.lock, from: args.from, to: args.to };
     let path = args.data.database();
+    // Where both are one terminal, the events themselves show how far it is.
+    let progress = Progress::new(!stdout().is_terminal());
     let output = BufWriter::new(stdout().lock());
     let written = match args.format {
-        Format::Jsonl => jsonl(&path, &filter, output).await,
-        Format::Csv => csv(&path, &filter, output).await,
+        Format::Jsonl => jsonl(&path, &filter, output, progress).await,
+        Format::Csv => csv(&path, &filter, output, progress).await,
     };
     match written {
         // Whoever reads has enough, such as `head`.
@@ -84,21 +85,33 @@ pub(super) async fn run(args: ExportArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn jsonl(path: &std::path::Path, filter: &ExportFilter, mut output: impl Write) -> Result<(), Stopped> {
+async fn jsonl(
+    path: &std::path::Path,
+    filter: &ExportFilter,
+    mut output: impl Write,
+    mut progress: Progress,
+) -> Result<(), Stopped> {
     store::export(path, filter, |row| {
         serde_json::to_writer(&mut output, row).map_err(|error| match error.io_error_kind() {
             Some(kind) => Stopped::Output(kind.into()),
             None => Stopped::Json(error),
         })?;
+        progress.count("events");
         Ok::<(), Stopped>(output.write_all(b"\n")?)
     })
     .await?;
     Ok(output.flush()?)
 }
 
-async fn csv(path: &std::path::Path, filter: &ExportFilter, output: impl Write) -> Result<(), Stopped> {
+async fn csv(
+    path: &std::path::Path,
+    filter: &ExportFilter,
+    output: impl Write,
+    mut progress: Progress,
+) -> Result<(), Stopped> {
     let mut table = table::begin(&COLUMNS, output)?;
     store::export(path, filter, |row: &ExportRow| {
+        progress.count("events");
         Ok::<(), Stopped>(table.write_record(table::fields(&COLUMNS, row)?)?)
     })
     .await?;

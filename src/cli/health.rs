@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
+use anstyle::Style;
 use clap::Args;
 use serde_json::Value;
 
+use super::DataArgs;
+use super::exit::Exit;
 use super::local::{Local, LocalArgs};
-use super::{DataArgs, tame};
+use super::output::{self, GOOD, WARN};
 
 #[derive(Debug, Args)]
 pub(super) struct HealthArgs {
@@ -14,16 +17,28 @@ pub(super) struct HealthArgs {
     data: DataArgs,
     #[command(flatten)]
     local: LocalArgs,
+    /// For programs: the gateway's answer, as of /v1/health
+    #[arg(long)]
+    json: bool,
 }
 
-/// Exit code 0 if all is well, 1 if something wants attention or the gateway does not answer.
+/// Exit code 0 if all is well, 1 if something wants attention, 4 if no gateway runs.
 pub(super) async fn run(args: HealthArgs) -> anyhow::Result<ExitCode> {
     let health = Local::find(&args.data, &args.local)?.ask("GET", "/v1/health").await?;
-    for line in lines(&health) {
-        println!("{}", tame(&line));
-    }
     let is_well = health.get("status").is_some_and(|status| status == "ok");
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if args.json {
+        output::json(&health)?;
+    } else {
+        for (number, line) in lines(&health).iter().enumerate() {
+            let style = match number {
+                0 if is_well => GOOD,
+                0 => WARN,
+                _ => Style::new(),
+            };
+            output::styled(line, style)?;
+        }
+    }
+    Ok(if is_well { Exit::Done } else { Exit::Failed }.into())
 }
 
 /// A text in the gateway's answer; `?` where it says none.
@@ -61,6 +76,19 @@ fn lines(health: &Value) -> Vec<String> {
         let error = webhook.get("lastError").and_then(Value::as_str).map(|why| format!("; {why}")).unwrap_or_default();
         lines.push(format!("webhook {}: {waiting} waiting, {dead} dead{error}", text(&webhook, "name")));
     }
+    if let Some(database) = health.get("database") {
+        lines.push(database_line(database));
+    }
+    if let Some(config) = health.get("config") {
+        lines.extend(
+            config.get("problem").and_then(Value::as_str).map(|why| format!("configuration: not taken over: {why}")),
+        );
+        let keys: Vec<String> =
+            list(config, "needsRestart").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        if !keys.is_empty() {
+            lines.push(format!("configuration: {} counts after a restart", keys.join(", ")));
+        }
+    }
     if let Some(head) = health.get("chainHead") {
         lines.push(format!(
             "event log head {}:{}",
@@ -69,6 +97,17 @@ fn lines(health: &Value) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn database_line(database: &Value) -> String {
+    let megabytes = |key: &str| database.get(key).and_then(Value::as_u64).map(|bytes| bytes.div_ceil(1024 * 1024));
+    let problem = database.get("problem").and_then(Value::as_str);
+    let size = megabytes("size").unwrap_or_default();
+    let free = megabytes("free").map(|free| format!(", {free} MB free")).unwrap_or_default();
+    match problem {
+        Some(why) => format!("event log: nothing can be stored: {why}"),
+        None => format!("event log: {size} MB{free}"),
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +121,8 @@ mod tests {
             "radio": {"isListening": false, "since": "2026-11-25T10:00:00Z", "problem": "no adapter"}, "chainHead": {"id": 7, "hash": "ab"},
             "locks": [{"name": "Front", "attention": []}, {"name": "Back", "attention": ["no PIN", "clock"]}],
             "webhooks": [{"name": "alarm", "waiting": 2, "dead": 1, "lastError": "refused"}],
+            "database": {"size": 1, "free": 3_000_000},
+            "config": {"problem": "line 2", "needsRestart": ["adapter"]},
         });
         assert_eq!(
             lines(&health),
@@ -92,6 +133,9 @@ mod tests {
                 "Back: no PIN",
                 "Back: clock",
                 "webhook alarm: 2 waiting, 1 dead; refused",
+                "event log: 1 MB, 3 MB free",
+                "configuration: not taken over: line 2",
+                "configuration: adapter counts after a restart",
                 "event log head 7:ab"
             ]
         );

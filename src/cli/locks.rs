@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{DataArgs, tame, which};
+use super::output::{self, Cell, Fit, Table, WARN, local};
+use super::{DataArgs, which};
 use crate::clock::UnixMillis;
 use crate::pairing;
 use crate::protocol::IdType;
@@ -26,13 +27,12 @@ pub(super) async fn run(args: LocksArgs) -> anyhow::Result<()> {
     let rows = which::rows(&args.data).await?;
     let shown: Vec<Shown> = locks.iter().map(|lock| Shown::of(lock, rows.get(&lock.nuki_id))).collect();
     if args.json {
-        println!("{}", Value::from_iter(shown.iter().map(Shown::json)));
+        output::json(&Value::from_iter(shown.iter().map(Shown::json)))
     } else if shown.is_empty() {
-        println!("No lock is paired; run `keyturner pair`.");
+        output::say("No lock is paired; run `keyturner pair`.")
     } else {
-        print!("{}", table(&shown));
+        table(&shown).print()
     }
-    Ok(())
 }
 
 /// What is shown of a lock: nothing that opens a door.
@@ -68,17 +68,17 @@ impl Shown {
         })
     }
 
-    fn cells(&self) -> [String; 7] {
-        let paired =
-            self.paired_at.map_or_else(|| "not known".to_owned(), |at| at.rfc3339().chars().take(10).collect());
+    fn cells(&self) -> [Cell; 7] {
+        let paired = self.paired_at.map_or_else(|| "not known".to_owned(), |at| local(at).chars().take(10).collect());
+        let pin = if self.has_pin { Cell::from("yes") } else { Cell::styled("no", WARN) };
         [
-            tame(&self.name),
-            format!("{:08X}", self.nuki_id),
-            self.kind.to_owned(),
-            self.address.clone(),
-            self.role.to_owned(),
-            if self.has_pin { "yes" } else { "no" }.to_owned(),
-            paired,
+            Cell::from(&self.name),
+            Cell::from(format!("{:08X}", self.nuki_id)),
+            Cell::from(self.kind),
+            Cell::from(&self.address),
+            Cell::from(self.role),
+            pin,
+            Cell::from(paired),
         ]
     }
 }
@@ -96,49 +96,16 @@ const fn kind(generation: Generation, row: Option<&LockRow>) -> &'static str {
     }
 }
 
-/// Columns as wide as their widest cell.
-fn table(shown: &[Shown]) -> String {
-    let heads = ["NAME", "NUMBER", "KIND", "ADDRESS", "ROLE", "PIN", "FIRST PAIRED"].map(str::to_owned);
-    let lines: Vec<[String; 7]> = std::iter::once(heads).chain(shown.iter().map(Shown::cells)).collect();
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let mut text = String::new();
-    for line in &lines {
-        let cells: Vec<String> = line
-            .iter()
-            .enumerate()
-            .map(|(column, cell)| format!("{cell:<width$}", width = width(column).unwrap_or(0)))
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(name: &str, has_pin: bool, paired_at: Option<UnixMillis>) -> Shown {
-        Shown {
-            name: name.to_owned(),
-            nuki_id: 0x0A1B_2C3D,
-            kind: "Opener",
-            address: "54:D2:72:01:02:03".to_owned(),
-            role: "bridge",
-            auth_id: 7,
-            has_pin,
-            paired_at,
-        }
-    }
-
-    #[test]
-    fn the_table_has_straight_columns_and_steers_no_terminal() {
-        let rows = [row("Haust\u{fc}r\u{1b}[2J", true, Some(UnixMillis(1_795_442_400_000))), row("B", false, None)];
-        assert_eq!(
-            table(&rows),
-            "NAME         NUMBER    KIND    ADDRESS            ROLE    PIN  FIRST PAIRED\n\
-             Haust\u{fc}r [2J  0A1B2C3D  Opener  54:D2:72:01:02:03  bridge  yes  2026-11-23\n\
-             B            0A1B2C3D  Opener  54:D2:72:01:02:03  bridge  no   not known\n"
-        );
-    }
+fn table(shown: &[Shown]) -> Table<7> {
+    let mut table = Table::new([
+        ("NAME", Fit::Cut),
+        ("NUMBER", Fit::Left),
+        ("KIND", Fit::Cut),
+        ("ADDRESS", Fit::Left),
+        ("ROLE", Fit::Left),
+        ("PIN", Fit::Left),
+        ("FIRST PAIRED", Fit::Left),
+    ]);
+    shown.iter().for_each(|lock| table.row(lock.cells()));
+    table
 }

@@ -4,6 +4,7 @@ mod act;
 mod ask;
 mod auth;
 mod backup;
+mod callback;
 mod claim;
 mod clock;
 mod code;
@@ -23,12 +24,14 @@ mod output;
 mod pair;
 mod pin;
 mod rekey;
+mod reload;
 mod run;
 mod service;
 pub mod sim;
 mod status;
 mod token;
 mod unpair;
+mod users;
 mod verify;
 mod webhook;
 mod which;
@@ -41,8 +44,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
+use crate::logging::{self, tame};
 use crate::secrets::{Place, is_client_name};
 use crate::simlock::Device;
 use exit::Exit;
@@ -84,6 +87,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say who was at the door
     History(history::HistoryArgs),
+    /// Say who is known at the locks: people, keys and codes, and when each was seen last
+    Users(users::UsersArgs),
     /// Say how the running gateway and its locks are; exit code 1 if something wants attention
     Health(health::HealthArgs),
     /// Examine everything the gateway needs, and say what to do where something is amiss; exit code 1 if anything is
@@ -97,6 +102,8 @@ enum Command {
     /// List, add, change and remove keypad codes of a lock; exit code 3 if it is not known whether it was done
     #[command(subcommand)]
     Code(code::CodeCommand),
+    /// Say which keypad codes there are at each lock; the same as `code list`
+    Codes(code::ListArgs),
     /// Check the configuration, or show what counts and where it is set
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -108,18 +115,27 @@ enum Command {
     Erase(erase::EraseArgs),
     /// Print the token that may do everything, or give each client a token of its own
     Token(token::TokenArgs),
+    /// Say which tokens there are, what they may do, and when each was used last; the same as `token list`
+    Tokens(token::ListArgs),
     /// Let a client fetch the token by the Bridge API's /auth
     #[command(subcommand)]
     Auth(auth::AuthCommand),
     /// Push events to programs: add, look after and remove their receivers
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Say how every receiver of events is doing; the same as `webhook list`
+    Webhooks(webhook::show::ListArgs),
+    /// Look after receivers that clients of the Bridge API have registered
+    #[command(subcommand)]
+    Callback(callback::CallbackCommand),
+    /// Say which receivers clients of the Bridge API have registered; the same as `callback list`
+    Callbacks(callback::CallbacksArgs),
     /// Serve a simulated lock on a Bluetooth adapter, or to a radio in another process
     Sim(SimArgs),
 }
 
 /// Where the gateway keeps its secrets and its event log.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct DataArgs {
     /// Directory with secrets.json and keyturner.db
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", default_value = "/var/lib/keyturner")]
@@ -211,9 +227,8 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let is_demo = matches!(cli.command, Command::Demo(_));
-    let default_level = if is_demo { "keyturner=warn" } else { "keyturner=info" };
-    let filter = EnvFilter::try_from_env("KEYTURNER_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // The demo says itself what happens at its door.
+    logging::init(if is_demo { "keyturner=warn,keyturner::event=off" } else { "keyturner=info" });
     // Two threads: one for the database, one for everything else, would do; a second worker keeps a slow disk from delaying the radio.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -232,19 +247,25 @@ pub fn main() -> ExitCode {
             Command::Rekey(args) => return rekey::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::History(args) => return history::run(args).await,
+            Command::Users(args) => return users::run(args).await,
             Command::Health(args) => return health::run(args).await,
             Command::Doctor(args) => return doctor::run(args).await,
             Command::Verify(args) => return verify::run(args).await,
             Command::Pin(args) => pin::run(args).await,
-            Command::Clock(args) => clock::run(args).await,
+            Command::Clock(args) => return clock::run(args).await,
             Command::Code(command) => return code::run(command).await,
+            Command::Codes(args) => return code::list_codes(&args).await,
             Command::Config(command) => return config::run(&command),
             Command::Backup(args) => backup::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Tokens(args) => token::list(&args).await,
             Command::Auth(command) => auth::run(command).await,
             Command::Webhook(command) => webhook::run(command).await,
+            Command::Webhooks(args) => webhook::show::list(args).await,
+            Command::Callback(command) => return callback::run(command).await,
+            Command::Callbacks(args) => return callback::list(args).await,
             Command::Sim(args) => tokio::select! {
                 result = sim::serve(args.into()) => result,
                 result = stop_signal() => result,
@@ -263,14 +284,6 @@ pub fn main() -> ExitCode {
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("keyturner: {error:#}");
     exit::of(error).into()
-}
-
-/// Text for a terminal. Names come from the air: nothing in them may steer it, nor turn the direction of writing.
-fn tame(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
 /// The name of a client or receiver.

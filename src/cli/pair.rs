@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::claim::{Claim, Held};
 use super::enrol::{CLIENT_NAME, Enrolment, enrol, owner};
+use super::output::Progress;
 use super::pin::{is_typed, read_digits};
 use super::{DataArgs, ask};
 use crate::gateway::pair::{Candidate, PairError, listen};
@@ -69,10 +70,12 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<ExitCode> {
 
     println!("Looking for a lock in pairing mode ({}) ...", pairing::BUTTON);
     let limit = Duration::from_secs(args.search.timeout);
-    let found = listen(&*owner.transport, args.nuki_id, limit, OTHERS_WITHIN, |candidate| {
+    let found = listen(&*owner.transport, args.nuki_id, limit, OTHERS_WITHIN, |_| ());
+    let found =
+        Progress::new(true).during("listening", found).await.map_err(|error| anyhow!(pairing::advice(&error)))?;
+    for candidate in &found {
         println!("Found {}.", describe(candidate));
-    });
-    let found = found.await.map_err(|error| anyhow!(pairing::advice(&error)))?;
+    }
     let candidate = choose(&found, ask::is_possible())?;
 
     let before = secrets.lock(candidate.nuki_id).cloned();

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::claim::{Claim, Held};
 use super::enrol::{CLIENT_NAME, Enrolment, enrol, owner};
+use super::output::Progress;
 use super::pair::{SearchArgs, role, writable_secrets};
 use super::{DataArgs, which};
 use crate::gateway::pair::find;
@@ -35,7 +36,8 @@ pub(super) async fn run(args: RekeyArgs) -> anyhow::Result<ExitCode> {
 
     println!("Looking for {name} ({:08X}) in pairing mode ({}) ...", before.nuki_id, pairing::BUTTON);
     let limit = Duration::from_secs(args.search.timeout);
-    let candidate = find(&*owner.transport, Some(before.nuki_id), limit).await;
+    let candidate = find(&*owner.transport, Some(before.nuki_id), limit);
+    let candidate = Progress::new(true).during("listening", candidate).await;
     let candidate =
         candidate.map_err(|error| anyhow!("{}. The key of before still counts", pairing::advice(&error)))?;
     if candidate.mode == PairingMode::Lock5thGen && before.pin.is_none() {

@@ -20,6 +20,11 @@ use crate::protocol::beacon::NukiId;
 use crate::store::{AuditRow, HistoryRow, LockRow, Store, StoredObservation};
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner status
+  watch --color CLICOLOR_FORCE=1 keyturner status
+  keyturner status --json | jq -r '.locks[] | .name + \": \" + .lastKnownState.stateName'")]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     data: DataArgs,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
+use super::output::{self, BAD, Cell, DIM, Fit, Table, local};
 use super::pair::parse_nuki_id;
 use super::{DataArgs, parse_name, write_secret};
 use crate::access::{Access, Scope};
@@ -61,9 +63,12 @@ struct AddArgs {
 }
 
 #[derive(Debug, Args)]
-struct ListArgs {
+pub(super) struct ListArgs {
     #[command(flatten)]
     data: DataArgs,
+    /// For programs: {"tokens": [{"name", "scopes", "nukiIds" or null for every lock, "isForV1Alone", "made", "expires", "lastUsed"}]}
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -78,7 +83,7 @@ pub(super) async fn run(args: TokenArgs) -> anyhow::Result<()> {
     match args.command {
         None => print_first(&args.data),
         Some(TokenCommand::Add(args)) => add(args).await,
-        Some(TokenCommand::List(args)) => list(&args.data).await,
+        Some(TokenCommand::List(args)) => list(&args).await,
         Some(TokenCommand::Revoke(args)) => revoke(&args).await,
     }
 }
@@ -140,26 +145,74 @@ async fn revoke(args: &RevokeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(data: &DataArgs) -> anyhow::Result<()> {
-    let secrets = Secrets::load_or_create(data.place())?;
-    let uses = match open(data).await? {
-        Some(store) => store.token_uses().await?,
-        None => BTreeMap::new(),
-    };
+/// `keyturner tokens`, and `keyturner token list`.
+pub(super) async fn list(args: &ListArgs) -> anyhow::Result<()> {
+    let secrets = Secrets::load_or_create(args.data.place())?;
+    let path = args.data.database();
+    let uses = if path.exists() { Store::look(&path).await?.token_uses().await? } else { BTreeMap::new() };
     let now = Clock::system().wall();
-    let used = |name: &str| uses.get(name).map_or_else(|| "never used".to_owned(), |at| format!("used {}", day(*at)));
-    println!("{FIRST_TOKEN}: {}, {}", words(&Access::full()), used(FIRST_TOKEN));
-    for token in secrets.tokens() {
-        let kind = if matches!(token.key, ClientKey::Digest(_)) { ", /v1 only" } else { "" };
-        let ends = match token.expires {
-            Some(at) if at <= now => format!(", EXPIRED {}", day(at)),
-            Some(at) => format!(", expires {}", day(at)),
-            None => String::new(),
-        };
-        let made = day(token.created);
-        println!("{}: {}{kind}{ends}, made {made}, {}", token.name, words(&token.access), used(&token.name));
+    let full = Access::full();
+    let first = Listed { name: FIRST_TOKEN, access: &full, is_v1: false, made: None, expires: None };
+    let others = secrets.tokens().iter().map(|token| Listed {
+        name: &token.name,
+        access: &token.access,
+        is_v1: matches!(token.key, ClientKey::Digest(_)),
+        made: Some(token.created),
+        expires: token.expires,
+    });
+    let tokens: Vec<Listed<'_>> = std::iter::once(first).chain(others).collect();
+    let used = |name: &str| uses.get(name).copied();
+    if args.json {
+        let tokens: Vec<Value> = tokens.iter().map(|token| token.json(used(token.name))).collect();
+        return output::json(&json!({ "tokens": tokens }));
     }
-    Ok(())
+    let mut table = Table::new([
+        ("NAME", Fit::Cut),
+        ("MAY", Fit::Cut),
+        ("AT", Fit::Cut),
+        ("MADE", Fit::Left),
+        ("ENDS", Fit::Left),
+        ("USED LAST", Fit::Left),
+    ]);
+    tokens.iter().for_each(|token| table.row(token.cells(used(token.name), now)));
+    table.print()
+}
+
+/// A token without what makes it one.
+struct Listed<'a> {
+    name: &'a str,
+    access: &'a Access,
+    is_v1: bool,
+    made: Option<UnixMillis>,
+    expires: Option<UnixMillis>,
+}
+
+impl Listed<'_> {
+    fn json(&self, used: Option<UnixMillis>) -> Value {
+        let Self { name, access, is_v1, made, expires } = self;
+        let time = |at: &Option<UnixMillis>| at.map(UnixMillis::rfc3339);
+        json!({
+            "name": name, "scopes": access.scopes().map(Scope::name).collect::<Vec<_>>(), "nukiIds": access.locks(),
+            "isForV1Alone": is_v1, "made": time(made), "expires": time(expires), "lastUsed": time(&used),
+        })
+    }
+
+    fn cells(&self, used: Option<UnixMillis>, now: UnixMillis) -> [Cell; 6] {
+        let v1 = if self.is_v1 { " (/v1 only)" } else { "" };
+        let ends = match self.expires {
+            Some(at) if at <= now => Cell::styled(format!("EXPIRED {}", day(at)), BAD),
+            Some(at) => Cell::from(day(at)),
+            None => Cell::from(""),
+        };
+        [
+            Cell::from(self.name),
+            Cell::from(format!("{}{v1}", scopes(self.access))),
+            Cell::from(places(self.access)),
+            Cell::from(self.made.map_or_else(String::new, day)),
+            ends,
+            used.map_or_else(|| Cell::styled("never", DIM), |at| Cell::from(day(at))),
+        ]
+    }
 }
 
 /// The event log, if a gateway ran before.
@@ -170,16 +223,22 @@ async fn open(data: &DataArgs) -> anyhow::Result<Option<Store>> {
 
 /// `read, lock at 0A1B2C3D`.
 fn words(access: &Access) -> String {
-    let scopes: Vec<&str> = access.scopes().map(Scope::name).collect();
-    let locks = access.locks().map_or_else(
-        || "every lock".to_owned(),
-        |locks| locks.iter().map(|lock| format!("{lock:08X}")).collect::<Vec<_>>().join(", "),
-    );
-    format!("{} at {locks}", scopes.join(", "))
+    format!("{} at {}", scopes(access), places(access))
 }
 
-/// To the minute, which is as exactly as uses are noted.
+fn scopes(access: &Access) -> String {
+    access.scopes().map(Scope::name).collect::<Vec<_>>().join(", ")
+}
+
+fn places(access: &Access) -> String {
+    access.locks().map_or_else(
+        || "every lock".to_owned(),
+        |locks| locks.iter().map(|lock| format!("{lock:08X}")).collect::<Vec<_>>().join(", "),
+    )
+}
+
+/// To the minute, which is as exactly as uses are noted; by this computer's zone.
 fn day(at: UnixMillis) -> String {
-    let text = at.rfc3339();
-    format!("{}Z", text.get(..16).unwrap_or(&text))
+    let text = local(at);
+    text.get(..16).unwrap_or(&text).to_owned()
 }

@@ -11,6 +11,9 @@ use super::output::{self, BAD, GOOD, Progress};
 use crate::store::{self, ChainHead, VerifyReport};
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example, with a head that was noted elsewhere:
+  keyturner verify --head 4711:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     data: DataArgs,

@@ -68,7 +68,7 @@ async fn export_gives_a_person_and_nobody_else_as_lines_or_as_a_table() {
     assert_eq!(text(&span.stdout).lines().count(), 1, "{span:?}");
     let other_lock = keyturner(f.dir.path(), &["export", "--lock", "00000001"]);
     assert_eq!(text(&other_lock.stdout), "");
-    for bad in [["--from", "yesterday"], ["--lock", "xyz"], ["--format", "xml"]] {
+    for bad in [["--from", "teatime"], ["--lock", "xyz"], ["--format", "xml"]] {
         assert_eq!(keyturner(f.dir.path(), &["export", bad[0], bad[1]]).status.code(), Some(2), "{bad:?}");
     }
 }

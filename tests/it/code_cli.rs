@@ -231,7 +231,7 @@ async fn codes_are_listed_as_a_table_or_as_they_came() {
     };
     store.replace_keypad_codes(FRONT, &[code], NOW).await.unwrap();
     let table = owner.run(&["list"], "").await;
-    assert!(table.contains("    7  Anna [2J") && table.contains("always") && !table.contains('\u{1b}'), "{table}");
+    assert!(table.contains("\n 7  Anna [2J  on ") && table.contains("always") && !table.contains('\u{1b}'), "{table}");
     let answer: Value = serde_json::from_str(&owner.run(&["list", "--json"], "").await).unwrap();
     assert_eq!((&answer["nukiId"], &answer["codes"][0]["codeId"]), (&json!(FRONT), &json!(7)));
 }

@@ -63,9 +63,21 @@ mod chain_retention;
 #[cfg(feature = "daemon")]
 mod chain_tampering;
 #[cfg(feature = "daemon")]
+mod cli_act;
+#[cfg(feature = "daemon")]
+mod cli_ask;
+#[cfg(feature = "daemon")]
+mod cli_history;
+#[cfg(feature = "daemon")]
+mod cli_output;
+#[cfg(feature = "daemon")]
+mod cli_status;
+#[cfg(feature = "daemon")]
 mod code_cli;
 #[cfg(feature = "daemon")]
 mod config_file;
+#[cfg(feature = "daemon")]
+mod config_reload;
 #[cfg(feature = "daemon")]
 mod conformance;
 #[cfg(feature = "daemon")]
@@ -76,6 +88,8 @@ mod devices;
 mod devices_table;
 #[cfg(feature = "daemon")]
 mod doctor;
+#[cfg(feature = "daemon")]
+mod event_lines;
 #[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
@@ -118,6 +132,16 @@ mod http_support;
 #[cfg(feature = "daemon")]
 mod http_tls;
 mod known_answers;
+#[cfg(feature = "daemon")]
+mod log_secrets;
+#[cfg(feature = "daemon")]
+mod metrics;
+#[cfg(feature = "daemon")]
+mod page_files;
+#[cfg(feature = "daemon")]
+mod page_forgery;
+#[cfg(feature = "daemon")]
+mod page_session;
 #[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]
@@ -191,6 +215,8 @@ mod v1_hostile;
 mod v1_live;
 #[cfg(feature = "daemon")]
 mod v1_locks;
+#[cfg(feature = "daemon")]
+mod v1_movements;
 #[cfg(feature = "daemon")]
 mod v1_openapi;
 #[cfg(feature = "daemon")]

@@ -58,6 +58,7 @@ impl Owner {
             .args(args)
             .env("STATE_DIRECTORY", self.dir())
             .env("KEYTURNER_LOG", "trace")
+            .env("TZ", "UTC")
             .current_dir(self.dir())
             .output()
             .unwrap()
@@ -105,8 +106,22 @@ async fn a_token_is_made_listed_and_revoked() {
     assert!(!owner.database_holds(&token));
 
     let listed = owner.run(&["list"]);
-    assert!(listed.contains("bridge: read, lock, unlock, history, admin at every lock, never used"), "{listed}");
-    assert!(listed.contains(&format!("doorbell: read, unlock at {lock}, expires 20")), "{listed}");
+    let row = |name: &str| listed.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(listed.starts_with("NAME      MAY "), "{listed}");
+    for words in ["  read, lock, unlock, history, admin  ", "  every lock  ", "  never"] {
+        assert!(row("bridge").contains(words), "{words}: {listed}");
+    }
+    assert!(
+        row("doorbell").contains("  read, unlock  ") && row("doorbell").contains(&format!("  {lock}    20")),
+        "{listed}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&owner.run(&["list", "--json"])).unwrap();
+    let [bridge, doorbell] = json["tokens"].as_array().unwrap().as_slice() else { panic!("{json}") };
+    assert_eq!((&bridge["nukiIds"], &bridge["lastUsed"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    assert_eq!(
+        (&doorbell["scopes"], &doorbell["nukiIds"]),
+        (&serde_json::json!(["read", "unlock"]), &serde_json::json!([LOCK]))
+    );
     assert!(!listed.contains(&token) && !listed.contains(owner.secrets().bridge.token.expose()), "{listed}");
 
     assert!(owner.run(&["revoke", "doorbell"]).starts_with("Revoked doorbell."));
@@ -124,7 +139,7 @@ async fn a_token_for_v1_alone_is_kept_as_a_digest_only() {
     assert_eq!(token.len(), 43, "256 bits");
     let file = fs::read_to_string(owner.dir().join(FILE_NAME)).unwrap();
     assert!(!file.contains(&token) && file.contains("\"sha256\""), "{}", file.len());
-    assert!(owner.run(&["list"]).contains("script: history at every lock, /v1 only, made"));
+    assert!(owner.run(&["list"]).contains("script  history (/v1 only)  "));
 }
 
 #[tokio::test]
@@ -167,10 +182,10 @@ async fn a_name_that_is_used_again_brings_no_past_with_it() {
     owner.run(&["add", "--name", "guest", "--scope", "read"]);
     let uses = [("guest".to_owned(), UnixMillis(1_712_383_381_000))].into();
     owner.f.store.note_token_uses(&uses).await.unwrap();
-    assert!(owner.run(&["list"]).contains("used 2024-04-06T06:03Z"));
+    assert!(owner.run(&["list"]).contains("  2024-04-06 06:03"));
     owner.run(&["revoke", "guest"]);
     owner.run(&["add", "--name", "guest", "--scope", "read"]);
-    assert!(owner.run(&["list"]).contains("guest: read at every lock, made"));
+    assert!(owner.run(&["list"]).contains("guest   read "));
     assert!(!owner.run(&["list"]).contains("2024-04-06"));
 }
 

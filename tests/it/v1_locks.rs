@@ -22,6 +22,7 @@ async fn a_lock_is_shown_with_its_door_and_its_batteries() {
         "lastKnownState": {"date": UnixMillis(1_712_383_251_999).rfc3339(), "mode": 2, "state": 3, "stateName": "unlocked",
             "batteryCritical": false, "batteryCharging": false, "batteryChargeState": 96,
             "keypadBatteryCritical": false, "doorsensorState": 2, "doorsensorStateName": "door closed"},
+        "actions": ["unlock", "lock", "unlatch", "lock_n_go", "lock_n_go_unlatch"],
     });
     let mut shown = only(&server, LockSnapshot { has_keypad: true, ..front() }).await;
     assert_eq!(shown, expected);
@@ -37,7 +38,9 @@ async fn a_lock_is_shown_with_its_door_and_its_batteries() {
 async fn what_was_never_read_is_absent() {
     let server = Server::start().await;
     let unread = LockSnapshot { state: None, firmware_version: None, ..front() };
-    assert_eq!(only(&server, unread).await, json!({"nukiId": FRONT, "name": "Front", "deviceType": 4}));
+    let mut shown = only(&server, unread).await;
+    shown["actions"].take();
+    assert_eq!(shown, json!({"nukiId": FRONT, "name": "Front", "deviceType": 4, "actions": null}));
 }
 
 #[tokio::test]
@@ -48,6 +51,7 @@ async fn an_opener_has_its_own_states_and_its_last_ring() {
     let opener = LockSnapshot { device_type: 2, state: Some((continuous, NOW)), last_ring: Some(NOW), ..front() };
     let shown = only(&server, opener).await;
     assert_eq!(shown["ringDate"], NOW.rfc3339());
+    assert_eq!(shown["actions"][2], "open", "{shown}");
     assert_eq!(
         shown["lastKnownState"],
         json!({"date": NOW.rfc3339(), "mode": 3, "state": 3, "stateName": "rto active", "batteryCritical": false})

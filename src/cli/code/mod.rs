@@ -10,12 +10,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
 use super::health::{list, text};
 use super::local::{Failure, Local, LocalArgs, Wish, new_key};
+use super::output::{self, HEAD, Progress};
 use super::pair::parse_nuki_id;
 use super::{DataArgs, fail, tame};
 use crate::protocol::beacon::NukiId;
@@ -27,7 +28,7 @@ const BODY_ROOM: usize = 1024;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CodeCommand {
-    /// Say which codes a lock has; never their digits
+    /// Say which codes a lock has, or each of them; never their digits
     List(ListArgs),
     /// Add a code; its digits are asked for, or read from a file or standard input
     Add(AddArgs),
@@ -125,7 +126,7 @@ struct Body<'a> {
 /// Exit code 0: done; 1: not done; 3: it may have been done.
 pub(super) async fn run(command: CodeCommand) -> anyhow::Result<ExitCode> {
     match command {
-        CodeCommand::List(args) => list_codes(&args.at).await,
+        CodeCommand::List(args) => list_codes(&args).await,
         CodeCommand::Add(args) => {
             let digits = digits::read(args.digits_file.as_deref())?;
             let limit = args.limit.limit();
@@ -155,18 +156,32 @@ async fn switch(args: &OneArgs, enabled: bool, done: &str) -> anyhow::Result<Exi
     change(&args.at, "PATCH", Some(args.code_id), Some(&body), done).await
 }
 
-async fn list_codes(at: &At) -> anyhow::Result<ExitCode> {
+/// `keyturner codes`, and `keyturner code list`: those of one lock, or of each.
+pub(super) async fn list_codes(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let at = &args.at;
     let gateway = Local::find(&at.data, &at.local)?;
-    let nuki_id = lock(&gateway, at.lock).await?;
-    let codes = gateway.ask("GET", &format!("/v1/locks/{nuki_id}/codes")).await?;
+    let locks = match at.lock {
+        Some(nuki_id) => vec![(nuki_id, String::new())],
+        None => locks(&gateway).await?,
+    };
+    let mut all = Vec::new();
+    for (nuki_id, name) in &locks {
+        let codes = gateway.ask("GET", &format!("/v1/locks/{nuki_id}/codes")).await?;
+        if !at.json {
+            if locks.len() > 1 {
+                output::styled(&format!("{name} ({nuki_id:08X})"), HEAD)?;
+            }
+            show::print(&codes)?;
+        }
+        all.push(codes);
+    }
     if at.json {
-        println!("{codes}");
-    } else {
-        for line in show::lines(&codes) {
-            println!("{}", tame(&line));
+        match all.as_slice() {
+            [codes] => output::json(codes)?,
+            several => output::json(&json!({ "locks": several }))?,
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done.into())
 }
 
 async fn change(
@@ -182,13 +197,14 @@ async fn change(
     if let Some(code_id) = code_id {
         path.push_str(&format!("/{code_id}"));
     }
-    let body = body.map(json).transpose()?;
+    let body = body.map(bytes).transpose()?;
     let (key, body) = (new_key("code")?, body.as_ref().map(|body| body.as_slice()));
-    match gateway.tell(&Wish { method, path: &path, key: Some(&key), body, is_secret: true }).await {
-        Ok(answer) if at.json => println!("{answer}"),
+    let wish = Wish { method, path: &path, key: Some(&key), body, is_secret: true };
+    match Progress::new(!at.json).during("asking the lock", gateway.tell(&wish)).await {
+        Ok(answer) if at.json => output::json(&answer)?,
         Ok(answer) => {
             let number = answer.get("codeId").map_or_else(|| "?".to_owned(), Value::to_string);
-            println!("Code {number} of {nuki_id:08X}: {done}.");
+            output::say(format!("Code {number} of {nuki_id:08X}: {done}."))?;
         }
         Err(Failure::NotDone(error)) => return Err(error.context("nothing was changed")),
         Err(Failure::Unknown(error)) => {
@@ -196,10 +212,10 @@ async fn change(
             return Ok(Exit::Open.into());
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done.into())
 }
 
-fn json(body: &Body<'_>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+fn bytes(body: &Body<'_>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
     serde_json::to_writer(&mut *bytes, body)?;
     Ok(bytes)
@@ -210,15 +226,20 @@ async fn lock(gateway: &Local, named: Option<NukiId>) -> anyhow::Result<NukiId> 
     if let Some(nuki_id) = named {
         return Ok(nuki_id);
     }
-    let locks = list(&gateway.ask("GET", "/v1/health").await?, "locks");
-    let id = |lock: &Value| lock.get("nukiId").and_then(Value::as_u64).and_then(|id| NukiId::try_from(id).ok());
-    match locks.as_slice() {
+    match locks(gateway).await?.as_slice() {
         [] => bail!("no lock is paired; `keyturner pair` pairs one"),
-        [lock] => id(lock).context("the gateway's answer is not understood"),
+        [(nuki_id, _)] => Ok(*nuki_id),
         several => {
-            let line = |lock| id(lock).map(|id| format!("{id:08X} ({})", tame(&text(lock, "name"))));
-            let names: Vec<String> = several.iter().filter_map(line).collect();
+            let names: Vec<String> = several.iter().map(|(id, name)| format!("{id:08X} ({})", tame(name))).collect();
             bail!("there are several locks, so say which by --lock: {}", names.join(", "))
         }
     }
+}
+
+/// Every lock that the gateway serves, with its name.
+async fn locks(gateway: &Local) -> anyhow::Result<Vec<(NukiId, String)>> {
+    let id = |lock: &Value| lock.get("nukiId").and_then(Value::as_u64).and_then(|id| NukiId::try_from(id).ok());
+    let locks = list(&gateway.ask("GET", "/v1/locks").await?, "locks");
+    let locks = locks.iter().map(|lock| Some((id(lock)?, text(lock, "name"))));
+    locks.collect::<Option<_>>().context("the gateway's answer is not understood")
 }

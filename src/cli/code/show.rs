@@ -1,37 +1,53 @@
 //! A lock's codes as a table for people.
 
+use anstyle::Style;
 use serde_json::Value;
 
 use super::super::health::{list, text};
+use super::super::output::{self, Cell, DIM, Fit, Table, local, moment};
 use super::limit::days;
 
-pub(super) fn lines(answer: &Value) -> Vec<String> {
+pub(super) fn print(answer: &Value) -> anyhow::Result<()> {
     let codes = list(answer, "codes");
-    let mut lines = Vec::new();
     if codes.is_empty() {
-        lines.push("There is no code.".to_owned());
+        output::say("There is no code.")?;
     } else {
-        lines.push(row("ID", "NAME", "STATE", "USED", "LAST USED", "VALID"));
+        table(&codes).print()?;
     }
-    for code in &codes {
-        let number = |key: &str| code.get(key).map_or_else(|| "?".to_owned(), Value::to_string);
-        let state = if code.get("enabled") == Some(&Value::Bool(true)) { "on" } else { "off" };
-        let used = code.get("lastActiveDate").and_then(Value::as_str).unwrap_or("never");
-        let valid = code.get("timeLimit").map_or_else(|| "always".to_owned(), valid);
-        lines.push(row(&number("codeId"), &text(code, "name"), state, &number("lockCount"), used, &valid));
-    }
-    lines.push(match answer.get("readAt").and_then(Value::as_str) {
-        Some(at) => format!("As the lock's list was read at {at}; other times are the lock's own clock."),
-        None => {
-            "The lock's list was never read: has it a keypad, and the gateway its PIN? `keyturner health` says more."
-                .to_owned()
-        }
-    });
-    lines
+    output::say(read(answer))
 }
 
-fn row(id: &str, name: &str, state: &str, used: &str, last: &str, valid: &str) -> String {
-    format!("{id:>5}  {name:<20}  {state:<5}  {used:>5}  {last:<19}  {valid}")
+/// How old the list is.
+fn read(answer: &Value) -> String {
+    match answer.get("readAt").and_then(Value::as_str).and_then(moment) {
+        Some(at) => format!("As the lock's list was read at {}; other times are the lock's own clock.", local(at)),
+        None => {
+            "The lock's list was never read: has it a keypad, and the gateway its PIN? `keyturner status` says more."
+                .to_owned()
+        }
+    }
+}
+
+fn table(codes: &[Value]) -> Table<6> {
+    let mut table = Table::new([
+        ("ID", Fit::Right),
+        ("NAME", Fit::Cut),
+        ("STATE", Fit::Left),
+        ("USED", Fit::Right),
+        ("LAST USED", Fit::Left),
+        ("VALID", Fit::Cut),
+    ]);
+    for code in codes {
+        let number = |key: &str| code.get(key).map_or_else(|| "?".to_owned(), Value::to_string);
+        let is_on = code.get("enabled") == Some(&Value::Bool(true));
+        let used = code.get("lastActiveDate").and_then(Value::as_str).unwrap_or("never");
+        let valid = code.get("timeLimit").map_or_else(|| "always".to_owned(), valid);
+        let style = if is_on { Style::new() } else { DIM };
+        let state = if is_on { "on" } else { "off" };
+        let cells = [number("codeId"), text(code, "name"), state.into(), number("lockCount"), used.into(), valid];
+        table.row(cells.map(|cell| Cell::styled(cell, style)));
+    }
+    table
 }
 
 fn valid(limit: &Value) -> String {
@@ -53,22 +69,10 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_table_has_a_line_for_each_code_and_says_how_old_it_is() {
-        let codes = json!({"nukiId": 1, "readAt": "2026-11-23T14:00:00.000Z", "codes": [
-            {"codeId": 1, "name": "Anna", "enabled": true, "lockCount": 3, "lastActiveDate": "2026-11-23T14:05:09"},
-            {"codeId": 12, "name": "Cleaner", "enabled": false, "lockCount": 0, "timeLimit":
-                {"allowedFromDate": "2026-12-01T08:00:00", "allowedWeekDays": 96, "allowedFromTime": 480, "allowedUntilTime": 725}},
-        ]});
-        assert_eq!(
-            lines(&codes),
-            [
-                "   ID  NAME                  STATE   USED  LAST USED            VALID",
-                "    1  Anna                  on         3  2026-11-23T14:05:09  always",
-                "   12  Cleaner               off        0  never                from 2026-12-01T08:00:00, mon tue, 08:00-12:05",
-                "As the lock's list was read at 2026-11-23T14:00:00.000Z; other times are the lock's own clock.",
-            ]
-        );
-        let none = lines(&json!({"codes": []}));
-        assert!(none.concat().contains("There is no code.") && none.concat().contains("never read"));
+    fn a_code_is_valid_as_people_say_it_and_the_list_says_how_old_it_is() {
+        let limit = json!({"allowedFromDate": "2026-12-01T08:00:00", "allowedWeekDays": 96, "allowedFromTime": 480,
+                           "allowedUntilTime": 725});
+        assert_eq!(valid(&limit), "from 2026-12-01T08:00:00, mon tue, 08:00-12:05");
+        assert!(read(&json!({"codes": []})).contains("never read"));
     }
 }

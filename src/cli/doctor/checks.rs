@@ -1,4 +1,4 @@
-//! What is looked at. Nothing here changes anything but the adapter's power, as the gateway would.
+//! What is looked at. Nothing here changes anything but the adapter's power, as the gateway would: the event log least of all.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,7 +19,7 @@ use crate::pairing::with_advice;
 use crate::protocol::IdType;
 use crate::protocol::gatt::Generation;
 use crate::secrets::{LockSecret, Place, Secrets};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::transport::bluez::{BluezOptions, BluezTransport, look_at_adapter};
 use crate::transport::{Address, Transport};
 
@@ -208,13 +208,19 @@ fn said(health: &Value) -> Vec<Finding> {
     found
 }
 
-/// Whether the receivers of callbacks can be reached. Nothing is sent, and no URL is shown: it can hold a secret.
+/// Whether the event log can be read, and the receivers of callbacks reached. Nothing is sent, and no URL is shown: it can
+/// hold a secret.
 pub(super) async fn callbacks(database: &Path) -> Vec<Finding> {
     if !database.exists() {
         return Vec::new();
     }
-    let callbacks = match Store::open(database).await {
+    let callbacks = match Store::look(database).await {
         Ok(store) => store.callbacks().await,
+        Err(StoreError::Older { .. }) => {
+            let seen =
+                "an older version wrote it; a copy is made and it is brought up to date when the gateway starts next";
+            return vec![Finding::well("event log", seen)];
+        }
         Err(error) => Err(error),
     };
     let callbacks = match callbacks {

@@ -21,6 +21,12 @@ use crate::store::{AuditRow, HistoryFilter, HistoryRow, MAX_PAGE, Order, PersonS
 const FEW: u32 = 20;
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner history --since yesterday --user Anna
+  keyturner history --refused --since 7d --lock \"Front door\"
+  keyturner history --follow
+  keyturner history --follow --json | while read -r event; do ...; done")]
 pub(super) struct HistoryArgs {
     #[command(flatten)]
     data: DataArgs,

@@ -14,18 +14,29 @@ pub(in crate::cli) struct Progress {
     started: Instant,
     shown: Option<Instant>,
     is_wanted: bool,
+    counted: u64,
 }
 
 impl Progress {
     /// `is_wanted` is false for programs.
     pub(in crate::cli) fn new(is_wanted: bool) -> Self {
-        Self { started: Instant::now(), shown: None, is_wanted: is_wanted && stderr().is_terminal() }
+        Self { started: Instant::now(), shown: None, is_wanted: is_wanted && stderr().is_terminal(), counted: 0 }
     }
 
     /// How far it is.
     pub(in crate::cli) fn show(&mut self, done: u64, total: u64, what: &str) {
-        if self.started.elapsed() >= AFTER && self.shown.is_none_or(|shown| shown.elapsed() >= EVERY) {
+        if self.is_due() {
             self.put(&format!("{done} of {total} {what}"));
+        }
+    }
+
+    /// One more is done, of nobody knows how many.
+    pub(in crate::cli) fn count(&mut self, what: &str) {
+        self.counted += 1;
+        let counted = self.counted;
+        // Looking at the clock for each would take longer than most of what is counted.
+        if counted.is_multiple_of(256) && self.is_due() {
+            self.put(&format!("{counted} {what}"));
         }
     }
 
@@ -40,6 +51,10 @@ impl Progress {
                 () = tokio::time::sleep(AFTER) => {}
             }
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.started.elapsed() >= AFTER && self.shown.is_none_or(|shown| shown.elapsed() >= EVERY)
     }
 
     fn put(&mut self, text: &str) {

@@ -2,7 +2,7 @@
 
 mod add;
 mod filter;
-mod show;
+pub(super) mod show;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::super::DataArgs;
+use super::super::output::{self, Cell, Fit, HEAD, Table, local};
 use super::filter::words;
 use super::{find, open};
 use crate::clock::UnixMillis;
@@ -31,23 +32,23 @@ pub(in super::super) struct DeadArgs {
     json: bool,
 }
 
-pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
+pub(in super::super) async fn list(args: ListArgs) -> anyhow::Result<()> {
     let webhooks = open(&args.data).await?.webhook_status().await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&webhooks)?);
-        return Ok(());
-    }
-    for webhook in &webhooks {
-        println!("{}", paragraph(webhook));
+        return output::json(&webhooks);
     }
     if webhooks.is_empty() {
-        println!("There is no webhook. `keyturner webhook add` adds one.");
+        return output::say("There is no webhook. `keyturner webhook add` adds one.");
+    }
+    for webhook in &webhooks {
+        output::styled(&format!("{}: {}", webhook.name, words(&webhook.filter)), HEAD)?;
+        lines(webhook).iter().try_for_each(|line| output::say(format!("    {line}")))?;
     }
     Ok(())
 }
 
-fn paragraph(webhook: &WebhookStatus) -> String {
-    let mut lines = vec![format!("{}: {}", webhook.name, words(&webhook.filter))];
+fn lines(webhook: &WebhookStatus) -> Vec<String> {
+    let mut lines = Vec::new();
     let waiting = match webhook.waiting_since {
         None => "nothing waits".to_owned(),
         Some(since) => {
@@ -73,7 +74,7 @@ fn paragraph(webhook: &WebhookStatus) -> String {
         };
         lines.push(format!("{} dead letters{full}: `keyturner webhook dead {}`", webhook.dead, webhook.name));
     }
-    lines.join("\n    ")
+    lines
 }
 
 pub(super) async fn dead(args: DeadArgs) -> anyhow::Result<()> {
@@ -81,19 +82,25 @@ pub(super) async fn dead(args: DeadArgs) -> anyhow::Result<()> {
     let webhook = find(&store, &args.name).await?;
     let letters = store.dead_letters(webhook.id, args.limit).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&letters)?);
-        return Ok(());
-    }
-    for letter in &letters {
-        let (at, id, event, attempts) = (time(letter.ended_at), letter.id, letter.event_id, letter.attempts);
-        println!("{id}  {at}  event {event}, tried {attempts} times: {}", letter.reason);
+        return output::json(&letters);
     }
     if letters.is_empty() {
-        println!("{} has no dead letters.", webhook.name);
+        return output::say(format!("{} has no dead letters.", webhook.name));
     }
-    Ok(())
+    let mut table = Table::new([
+        ("NUMBER", Fit::Right),
+        ("ENDED", Fit::Left),
+        ("EVENT", Fit::Right),
+        ("TRIED", Fit::Right),
+        ("WHY", Fit::Cut),
+    ]);
+    for letter in &letters {
+        let (id, event, attempts) = (letter.id.to_string(), letter.event_id.to_string(), letter.attempts.to_string());
+        table.row([&id, &time(letter.ended_at), &event, &attempts, &letter.reason].map(Cell::from));
+    }
+    table.print()
 }
 
 fn time(millis: i64) -> String {
-    UnixMillis(millis).rfc3339()
+    local(UnixMillis(millis))
 }

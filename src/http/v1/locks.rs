@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::accept::Media;
+use super::actions;
 use super::ask::{Ask, object, private};
 use super::events::NoQuery;
 use super::health::Clock;
@@ -45,6 +46,10 @@ pub(super) struct LockNow {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     ring_date: Option<String>,
+    /// What this client may have it do, by the names for `/locks/{nuki_id}/actions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    actions: Option<Vec<&'static str>>,
 }
 
 /// A state under the numbers and names of the Bridge API.
@@ -109,6 +114,7 @@ impl From<LockSnapshot> for LockNow {
             firmware_version: lock.firmware_version,
             last_known_state,
             ring_date: lock.last_ring.map(UnixMillis::rfc3339),
+            actions: None,
         }
     }
 }
@@ -137,7 +143,12 @@ pub(super) struct LockList {
 pub(super) async fn locks(State(app): State<Arc<AppState>>, ask: Ask) -> Result<Response, Problem> {
     ask.media(&[Media::Json])?;
     ask.query::<NoQuery>()?;
-    let locks = ask.doors(&app).locks().into_iter().map(LockNow::from).collect();
+    let access = ask.who().access();
+    let locks = ask.doors(&app).locks().into_iter().map(|lock| {
+        let actions = actions::offered(&lock, access);
+        LockNow { actions: Some(actions), ..LockNow::from(lock) }
+    });
+    let locks = locks.collect();
     Ok(private(object(&LockList { locks })?))
 }
 

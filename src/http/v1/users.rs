@@ -75,6 +75,14 @@ impl From<UserRow> for User {
     }
 }
 
+/// One person, key or code as `/v1/users` writes it, for whoever else lists them.
+///
+/// # Errors
+/// JSON's; none is known.
+pub fn user_json(row: UserRow) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(User::from(row))
+}
+
 /// People, keys and codes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UserList {
