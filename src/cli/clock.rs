@@ -17,6 +17,10 @@ use crate::session::clock_verdict;
 use crate::store::{LockRow, Store, StoredClock};
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner clock
+  keyturner clock --set --lock \"Front door\"")]
 pub(super) struct ClockArgs {
     #[command(flatten)]
     data: DataArgs,

@@ -39,6 +39,11 @@ enum TokenCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner token add --name home-assistant --scope read,lock,unlock,history
+  keyturner token add --name doorbell --scope unlock --lock 3C8862ED --days 30
+  keyturner token add --name report --scope history --v1 --token-file report.token")]
 struct AddArgs {
     #[command(flatten)]
     data: DataArgs,

@@ -63,6 +63,10 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples; the digits are asked for:
+  keyturner code add --name Cleaner --weekdays mon-fri --times 08:00-12:00
+  keyturner code add --name Guest --until 2026-12-24T12:00 --lock \"Front door\"")]
 pub(super) struct AddArgs {
     #[command(flatten)]
     at: At,
