@@ -94,6 +94,12 @@ impl Access {
         Self { scopes: scopes.into_iter().collect(), locks }
     }
 
+    /// The same without one kind of requests.
+    #[must_use]
+    pub fn without(&self, scope: Scope) -> Self {
+        Self::new(self.scopes().filter(|kept| *kept != scope), self.locks.clone())
+    }
+
     /// The kinds of requests, in order.
     pub fn scopes(&self) -> impl Iterator<Item = Scope> {
         self.scopes.iter().copied()

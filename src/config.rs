@@ -3,6 +3,7 @@
 mod fault;
 mod keys;
 mod load;
+mod status;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::store::RetentionRules;
 
 pub use fault::{Fault, Faults};
 pub use load::{DEFAULT_FILE, Loaded, Setting, Sources, defaults};
+pub use status::{ConfigHealth, ConfigStatus};
 
 /// What the owner may set. Unknown keys are refused, so that a typo is noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -1,6 +1,8 @@
 //! The wiring: radio, gateway, store, delivery and HTTP put together, started and stopped in order.
 
 mod house;
+mod lines;
+mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::config::ConfigStatus;
 use crate::delivery::webhook::{self, HttpsPost, ReadSecrets, Webhooks};
 use crate::delivery::{self, CallbackRules, HttpPost, Waker, Workers};
 use crate::diagnostics::Diagnostics;
@@ -22,9 +25,14 @@ use crate::http::{
     self, AppState, Authenticator, BridgeIdentity, Certificates, DEFAULT_WINDOW, Entrance, Gate, News, PlainTokens,
     TlsError, TlsFiles, Token,
 };
+use crate::live::Live;
+use crate::metrics::{MeasuredOutbox, MeasuredPost, Metrics};
 use crate::pulse::Pulses;
 use crate::store::{RetentionRules, Store, StoreError};
 use crate::transport::Transport;
+use lines::Lines;
+
+pub use settings::{Changes, Settings};
 
 /// An action that is under way when the daemon stops may be finished in this time; after it, its end is unknown.
 const FINISHED_WITHIN: Duration = Duration::from_millis(2_700);
@@ -100,6 +108,7 @@ pub struct Daemon {
     workers: Workers,
     webhooks: Webhooks,
     housekeeping: JoinSet<()>,
+    lines: Arc<Lines>,
     store: Store,
     server: JoinHandle<()>,
     stop_server: oneshot::Sender<()>,
@@ -107,6 +116,7 @@ pub struct Daemon {
     news: News,
     window: AuthWindow,
     pulses: Pulses,
+    settings: Settings,
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
 }
@@ -158,29 +168,38 @@ impl Daemon {
             (tls_address, certificates) = (Some(address), Some(loaded));
         }
         let (waker, news, diagnostics) = (Waker::new(), News::new(), Diagnostics::default());
-        let committed = (waker.clone(), news.clone());
+        let metrics = Metrics::default();
+        let (repeat_window, callbacks) = (Live::from(parts.repeat_window), Live::from(parts.callbacks));
+        let (retention, bridge_settings) = (Live::from(parts.retention), Live::from(parts.bridge));
+        let status = ConfigStatus::default();
+        let lines = Arc::new(Lines::begin(parts.store.clone(), parts.clock).await?);
+        let committed = (waker.clone(), news.clone(), Arc::clone(&lines));
         let tools = Tools {
             store: parts.store.clone(),
             clock: parts.clock,
             seed: parts.seed.clone(),
             callback_body: http::bridge::wire::callback_body,
-            repeat_window: parts.repeat_window,
+            repeat_window: repeat_window.clone(),
             committed: Arc::new(move || {
                 committed.0.wake();
                 committed.1.tell();
+                committed.2.wake();
             }),
             diagnostics: diagnostics.clone(),
             pulses: pulses.clone(),
+            metrics: metrics.clone(),
         };
-        parts.store.set_bare_callbacks(|url| parts.callbacks.is_bare_url(url)).await?;
+        parts.store.set_bare_callbacks(|url| callbacks.get().is_bare_url(url)).await?;
         let window = AuthWindow::new(parts.store.auth_enabled().await?);
-        let bridge = Bridge { settings: parts.bridge, window: window.clone(), host: parts.host, listen: address };
+        let bridge =
+            Bridge { settings: bridge_settings.clone(), window: window.clone(), host: parts.host, listen: address };
         let gateway = Gateway::start(parts.locks, parts.transport, tools).await?;
-        let workers = delivery::start(&parts.store, &HttpPost::default(), parts.clock, &waker, &pulses);
+        let outbox = MeasuredOutbox::new(parts.store.clone(), metrics.clone(), parts.clock);
+        let workers = delivery::start(&outbox, &HttpPost::default(), parts.clock, &waker, &pulses);
         let webhook_tools = webhook::Tools {
             store: parts.store.clone(),
             clock: parts.clock,
-            post: HttpsPost::default(),
+            post: MeasuredPost::new(HttpsPost::default(), metrics.clone()),
             secrets: parts.webhook_secrets,
             entry_json: http::entry_json,
             seed: parts.seed,
@@ -189,7 +208,9 @@ impl Daemon {
         };
         let webhooks = webhook::start(webhook_tools, &waker);
         let mut housekeeping = JoinSet::new();
-        housekeeping.spawn(house::keep(parts.store.clone(), parts.retention, parts.clock));
+        let followed = Arc::clone(&lines);
+        housekeeping.spawn(async move { followed.follow().await });
+        housekeeping.spawn(house::keep(parts.store.clone(), retention.clone(), parts.clock));
         let store = parts.store.clone();
         let mut auth = Authenticator::new(parts.tokens, DEFAULT_WINDOW, parts.clock.wall());
         let kept = parts.store.take_used_credentials().await?;
@@ -201,12 +222,24 @@ impl Daemon {
             gate: Arc::clone(&gate),
             clock: parts.clock,
             identity: parts.identity,
-            callbacks: Arc::new(parts.callbacks),
+            callbacks: callbacks.clone(),
             delivery: waker,
             news: news.clone(),
             bridge,
             diagnostics,
+            metrics,
+            config: status.clone(),
         });
+        let settings = Settings {
+            gate: Arc::clone(&gate),
+            store: store.clone(),
+            callbacks,
+            retention,
+            repeat_window,
+            bridge: bridge_settings,
+            certificates: certificates.clone(),
+            status,
+        };
         if let Some(certificates) = certificates {
             housekeeping.spawn(certificates.watch());
         }
@@ -221,6 +254,7 @@ impl Daemon {
             workers,
             webhooks,
             housekeeping,
+            lines,
             store,
             server,
             stop_server,
@@ -228,6 +262,7 @@ impl Daemon {
             news,
             window,
             pulses,
+            settings,
             address,
             tls_address,
         })
@@ -255,6 +290,12 @@ impl Daemon {
     #[must_use]
     pub fn pulses(&self) -> Pulses {
         self.pulses.clone()
+    }
+
+    /// To change what can be changed while it runs.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
     }
 
     /// To change who may ask.
@@ -295,6 +336,7 @@ impl Daemon {
         self.workers.stop().await;
         self.webhooks.stop().await;
         self.housekeeping.shutdown().await;
+        self.lines.catch_up().await;
         house::keep_credentials(&self.store, &self.gate, &used).await;
         house::note_head(&self.store).await;
         server_result.map_err(DaemonError::Http)

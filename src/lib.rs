@@ -38,6 +38,12 @@ pub mod gateway;
 #[cfg(feature = "daemon")]
 pub mod http;
 #[cfg(feature = "daemon")]
+pub mod live;
+#[cfg(feature = "daemon")]
+mod logging;
+#[cfg(feature = "daemon")]
+pub mod metrics;
+#[cfg(feature = "daemon")]
 mod owner;
 #[cfg(feature = "daemon")]
 pub mod pairing;

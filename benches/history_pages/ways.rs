@@ -96,16 +96,18 @@ pub(crate) async fn serve(store: Store) -> SocketAddr {
         gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Local)),
         clock,
         identity: BridgeIdentity::new(1, 2),
-        callbacks: Arc::default(),
+        callbacks: keyturner::delivery::CallbackRules::default().into(),
         delivery: Waker::new(),
         news: News::new(),
         bridge: Bridge {
-            settings: BridgeSettings::default(),
+            settings: BridgeSettings::default().into(),
             window: AuthWindow::new(false),
             host: Arc::new(NoHost),
             listen: address,
         },
         diagnostics: Diagnostics::default(),
+        metrics: keyturner::metrics::Metrics::default(),
+        config: keyturner::config::ConfigStatus::default(),
     };
     tokio::spawn(http::serve(listener, http::router(app), std::future::pending()));
     address

@@ -11,7 +11,7 @@ use crate::config::{Config, ConfigError, DEFAULT_FILE, Loaded, Setting, Sources,
 use crate::http::{Certificates, PlainTokens, TlsFiles};
 
 /// Which configuration.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct ConfigArgs {
     /// Configuration file (TOML) [default: /etc/keyturner/keyturner.toml, if there is one]
     #[arg(long, value_name = "FILE", env = "KEYTURNER_CONFIG")]

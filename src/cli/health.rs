@@ -76,6 +76,19 @@ fn lines(health: &Value) -> Vec<String> {
         let error = webhook.get("lastError").and_then(Value::as_str).map(|why| format!("; {why}")).unwrap_or_default();
         lines.push(format!("webhook {}: {waiting} waiting, {dead} dead{error}", text(&webhook, "name")));
     }
+    if let Some(database) = health.get("database") {
+        lines.push(database_line(database));
+    }
+    if let Some(config) = health.get("config") {
+        lines.extend(
+            config.get("problem").and_then(Value::as_str).map(|why| format!("configuration: not taken over: {why}")),
+        );
+        let keys: Vec<String> =
+            list(config, "needsRestart").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        if !keys.is_empty() {
+            lines.push(format!("configuration: {} counts after a restart", keys.join(", ")));
+        }
+    }
     if let Some(head) = health.get("chainHead") {
         lines.push(format!(
             "event log head {}:{}",
@@ -84,6 +97,17 @@ fn lines(health: &Value) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn database_line(database: &Value) -> String {
+    let megabytes = |key: &str| database.get(key).and_then(Value::as_u64).map(|bytes| bytes.div_ceil(1024 * 1024));
+    let problem = database.get("problem").and_then(Value::as_str);
+    let size = megabytes("size").unwrap_or_default();
+    let free = megabytes("free").map(|free| format!(", {free} MB free")).unwrap_or_default();
+    match problem {
+        Some(why) => format!("event log: nothing can be stored: {why}"),
+        None => format!("event log: {size} MB{free}"),
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +121,8 @@ mod tests {
             "radio": {"isListening": false, "since": "2026-11-25T10:00:00Z", "problem": "no adapter"}, "chainHead": {"id": 7, "hash": "ab"},
             "locks": [{"name": "Front", "attention": []}, {"name": "Back", "attention": ["no PIN", "clock"]}],
             "webhooks": [{"name": "alarm", "waiting": 2, "dead": 1, "lastError": "refused"}],
+            "database": {"size": 1, "free": 3_000_000},
+            "config": {"problem": "line 2", "needsRestart": ["adapter"]},
         });
         assert_eq!(
             lines(&health),
@@ -107,6 +133,9 @@ mod tests {
                 "Back: no PIN",
                 "Back: clock",
                 "webhook alarm: 2 waiting, 1 dead; refused",
+                "event log: 1 MB, 3 MB free",
+                "configuration: not taken over: line 2",
+                "configuration: adapter counts after a restart",
                 "event log head 7:ab"
             ]
         );

@@ -24,6 +24,7 @@ mod output;
 mod pair;
 mod pin;
 mod rekey;
+mod reload;
 mod run;
 mod service;
 pub mod sim;
@@ -43,8 +44,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
+use crate::logging::{self, tame};
 use crate::secrets::{Place, is_client_name};
 use crate::simlock::Device;
 use exit::Exit;
@@ -150,7 +151,7 @@ enum Command {
 }
 
 /// Where the gateway keeps its secrets and its event log.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct DataArgs {
     /// Directory with secrets.json and keyturner.db
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", default_value = "/var/lib/keyturner")]
@@ -242,9 +243,8 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let is_demo = matches!(cli.command, Command::Demo(_));
-    let default_level = if is_demo { "keyturner=warn" } else { "keyturner=info" };
-    let filter = EnvFilter::try_from_env("KEYTURNER_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // The demo says itself what happens at its door.
+    logging::init(if is_demo { "keyturner=warn,keyturner::event=off" } else { "keyturner=info" });
     // Two threads: one for the database, one for everything else, would do; a second worker keeps a slow disk from delaying the radio.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -319,14 +319,6 @@ fn words(error: &anyhow::Error) -> String {
         text.push_str("; run this as root or as the user of the service: `sudo keyturner ...`");
     }
     text
-}
-
-/// Text for a terminal. Names come from the air: nothing in them may steer it, nor turn the direction of writing.
-fn tame(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
 /// The name of a client or receiver.

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::claim::{Claim, Held};
 use super::config::ConfigArgs;
 use super::host::Process;
+use super::reload::{Fixed, reload};
 use super::service::{self, Service};
 use super::{DataArgs, fresh_seed, stop_signal};
 use crate::clock::Clock;
-use crate::config::Loaded;
+use crate::config::{ConfigError, Loaded, TlsConfig};
 use crate::daemon::{Daemon, Parts};
 use crate::delivery::webhook::ReadSecrets;
 use crate::gateway::PairedLock;
@@ -27,7 +29,7 @@ use crate::transport::bluez::{BluezOptions, BluezTransport};
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
-    data: DataArgs,
+    pub(super) data: DataArgs,
     #[command(flatten)]
     config: ConfigArgs,
     /// Address and port of the HTTP API; overrides the configuration
@@ -36,6 +38,20 @@ pub(super) struct RunArgs {
     /// Bluetooth adapter such as hci0, once or several times, the preferred one first; overrides the configuration
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     adapter: Vec<String>,
+}
+
+impl RunArgs {
+    /// The configuration with what the command line says instead.
+    pub(super) fn load(&self) -> Result<Loaded, ConfigError> {
+        let mut loaded = self.config.load()?;
+        if let Some(listen) = self.listen {
+            loaded.config.listen = listen;
+        }
+        if !self.adapter.is_empty() {
+            loaded.config.adapter.clone_from(&self.adapter);
+        }
+        Ok(loaded)
+    }
 }
 
 /// Why a gateway has stopped in order.
@@ -54,7 +70,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
     // Two gateways on one event log would both answer each beacon.
     let _only_one = Claim::take(&args.data.data, Held::ByGateway)?;
     let process = Arc::new(Process::new(args.data.place()));
-    while serve(&args, &process).await? == Ended::Restart {
+    // From here on, before it ends a process that does not expect it.
+    let mut hangups = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+    while serve(&args, &process, &mut hangups).await? == Ended::Restart {
         info!("starting again, as a client wants it");
     }
     info!("stopped");
@@ -62,17 +80,12 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// One life of the gateway: configuration, secrets and event log as they are now.
-async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> {
-    let Loaded { mut config, ignored, .. } = args.config.load()?;
+async fn serve(args: &RunArgs, process: &Arc<Process>, hangups: &mut Signal) -> anyhow::Result<Ended> {
+    let Loaded { config, file, ignored, .. } = args.load()?;
     for line in ignored {
         warn!("{line}");
     }
-    if let Some(listen) = args.listen {
-        config.listen = listen;
-    }
-    if !args.adapter.is_empty() {
-        config.adapter.clone_from(&args.adapter);
-    }
+    let fixed = Fixed::of(&config);
     let store = Store::open(&args.data.database()).await?;
     // In this order, a PIN that is set meanwhile is noticed.
     let pins_set = store.pins_set().await?;
@@ -85,10 +98,7 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     }
     let seed = seed_source()?;
     let tls = match config.tls {
-        Some(tls) => {
-            let file = |path| args.data.file(path);
-            Some((tls.listen, TlsFiles { certificate: file(tls.certificate)?, key: file(tls.key)? }))
-        }
+        Some(tls) => Some((tls.listen, tls_files(&args.data, tls)?)),
         None => None,
     };
     let daemon = Daemon::start(Parts {
@@ -121,13 +131,25 @@ async fn serve(args: &RunArgs, process: &Arc<Process>) -> anyhow::Result<Ended> 
     let service = Service::new(daemon.gateway(), daemon.pulses());
     let pins = tokio::spawn(pins::watch(place.clone(), store, daemon.gateway(), pins_set));
     let tokens = tokio::spawn(tokens::watch(place, daemon.keys(), secrets_version));
+    let settings = daemon.settings();
+    settings.status().loaded(file, Clock::system().wall(), Vec::new());
     let mut ended = Ok(Ended::Signal);
     daemon
         .run_until(async {
-            ended = tokio::select! {
-                never = service.tell() => match never {},
-                signal = stop_signal() => signal.map(|()| Ended::Signal).context("cannot wait for signals"),
-                () = process.restart_wanted() => Ok(Ended::Restart),
+            // One future for all of it: a signal to stop that comes while something is read again must not be lost.
+            let mut stop = std::pin::pin!(stop_signal());
+            let mut telling = std::pin::pin!(service.tell());
+            ended = loop {
+                tokio::select! {
+                    never = &mut telling => match never {},
+                    signal = &mut stop => break signal.map(|()| Ended::Signal).context("cannot wait for signals"),
+                    () = process.restart_wanted() => break Ok(Ended::Restart),
+                    Some(()) = hangups.recv() => {
+                        service::reloading();
+                        reload(args, &fixed, &settings).await;
+                        service::reloaded();
+                    }
+                }
             };
             if !matches!(ended, Ok(Ended::Restart)) {
                 service::stopping();
@@ -169,4 +191,9 @@ pub(super) fn paired(lock: &LockSecret, app_id: u32) -> PairedLock {
         app_id,
         pin: lock.pin,
     }
+}
+
+/// Certificate and key, wherever systemd has put them.
+pub(super) fn tls_files(data: &DataArgs, tls: TlsConfig) -> anyhow::Result<TlsFiles> {
+    Ok(TlsFiles { certificate: data.file(tls.certificate)?, key: data.file(tls.key)? })
 }

@@ -110,6 +110,19 @@ impl<S: Fn(&[NotifyState<'_>])> Service<S> {
     }
 }
 
+/// The configuration is being read anew. systemd wants the time with it (`Type=notify-reload`).
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => say(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "systemd cannot be told"),
+    }
+}
+
+/// It was read, or stays as it was.
+pub(super) fn reloaded() {
+    say(&[NotifyState::Ready]);
+}
+
 /// The gateway stops, in order.
 pub(super) fn stopping() {
     say(&[NotifyState::Stopping]);

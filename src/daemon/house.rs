@@ -8,12 +8,13 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::http::{Gate, USES_NOTED_EVERY};
+use crate::live::Live;
 use crate::store::{OUTBOX_KEPT, Removed, RetentionRules, Store, UsedCredentials};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Forgets what was told long ago, removes what the owner does not keep, then notes the head of the log outside of the log.
-pub(super) async fn keep(store: Store, rules: RetentionRules, clock: Clock) {
+pub(super) async fn keep(store: Store, rules: Live<RetentionRules>, clock: Clock) {
     let mut days = tokio::time::interval(DAY);
     loop {
         days.tick().await;
@@ -29,7 +30,7 @@ pub(super) async fn keep(store: Store, rules: RetentionRules, clock: Clock) {
             Ok(rows) => info!(rows, "old deliveries of webhooks are forgotten"),
             Err(error) => warn!(%error, "old deliveries of webhooks could not be forgotten"),
         }
-        remove_old(&store, &rules, clock).await;
+        remove_old(&store, &rules.get(), clock).await;
         note_head(&store).await;
     }
 }

@@ -153,6 +153,7 @@ impl Actor<'_> {
 
     pub(super) async fn on_finished(&mut self, intent_id: i64, outcome: Outcome) {
         let Some(waiter) = self.actions.remove(&intent_id) else { return };
+        self.tools.metrics.action(self.lock.nuki_id, outcome);
         let detail = self.keep_outcome(intent_id, &waiter, outcome);
         if let Err(error) = self.write_endings().await {
             // The answer is true all the same; the ending is written when the event log can be.

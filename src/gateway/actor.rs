@@ -188,6 +188,9 @@ impl<'a> Actor<'a> {
                             self.slot = self.wiring.adapter.beacons.slot(self.lock.nuki_id, now);
                         }
                         // Without room it is not heard; a bit that is set is repeated until there is some.
+                        if self.slot.is_some() {
+                            self.tools.metrics.beacon(self.lock.nuki_id, now);
+                        }
                         if self.slot.is_some() || !beacon.state_changed {
                             self.session.handle(Input::Beacon(beacon), now);
                         }
@@ -211,6 +214,7 @@ impl<'a> Actor<'a> {
                 }
                 Wake::Link(Event::WriteFailed(error)) => {
                     info!(lock = %self.lock.label(), %error, "cannot write");
+                    self.tools.metrics.write_failed(self.lock.nuki_id);
                     self.end_link();
                     self.session.handle(Input::WriteFailed, now);
                 }
@@ -371,6 +375,7 @@ impl<'a> Actor<'a> {
     /// Writes down what the radio does, for `/log`.
     pub(super) fn note(&self, deed: Deed) {
         let at = self.tools.clock.wall();
+        self.tools.metrics.link(self.lock.nuki_id, deed);
         self.tools.diagnostics.note(Line { at, deed, nuki_id: Some(self.lock.nuki_id), action: None });
     }
 

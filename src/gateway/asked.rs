@@ -8,6 +8,7 @@ use super::actor::Actor;
 use super::handle::{GatewayError, Request};
 use super::repeat::Lately;
 use crate::clock::UnixMillis;
+use crate::live::Live;
 use crate::protocol::crypto::Pin;
 use crate::protocol::state::KeyturnerStates;
 use crate::session::Input;
@@ -53,7 +54,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Of a gateway that starts, where the same is a repetition for so long.
-    pub(super) const fn new(repeat_window: Duration) -> Self {
+    pub(super) fn new(repeat_window: Live<Duration>) -> Self {
         Self { new_pin: None, day: 0, forgetting: None, unwritten: Vec::new(), lately: Lately::new(repeat_window) }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::actor::Actor;
 use super::handle::{LockSnapshot, Shared};
@@ -117,6 +117,8 @@ impl Actor<'_> {
             callback_bodies: bodies,
         };
         self.tools.store.commit(&batch).await?;
+        let queued_at = (!batch.callback_bodies.is_empty()).then_some(now);
+        self.tools.metrics.committed(self.lock.nuki_id, &batch.events, queued_at, self.now());
         if rang_at.is_some() {
             update(&self.wiring.shared, self.lock, |snapshot| snapshot.last_ring = rang_at);
         }
@@ -127,23 +129,13 @@ impl Actor<'_> {
             // The beacon told the truth, which is free (`budget.rs`).
             self.caused = None;
         }
-        for event in &batch.events {
-            info!(
-                lock = %self.lock.label(),
-                kind = event.kind.name(),
-                method = event.method.name(),
-                attribution = event.attribution.name(),
-                log_index = event.log_index,
-                backfilled = event.backfilled,
-                "event"
-            );
-        }
         (self.tools.committed)();
         Ok(())
     }
 
     async fn on_observed(&mut self, states: KeyturnerStates, now: Duration) -> Result<(), StoreError> {
         let at = self.tools.clock.wall();
+        self.tools.metrics.state(self.lock.nuki_id, now);
         update(&self.wiring.shared, self.lock, |snapshot| snapshot.state = Some((states, at)));
         self.answer_readers(states);
         self.read_clock(states, at).await?;

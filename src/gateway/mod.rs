@@ -26,6 +26,8 @@ use tracing::{error, info, warn};
 use crate::attribution::Event;
 use crate::clock::{Clock, UnixMillis};
 use crate::diagnostics::Diagnostics;
+use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::protocol::IdType;
 use crate::protocol::beacon::{Family, NukiId, device_name};
 use crate::protocol::crypto::{Pin, SharedKey};
@@ -137,13 +139,15 @@ pub struct Tools {
     /// The wire form of callbacks.
     pub callback_body: CallbackBody,
     /// For so long after its end, the same action asked for by the same client is its repetition.
-    pub repeat_window: Duration,
+    pub repeat_window: Live<Duration>,
     /// Called after each commit, to wake whoever delivers.
     pub committed: Arc<dyn Fn() + Send + Sync>,
     /// Where links are written down for the Bridge API's `/log`.
     pub diagnostics: Diagnostics,
     /// Where each loop shows that it lives.
     pub pulses: Pulses,
+    /// What is counted and timed.
+    pub metrics: Metrics,
 }
 
 /// A running gateway.
@@ -200,7 +204,7 @@ impl Gateway {
             let (sighting_sender, sighting_receiver) = mpsc::channel(SIGHTING_QUEUE);
             requests.insert(lock.nuki_id, request_sender);
             sightings.insert(lock.nuki_id, Ear { address: lock.address, actor: sighting_sender });
-            let mut memory = Memory::new(tools.repeat_window);
+            let mut memory = Memory::new(tools.repeat_window.clone());
             for intent in expired.iter().filter(|intent| intent.nuki_id == lock.nuki_id) {
                 // Its client may have lost the connection just now, and repeats by itself.
                 if tools.clock.wall().since(intent.at) <= REPEATED_WITHIN {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::live::Live;
 use crate::protocol::LockAction;
 use crate::session::Outcome;
 
@@ -20,13 +21,13 @@ struct Ended {
 /// What was just done at one lock, and for whom.
 #[derive(Debug)]
 pub(super) struct Lately {
-    window: Duration,
+    window: Live<Duration>,
     ended: Vec<Ended>,
 }
 
 impl Lately {
     /// Endings count for `window`.
-    pub(super) const fn new(window: Duration) -> Self {
+    pub(super) fn new(window: Live<Duration>) -> Self {
         Self { window, ended: Vec::new() }
     }
 
@@ -54,7 +55,8 @@ impl Lately {
     }
 
     fn forget(&mut self, now: Duration) {
-        self.ended.retain(|ended| now.saturating_sub(ended.at) < self.window);
+        let window = *self.window.get();
+        self.ended.retain(|ended| now.saturating_sub(ended.at) < window);
     }
 }
 
@@ -67,20 +69,20 @@ mod tests {
 
     #[test]
     fn the_same_of_the_same_client_is_a_repetition_within_the_window_only() {
-        let mut lately = Lately::new(2 * S);
+        let mut lately = Lately::new((2 * S).into());
         lately.ends("hall", LockAction::Unlatch, Outcome::Done, 10 * S);
         assert_eq!(lately.find("hall", LockAction::Unlatch, 11 * S), Some(Outcome::Done));
         assert_eq!(lately.find("desk", LockAction::Unlatch, 11 * S), None);
         assert_eq!(lately.find("hall", LockAction::Unlock, 11 * S), None);
         assert_eq!(lately.find("hall", LockAction::Unlatch, 12 * S), None);
-        let mut never = Lately::new(Duration::ZERO);
+        let mut never = Lately::new(Duration::ZERO.into());
         never.ends("hall", LockAction::Unlatch, Outcome::Done, 10 * S);
         assert_eq!(never.find("hall", LockAction::Unlatch, 10 * S), None);
     }
 
     #[test]
     fn another_action_in_between_and_an_action_not_done_end_it() {
-        let mut lately = Lately::new(2 * S);
+        let mut lately = Lately::new((2 * S).into());
         lately.ends("hall", LockAction::Unlock, Outcome::Unknown, S);
         lately.begins(LockAction::Unlock);
         assert_eq!(lately.find("hall", LockAction::Unlock, S), Some(Outcome::Unknown));

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::query::{Params, hex_bytes};
 use super::replay::{ReplayMemory, Used};
+use super::sessions::Session;
 use crate::access::Access;
 use crate::clock::UnixMillis;
 use crate::protocol::crypto::{NONCE_LEN, TAG_LEN};
@@ -110,25 +111,46 @@ impl Grant {
 
 /// Whoever sent a valid credential.
 #[derive(Debug, Clone)]
-pub struct Authenticated(Arc<Grant>);
+pub struct Authenticated {
+    grant: Arc<Grant>,
+    /// The browser's session, if that is what was shown instead of the token.
+    session: Option<Arc<Session>>,
+}
 
 impl Authenticated {
+    const fn by_token(grant: Arc<Grant>) -> Self {
+        Self { grant, session: None }
+    }
+
+    /// The same client through a browser that has logged in.
+    pub(super) fn through(&self, session: Arc<Session>) -> Self {
+        Self { grant: Arc::clone(&self.grant), session: Some(session) }
+    }
+
     /// Name of the token.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.grant.name
     }
 
-    /// What it may do.
+    /// What it may do: what the token may, or less.
     #[must_use]
     pub fn access(&self) -> &Access {
-        &self.0.access
+        self.session.as_ref().map_or(&self.grant.access, |session| session.access())
     }
 
-    /// Whether the token still counts; for what goes on after the request, such as a live stream.
+    /// The browser's session, if it asks by one.
+    pub(super) const fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
+    /// Whether the token still counts, and the session with it; for what goes on after the request, such as a live
+    /// stream. `since_start` is the time that nobody can set.
     #[must_use]
-    pub fn is_valid(&self, now: UnixMillis) -> bool {
-        !self.0.is_revoked.load(Ordering::Relaxed) && self.0.expires.is_none_or(|expires| now < expires)
+    pub fn is_valid(&self, now: UnixMillis, since_start: Duration) -> bool {
+        !self.grant.is_revoked.load(Ordering::Relaxed)
+            && self.grant.expires.is_none_or(|expires| now < expires)
+            && self.session.as_ref().is_none_or(|session| session.lasts(since_start))
     }
 }
 
@@ -195,6 +217,27 @@ pub enum Denied {
     /// Not looked at, because too many guesses came from there; or right, and repeated too often.
     #[error("too many wrong tries; {} s to wait", .0.as_secs())]
     TooMany(Duration),
+    /// A browser shows a session that is over, or that never was.
+    #[error("a session that is over")]
+    SessionOver,
+}
+
+impl Denied {
+    /// In one word, for counting.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::WrongToken => "wrong_token",
+            Self::OutsideWindow { .. } => "outside_window",
+            Self::TooOldToTell => "too_old_to_tell",
+            Self::Replayed => "replayed",
+            Self::Expired => "expired",
+            Self::Plain => "plain",
+            Self::TooMany(_) => "too_many",
+        }
+    }
 }
 
 /// A credential whose token is known, and which was not used yet.
@@ -308,21 +351,27 @@ impl Authenticator {
             (self.check_plain(token, presented)?, None)
         };
         let token = self.tokens.get(index).ok_or(Denied::WrongToken)?;
-        Ok(Found { who: Authenticated(Arc::clone(&token.grant)), once })
+        Ok(Found { who: Authenticated::by_token(Arc::clone(&token.grant)), once })
     }
 
     /// Uses a credential: if it may be used once, this was it.
     pub(super) fn redeem(&mut self, found: Found, now: UnixMillis) -> Result<Authenticated, NotLetIn> {
         let Found { who, once } = found;
         let refused = |why| NotLetIn { why, whose: Some(who.clone()) };
-        if !who.is_valid(now) {
+        // No session is shown here, so its time does not matter.
+        if !who.is_valid(now, Duration::ZERO) {
             return Err(refused(Denied::Expired));
         }
         if let Some((seconds, used)) = once {
             self.use_once(seconds, used, now).map_err(refused)?;
         }
-        self.uses.insert(who.name().to_owned(), now);
+        self.note_use(&who, now);
         Ok(who)
+    }
+
+    /// This token was used, itself or through a browser's session.
+    pub(super) fn note_use(&mut self, who: &Authenticated, now: UnixMillis) {
+        self.uses.insert(who.name().to_owned(), now);
     }
 
     fn check_plain(&self, token: &[u8], presented: &Presented<'_>) -> Result<usize, Denied> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,8 +11,10 @@ use sha2::{Digest, Sha256};
 use super::auth::{Authenticated, Authenticator, Denied, NotLetIn, Presented, Token};
 use super::network::Network;
 use super::query::Params;
+use super::sessions::{SessionId, Sessions};
 use super::throttle::{Culprit, Guess, Throttle};
 use crate::clock::UnixMillis;
+use crate::live::Live;
 use crate::store::UsedCredentials;
 
 /// How often the owner is told that a token came in clear.
@@ -76,16 +78,19 @@ pub struct Knock<'a> {
 #[derive(Debug)]
 pub struct Gate {
     inside: Mutex<Inside>,
-    plain: PlainTokens,
-    hosts: Vec<String>,
+    plain: Live<PlainTokens>,
+    hosts: Live<Vec<String>>,
 }
 
 #[derive(Debug)]
 struct Inside {
     auth: Authenticator,
+    sessions: Sessions,
     throttle: Throttle,
     /// When the owner was last told of a token in clear, which any stranger can send.
     plain_told: Option<Duration>,
+    /// How often nobody was let in, by why.
+    refusals: BTreeMap<&'static str, u64>,
 }
 
 impl Gate {
@@ -93,21 +98,33 @@ impl Gate {
     #[must_use]
     pub fn new(auth: Authenticator, plain: PlainTokens) -> Self {
         Self {
-            inside: Mutex::new(Inside { auth, throttle: Throttle::default(), plain_told: None }),
-            plain,
-            hosts: Vec::new(),
+            inside: Mutex::new(Inside {
+                auth,
+                sessions: Sessions::default(),
+                throttle: Throttle::default(),
+                plain_told: None,
+                refusals: BTreeMap::new(),
+            }),
+            plain: plain.into(),
+            hosts: Vec::new().into(),
         }
     }
 
     /// With names of this machine under which browsers may ask for it.
     #[must_use]
     pub fn with_hosts(self, hosts: Vec<String>) -> Self {
-        Self { hosts, ..self }
+        Self { hosts: hosts.into(), ..self }
     }
 
     /// The names that the owner has given this machine.
-    pub(super) fn hosts(&self) -> &[String] {
-        &self.hosts
+    pub(super) fn hosts(&self) -> Arc<Vec<String>> {
+        self.hosts.get()
+    }
+
+    /// From now on these rules count.
+    pub fn set_rules(&self, plain: PlainTokens, hosts: Vec<String>) {
+        self.plain.set(plain);
+        self.hosts.set(hosts);
     }
 
     /// Whose request it is. `since_start` is the time that nobody can set.
@@ -119,17 +136,61 @@ impl Gate {
             params: knock.params,
             bearer: knock.bearer,
             is_v1: knock.is_v1,
-            plain_allowed: self.plain.allowed(knock.from),
+            plain_allowed: self.plain.get().allowed(knock.from),
         };
         let network = Network::of(knock.from.address.ip());
         let mut inside = self.lock();
         let result = inside.admit(&presented, network, now, since_start);
         let tells_plain = inside.plain_told.is_none_or(|told| since_start.saturating_sub(told) >= PLAIN_TOLD_EVERY);
+        if let Err(refused) = &result {
+            let count = inside.refusals.entry(refused.why.name()).or_default();
+            *count = count.saturating_add(1);
+        }
         if matches!(&result, Err(NotLetIn { why: Denied::Plain, .. })) && tells_plain {
             inside.plain_told = Some(since_start);
         }
         drop(inside);
         result.map_err(|refused| note(&refused, knock.from, tells_plain))
+    }
+
+    /// Whether a secret that is sent as it is, a token or a session's cookie, is taken from there.
+    pub(super) fn takes_plain(&self, from: Peer) -> bool {
+        self.plain.allowed(from)
+    }
+
+    /// Begins a session of a browser that has shown its token.
+    pub(super) fn open_session(&self, id: &SessionId, who: &Authenticated, since_start: Duration) -> Authenticated {
+        self.lock().sessions.open(id, who, since_start)
+    }
+
+    /// Whose session it is, by the text of its cookie. It is not guessed, so nobody waits because of a wrong one.
+    ///
+    /// # Errors
+    /// [`Denied`]; what a client may learn of it is 401.
+    pub(super) fn find_session(
+        &self,
+        cookie: &[u8],
+        from: Peer,
+        now: UnixMillis,
+        since_start: Duration,
+    ) -> Result<Authenticated, Denied> {
+        if !self.takes_plain(from) {
+            return Err(Denied::Plain);
+        }
+        let mut inside = self.lock();
+        let who = inside.sessions.find(cookie, now, since_start).ok_or(Denied::SessionOver)?;
+        inside.auth.note_use(&who, now);
+        Ok(who)
+    }
+
+    /// Ends the session that a browser asks by.
+    pub(super) fn end_session(&self, who: &Authenticated) {
+        self.lock().sessions.end(who);
+    }
+
+    /// How often nobody was let in since the start, by why.
+    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().refusals.clone()
     }
 
     /// From now on these tokens count and no other. Says whether one has lost its rights.

@@ -7,6 +7,7 @@
 
 mod auth;
 pub mod bridge;
+mod cookie;
 mod doors;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -17,10 +18,12 @@ mod idempotency;
 mod json;
 mod network;
 mod origin;
+mod page;
 mod query;
 mod replay;
 mod scoped;
 mod server;
+mod sessions;
 mod throttle;
 mod v1;
 
@@ -28,7 +31,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{Extensions, Method};
@@ -46,8 +49,11 @@ pub use v1::News;
 pub use v1::{entry_json, live_json, lock_json, user_json};
 
 use crate::clock::Clock;
+use crate::config::ConfigStatus;
 use crate::delivery::{CallbackRules, Waker};
 use crate::diagnostics::Diagnostics;
+use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::store::{IdempotencyKey, Store};
 use error::Refusal;
 use origin::Foreign;
@@ -70,7 +76,7 @@ pub struct AppState {
     /// What `/info` says we are.
     pub identity: BridgeIdentity,
     /// What receivers of callbacks get.
-    pub callbacks: Arc<CallbackRules>,
+    pub callbacks: Live<CallbackRules>,
     /// Woken when callbacks are added or removed.
     pub delivery: Waker,
     /// Tells live streams that something was stored.
@@ -79,6 +85,10 @@ pub struct AppState {
     pub bridge: bridge::Bridge,
     /// What was done lately.
     pub diagnostics: Diagnostics,
+    /// What is counted and timed.
+    pub metrics: Metrics,
+    /// What became of the configuration.
+    pub config: ConfigStatus,
 }
 
 impl AppState {
@@ -129,9 +139,11 @@ const fn fold(id: u32) -> u32 {
 pub fn router(app: AppState) -> Router {
     let gate = Arc::clone(&app.gate);
     let app = Arc::new(app);
-    let v1 = v1::router(&app);
+    let (v1, measured) = (v1::router(&app), v1::metrics_router(&app));
+    let metrics = app.metrics.clone();
     Router::new()
         .nest(v1::PREFIX, v1)
+        .merge(measured)
         .fallback(move |request: Request| {
             let app = Arc::clone(&app);
             // Here no body is ever read: every parameter stands in the URL.
@@ -139,6 +151,22 @@ pub fn router(app: AppState) -> Router {
             async move { answer(&app, &parts).await }
         })
         .layer(from_fn_with_state(gate, first_look))
+        .layer(from_fn_with_state(metrics, count))
+}
+
+/// Counts what was answered, by the route as this program names it.
+async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let route = match request.extensions().get::<MatchedPath>() {
+        Some(matched) => matched.as_str().to_owned(),
+        None => {
+            let path = request.uri().path().to_ascii_lowercase();
+            let is_known = bridge::Endpoint::find(&path).is_some() || bridge::OpenEndpoint::find(&path).is_some();
+            if is_known { path } else { "other".to_owned() }
+        }
+    };
+    let response = next.run(request).await;
+    metrics.request(&route, response.status().as_u16());
+    response
 }
 
 /// Refuses what no client needs before anything looks at it.
@@ -147,7 +175,12 @@ async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next)
     if path.len() + query.len() > MAX_URL {
         return Refusal::UriTooLong.into_response();
     }
-    match origin::check(request.headers(), gate.hosts()) {
+    let is_page = page::find(path, request.headers()).is_some();
+    let checked = match is_page && origin::is_opening(request.headers()) {
+        true => origin::check_name(request.headers(), &gate.hosts()),
+        false => origin::check(request.headers(), &gate.hosts()),
+    };
+    match checked {
         Ok(()) => next.run(request).await,
         Err(Foreign::Site) => Refusal::ForeignSite.into_response(),
         Err(Foreign::Host) => Refusal::ForeignHost.into_response(),
@@ -162,6 +195,9 @@ fn peer(extensions: &Extensions) -> Peer {
 
 /// Answers for the bridge: path, method, credential, parameters, in this order.
 async fn answer(app: &AppState, request: &Parts) -> Response {
+    if let Some(file) = page::find(request.uri.path(), &request.headers) {
+        return file.answer(&request.method, &request.headers);
+    }
     let path = request.uri.path().to_ascii_lowercase();
     let (endpoint, open) = (bridge::Endpoint::find(&path), bridge::OpenEndpoint::find(&path));
     if endpoint.is_none() && open.is_none() {
@@ -174,7 +210,7 @@ async fn answer(app: &AppState, request: &Parts) -> Response {
     if let Some(open) = open {
         let host = request.headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
         // A page that has let its own name point here may read every answer, and there is no credential to stop it.
-        if host.is_some_and(|host| !open.is_known_as(host, app.gate.hosts())) {
+        if host.is_some_and(|host| !open.is_known_as(host, &app.gate.hosts())) {
             return Refusal::ForeignHost.into_response();
         }
         return bridge::answer_openly(app, open, host).await;

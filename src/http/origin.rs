@@ -1,10 +1,11 @@
 //! Requests that a browser sends for somebody else's page.
 //!
-//! A page cannot know a token, and this program keeps nothing in browsers that
-//! would stand in for one: no cookie, no password prompt. So neither a forged
-//! request nor a rebound name gets past the credential. What is refused here is
-//! refused before it, for the sake of what answers without one, and so that a
-//! page cannot guess from inside the house.
+//! A page cannot know a token. What stands in for one in a browser, the cookie
+//! of our own page, is sent by no other site's page (`SameSite`), under no other
+//! name, counts on `/v1` alone, and changes nothing without what `v1/session.rs`
+//! asks for. So neither a forged request nor a rebound name gets past the
+//! credential. What is refused here is refused before it, for the sake of what
+//! answers without one, and so that a page cannot guess from inside the house.
 //!
 //! Only browsers are asked for more. Clients of the Bridge API send whatever
 //! they like as `Host`, and nothing of what marks a browser. What answers
@@ -17,6 +18,8 @@ use axum::http::header::{HOST, ORIGIN, REFERER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Endings that no one outside can have registered: RFC 6762, RFC 8375, ICANN's `internal`, and what routers hand out.
 const HOME: [&str; 8] =
@@ -45,10 +48,20 @@ pub(super) fn check(headers: &HeaderMap, own: &[String]) -> Result<(), Foreign> 
             return Err(Foreign::Site);
         }
     }
-    if is_browser(headers) && !is_own(host, own) {
-        return Err(Foreign::Host);
-    }
-    Ok(())
+    check_name(headers, own)
+}
+
+/// Whether a browser asks under a name of the house. Enough for what holds nothing of the house and shows in no frame:
+/// a link on another page may lead to it.
+pub(super) fn check_name(headers: &HeaderMap, own: &[String]) -> Result<(), Foreign> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if is_browser(headers) && !is_own(host, own) { Err(Foreign::Host) } else { Ok(()) }
+}
+
+/// Whether somebody opens a page, by a link or by its address, in a window of its own.
+pub(super) fn is_opening(headers: &HeaderMap) -> bool {
+    let is = |name, wanted: &str| headers.get(name).is_some_and(|value| value.as_bytes() == wanted.as_bytes());
+    is(SEC_FETCH_MODE, "navigate") && is(SEC_FETCH_DEST, "document") && !headers.contains_key(ORIGIN)
 }
 
 /// Whether anything says that a browser asks.

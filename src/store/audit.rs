@@ -75,4 +75,14 @@ impl Store {
         };
         Ok(self.history(&filter).await?.pop())
     }
+
+    /// One event as a sentence, with its late answer if there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn audit_of(&self, id: i64) -> Result<Option<AuditRow>, StoreError> {
+        let _held = self.hold_time();
+        let row = sqlx::query_as("select id, at, lock, who, what, how, result, certainty from audit where id = ?");
+        Ok(row.bind(id).fetch_optional(&self.readers).await?)
+    }
 }

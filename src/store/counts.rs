@@ -81,6 +81,34 @@ pub struct RefusedCount {
     pub times: i64,
 }
 
+/// How often doors were opened and locked within one hour.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct MovementCount {
+    /// Number of the hour since 1970, in the offset that was asked for.
+    pub hour: i64,
+    /// How often one was unlocked or its latch was pulled.
+    pub opened: i64,
+    /// How often one was locked.
+    pub locked: i64,
+}
+
+/// Which movements are counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Movements<'a> {
+    /// Of this lock.
+    pub nuki_id: Option<NukiId>,
+    /// Of one of these locks; `None` for every lock.
+    pub locks: Option<&'a BTreeSet<NukiId>>,
+    /// Of whoever had exactly this name then.
+    pub user_name: Option<&'a str>,
+    /// Not before.
+    pub from: UnixMillis,
+    /// Before.
+    pub to: UnixMillis,
+    /// Hours are those of a clock so many minutes ahead of UTC.
+    pub offset: i16,
+}
+
 /// What waits for the receiver of one callback slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Waiting {
@@ -160,6 +188,34 @@ impl Store {
             push_locks(&mut query, locks);
         }
         query.push(" group by hour, source order by hour, source");
+        Ok(query.build_query_as().fetch_all(&self.readers).await?)
+    }
+
+    /// How often doors were opened and locked, by hour; hours without either are left out. What was refused moved none,
+    /// and what an Opener does beside opening moves none either.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn movement_counts(&self, which: Movements<'_>) -> Result<Vec<MovementCount>, StoreError> {
+        let _held = self.hold_time();
+        // Whole numbers, and no event is from before 1970. Lock 'n' go is somebody who comes or goes; that it locks
+        // afterwards is an entry of its own.
+        let mut query = QueryBuilder::new("select (at + ");
+        query.push_bind(i64::from(which.offset) * 60_000).push(") / 3600000 as hour, sum(action_code in (1, 3, 4, 5))");
+        query.push(" as opened, sum(action_code in (2, 6)) as locked from entries where refused = 0");
+        query.push(" and kind in ('lock_action', 'keypad_action')");
+        query.push(" and case device_type when 2 then action_code = 3 else action_code between 1 and 6 end");
+        query.push(" and at >= ").push_bind(which.from.0).push(" and at < ").push_bind(which.to.0);
+        if let Some(nuki_id) = which.nuki_id {
+            query.push(" and +nuki_id = ").push_bind(nuki_id);
+        }
+        if let Some(name) = which.user_name {
+            query.push(" and +user_name = ").push_bind(name.to_owned());
+        }
+        if let Some(locks) = which.locks {
+            push_locks(&mut query, locks);
+        }
+        query.push(" group by hour order by hour");
         Ok(query.build_query_as().fetch_all(&self.readers).await?)
     }
 

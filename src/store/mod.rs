@@ -2,6 +2,7 @@
 //!
 //! | file | what it keeps |
 //! |---|---|
+//! | `condition` | how the file and the queues are |
 //! | `open` | opening, checking and migrating the file |
 //! | `locks` | locks and the last state seen of each |
 //! | `health` | what else is known of a lock: tries with its PIN, its clock |
@@ -30,6 +31,7 @@ mod callbacks;
 mod chain;
 mod code_changes;
 mod columns;
+mod condition;
 mod convert;
 mod counts;
 mod credentials;
@@ -71,7 +73,8 @@ pub use chain::{ChainHead, NoChainHead};
 pub use code_changes::{
     BegunCodeChange, CODE_CHANGES_LIMIT, CODE_CHANGES_WITHIN, CodeChangeEnd, CodeChangeKind, NewCodeChange,
 };
-pub use counts::{ActionCount, Identity, RefusedCount, Seen, Waiting};
+pub use condition::{Condition, OutboxCondition};
+pub use counts::{ActionCount, Identity, MovementCount, Movements, RefusedCount, Seen, Waiting};
 pub use credentials::UsedCredentials;
 pub use dead_letters::DeadLetter;
 pub use erase::{Erasure, Key, Person, PersonSelector};

@@ -19,6 +19,7 @@ use crate::protocol::beacon::NukiId;
 use rules::Group;
 
 pub use clock::ClockDoubt;
+pub(super) use clock::doubt as clock_doubt;
 pub use rules::{Keep, RetentionRules};
 
 /// Rows per transaction: bounds memory and how long the radio's batches wait.

@@ -58,10 +58,11 @@ impl Service {
             clock,
             seed: Arc::new(move || [seed.fetch_add(1, Ordering::Relaxed); 32]),
             callback_body,
-            repeat_window: Duration::ZERO,
+            repeat_window: Duration::ZERO.into(),
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
             pulses: keyturner::pulse::Pulses::default(),
+            metrics: keyturner::metrics::Metrics::default(),
         };
         let gateway = Gateway::start(vec![lock], Arc::new(transport), tools).await.unwrap();
         let service = Self { gateway, store, rig, asked: 0, _files: files };

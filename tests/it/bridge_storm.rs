@@ -67,10 +67,11 @@ impl Town {
             clock,
             seed: Arc::new(move || [seed.fetch_add(1, std::sync::atomic::Ordering::Relaxed); 32]),
             callback_body,
-            repeat_window: Duration::from_secs(2),
+            repeat_window: Duration::from_secs(2).into(),
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
             pulses: keyturner::pulse::Pulses::default(),
+            metrics: keyturner::metrics::Metrics::default(),
         };
         let gateway = Gateway::start(locks, Arc::new(radio), tools).await.unwrap();
         let tokens = (0..TOKENS).map(|n| Token::new(format!("program {n}"), format!("token-{n}")).unwrap()).collect();
@@ -81,16 +82,18 @@ impl Town {
             gate: Arc::new(Gate::new(auth, PlainTokens::Always)),
             clock,
             identity: BridgeIdentity::new(1, 2),
-            callbacks: Arc::default(),
+            callbacks: keyturner::delivery::CallbackRules::default().into(),
             delivery: Waker::new(),
             news: News::new(),
             bridge: Bridge {
-                settings: BridgeSettings::default(),
+                settings: BridgeSettings::default().into(),
                 window: AuthWindow::new(false),
                 host: Arc::new(FakeHost::default()),
                 listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             },
             diagnostics: Diagnostics::default(),
+            metrics: keyturner::metrics::Metrics::default(),
+            config: keyturner::config::ConfigStatus::default(),
         });
         Self { doors, router, clock, store, _gateway: gateway, _files: files }
     }

@@ -4,6 +4,7 @@ use keyturner::gateway::GatewayError;
 use tracing::level_filters::LevelFilter;
 
 use crate::http_support::{Server, TOKEN};
+use crate::page_session::{OWN_PAGE, request};
 use crate::support::journal::Journal;
 
 #[tokio::test]
@@ -35,8 +36,25 @@ async fn no_line_holds_a_token_a_query_or_a_callback_url() {
         server.request("GET", "/v1/events?cursor=qu3ry", &format!("{header}\r\n")).await;
         server.get_with("/v1/events", &format!("{header}\r\nAccept: text/html\r\n")).await;
     }
+    let session = server.log_in(TOKEN).await;
+    let id = session.trim().rsplit('=').next().unwrap();
+    for target in ["/v1/history", "/v1/session", "/v1/nothing", "/list"] {
+        server.request("GET", target, &session).await;
+        server.request("GET", target, "Cookie: keyturner=qu3ry\r\n").await;
+    }
+    let guess = request("POST", "/v1/session", OWN_PAGE, r#"{"token":"qu3ry"}"#);
+    assert_eq!(server.raw(&guess).await.status, 401);
+    let log_out = request("DELETE", "/v1/session", &format!("{session}{OWN_PAGE}"), "");
+    assert_eq!(server.raw(&log_out).await.status, 204);
     let log = String::from_utf8(journal.bytes()).unwrap();
-    for line in ["an action was asked for", "a wrong token", "/auth has handed out the token"] {
+    assert!(!log.contains(id), "{log}");
+    for line in [
+        "a browser has logged in",
+        "a browser has logged out",
+        "an action was asked for",
+        "a wrong token",
+        "/auth has handed out the token",
+    ] {
         assert!(log.contains(line), "{line} is missing: {log}");
     }
     assert!(!log.contains(TOKEN) && !log.contains("qu3ry"), "{log}");

@@ -18,13 +18,15 @@ use keyturner::gateway::{
 };
 use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings, Host};
 use keyturner::http::{
-    AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token, router, serve,
+    AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Entrance, Gate, News, Peer, PlainTokens, Token,
+    router, serve, serve_all,
 };
 use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::log::CodeId;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
 use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
+use keyturner::pulse::Pulses;
 use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::store::{Batch, IdempotencyKey, Store};
 use tempfile::TempDir;
@@ -33,6 +35,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OnceCell;
 
 use crate::store::{LOCK, lock_row};
+use crate::support::listener::listen;
 
 pub(crate) const FRONT: NukiId = 0x3C88_62ED;
 pub(crate) const TOKEN: &str = "s3cret";
@@ -277,6 +280,7 @@ pub(crate) struct Server {
     pub router: Router,
     pub address: SocketAddr,
     dir: TempDir,
+    pub(crate) config: keyturner::config::ConfigStatus,
 }
 
 impl Server {
@@ -319,32 +323,37 @@ impl Server {
     }
 
     async fn start_all(settings: BridgeSettings, gate: Gate, callbacks: CallbackRules, clock: Clock) -> Self {
+        // Its token, and the codes that its tests send.
+        listen([TOKEN, "968574", "475869"]);
         let (doors, news) = (FakeDoors::new(), News::new());
         let dir = tempfile::tempdir().unwrap();
         let path = database(&dir);
         std::fs::write(&path, NEW_HOUSE.get_or_init(new_house).await).unwrap();
         // Harmless on the real clock, and a paused one waits for the disk.
         let store = Store::open(&path).await.unwrap().with_virtual_time();
+        let config = keyturner::config::ConfigStatus::default();
         let (gate, host) = (Arc::new(gate), Arc::new(FakeHost::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let window = AuthWindow::new(store.auth_enabled().await.unwrap());
-        let bridge = Bridge { settings, window: window.clone(), host: host.clone(), listen: address };
+        let bridge = Bridge { settings: settings.into(), window: window.clone(), host: host.clone(), listen: address };
         let app = AppState {
             gateway: Arc::new(doors.clone()),
             store: store.clone(),
             gate: Arc::clone(&gate),
             clock,
             identity: BridgeIdentity::new(1_013_065_235, 1_754_925_342),
-            callbacks: Arc::new(callbacks),
+            callbacks: callbacks.into(),
             delivery: Waker::new(),
             news: news.clone(),
             bridge,
             diagnostics: Diagnostics::default(),
+            metrics: keyturner::metrics::Metrics::default(),
+            config: config.clone(),
         };
         let router = router(app);
         tokio::spawn(serve(listener, router.clone(), std::future::pending()));
-        Self { doors, host, window, store, news, gate, router, address, dir }
+        Self { doors, host, window, store, news, gate, router, address, dir, config }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -393,6 +402,22 @@ impl Server {
     /// Any bytes; the answer up to the end of the connection.
     pub(crate) async fn raw(&self, request: &str) -> Reply {
         Reply::parse(&self.exchange(request).await)
+    }
+
+    /// The same, as if it came from there.
+    pub(crate) async fn as_if_from(&self, peer: Peer, request: &str) -> Reply {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let pretend = move |mut request: axum::extract::Request, next: axum::middleware::Next| async move {
+            request.extensions_mut().insert(peer);
+            next.run(request).await
+        };
+        let router = self.router.clone().layer(axum::middleware::from_fn(pretend));
+        let entrance = Entrance::plain(listener, Pulses::default().begin("http"));
+        let serving = tokio::spawn(serve_all(vec![entrance], router, std::future::pending()));
+        let reply = Reply::parse(&exchange(address, request).await);
+        serving.abort();
+        reply
     }
 
     /// The same, as it came.

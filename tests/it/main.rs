@@ -79,6 +79,8 @@ mod code_cli;
 #[cfg(feature = "daemon")]
 mod config_file;
 #[cfg(feature = "daemon")]
+mod config_reload;
+#[cfg(feature = "daemon")]
 mod conformance;
 #[cfg(feature = "daemon")]
 mod daemon_life;
@@ -88,6 +90,8 @@ mod devices;
 mod devices_table;
 #[cfg(feature = "daemon")]
 mod doctor;
+#[cfg(feature = "daemon")]
+mod event_lines;
 #[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
@@ -130,6 +134,16 @@ mod http_support;
 #[cfg(feature = "daemon")]
 mod http_tls;
 mod known_answers;
+#[cfg(feature = "daemon")]
+mod log_secrets;
+#[cfg(feature = "daemon")]
+mod metrics;
+#[cfg(feature = "daemon")]
+mod page_files;
+#[cfg(feature = "daemon")]
+mod page_forgery;
+#[cfg(feature = "daemon")]
+mod page_session;
 #[cfg(feature = "daemon")]
 mod pair_cli;
 #[cfg(feature = "daemon")]
@@ -203,6 +217,8 @@ mod v1_hostile;
 mod v1_live;
 #[cfg(feature = "daemon")]
 mod v1_locks;
+#[cfg(feature = "daemon")]
+mod v1_movements;
 #[cfg(feature = "daemon")]
 mod v1_openapi;
 #[cfg(feature = "daemon")]

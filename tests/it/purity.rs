@@ -22,6 +22,8 @@ const ALL_ROOMS: &[&str] = &[
     "diagnostics",
     "gateway",
     "http",
+    "logging",
+    "metrics",
     "protocol",
     "secrets",
     "session",

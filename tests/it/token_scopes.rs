@@ -237,7 +237,10 @@ async fn every_route_of_v1_takes_the_scope_that_its_description_names_and_no_oth
     let server = house().await;
     let api = server.get_as("token-all", "/v1/openapi.json").await.json();
     let mut seen = BTreeSet::new();
-    for (path, item) in api["paths"].as_object().unwrap() {
+    // What an action needs depends on it (`each_client_is_offered_what_it_may_and_no_more_is_done_for_it`), and whoever
+    // logs in has no token yet (`page_session`).
+    let free = ["/session", "/locks/{nuki_id}/actions/{action}"];
+    for (path, item) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| !free.contains(&path.as_str())) {
         for (method, operation) in item.as_object().unwrap() {
             // One of them is enough.
             let needed = operation["security"].as_array().unwrap().iter();

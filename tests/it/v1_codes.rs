@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use keyturner::clock::UnixMillis;
 use keyturner::gateway::{CodeChange, GatewayError};
-use keyturner::http::{Entrance, Peer};
+use keyturner::http::Peer;
 use keyturner::protocol::ErrorCode;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::users::{CodeDigits, KeypadCode, TimeLimit};
-use keyturner::pulse::Pulses;
 use keyturner::store::IdempotencyKey;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::http_support::{FRONT, NOW, Reply, Server, TOKEN};
@@ -430,22 +429,6 @@ async fn no_body_is_read_before_the_credential_and_the_scope_were_checked() {
     assert!(first_line(&server, &two_keys).await.starts_with("HTTP/1.1 400 "));
 }
 
-/// Serves one connection as if it came from there.
-async fn as_if_from(server: &Server, peer: Peer, request: &str) -> Reply {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let pretend = move |mut request: axum::extract::Request, next: axum::middleware::Next| async move {
-        request.extensions_mut().insert(peer);
-        next.run(request).await
-    };
-    let router = server.router.clone().layer(axum::middleware::from_fn(pretend));
-    let entrance = Entrance::plain(listener, Pulses::default().begin("http"));
-    let serving = tokio::spawn(keyturner::http::serve_all(vec![entrance], router, std::future::pending()));
-    let reply = Reply::parse(&crate::http_support::exchange(address, request).await);
-    serving.abort();
-    reply
-}
-
 #[tokio::test]
 async fn over_plain_http_digits_are_taken_from_this_machine_alone() {
     let server = Server::start().await;
@@ -464,7 +447,7 @@ async fn over_plain_http_digits_are_taken_from_this_machine_alone() {
     };
     let peer =
         |address: &str, is_local, is_encrypted| Peer { address: address.parse().unwrap(), is_local, is_encrypted };
-    let refused = as_if_from(&server, peer("192.168.1.7:4000", false, false), &request(1)).await;
+    let refused = server.as_if_from(peer("192.168.1.7:4000", false, false), &request(1)).await;
     assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("not_private")), "{}", refused.body);
     assert!(refused.body.contains("other digits") && !refused.body.contains(DIGITS), "{}", refused.body);
     assert_eq!(server.asked(), []);
@@ -473,7 +456,7 @@ async fn over_plain_http_digits_are_taken_from_this_machine_alone() {
         (3, peer("192.168.1.2:4000", true, false)),
         (4, peer("127.0.0.1:4000", false, false)),
     ] {
-        let reply = as_if_from(&server, from, &request(n)).await;
+        let reply = server.as_if_from(from, &request(n)).await;
         assert_eq!(reply.status, 201, "{from:?}: {}", reply.body);
     }
     assert_eq!(server.asked().len(), 3);

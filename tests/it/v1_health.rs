@@ -118,3 +118,28 @@ async fn the_clock_is_set_by_post_alone_and_only_at_a_lock_that_is_paired() {
     assert_eq!(reply.status, 503);
     assert!(reply.json()["message"].as_str().unwrap().contains("keyturner pin"), "{}", reply.json());
 }
+
+#[tokio::test]
+async fn every_part_has_its_place_and_whatever_is_wrong_stands_in_one_list() {
+    let server = Server::start().await;
+    let health = server.get("/v1/health").await.json();
+    assert_eq!(health["attention"], serde_json::json!([]));
+    assert!(health["database"]["size"].as_u64().unwrap() > 4096 && health["database"]["free"].as_u64().unwrap() > 0);
+    assert!(health["database"].get("problem").is_none());
+    assert_eq!(health["database"]["openQuestions"], 0);
+    assert_eq!(health["callbackQueue"], serde_json::json!({"givenUp": 0}));
+    assert_eq!(health["config"], serde_json::json!({"needsRestart": []}));
+
+    server.doors.script().radio =
+        Some(RadioHealth { since: NOW, problem: Some("no usable Bluetooth adapter".to_owned()), adapter: None });
+    server.config.refused("line 3: no such key\nand more".to_owned());
+    let health = server.get("/v1/health").await.json();
+    assert_eq!(health["status"], "degraded");
+    let attention = health["attention"].as_array().unwrap();
+    assert_eq!(attention[0], "radio: no usable Bluetooth adapter");
+    assert!(
+        attention[1].as_str().unwrap().ends_with("what counted before counts on: line 3: no such key"),
+        "{attention:?}"
+    );
+    assert_eq!(health["config"]["problem"], "line 3: no such key\nand more");
+}

@@ -18,8 +18,8 @@ pub(super) async fn add(app: &AppState, params: &Params) -> Result<String, Refus
         tracing::info!(%error, "a callback was not registered");
         Refusal::BadRequest
     })?;
-    let new = NewCallback { url, is_bare: app.callbacks.is_bare(&target), at: app.clock.wall() };
-    let current = || if app.callbacks.state_when_added { states(app) } else { Vec::new() };
+    let new = NewCallback { url, is_bare: app.callbacks.get().is_bare(&target), at: app.clock.wall() };
+    let current = || if app.callbacks.get().state_when_added { states(app) } else { Vec::new() };
     Ok(match app.store.register_callback(new, current).await? {
         AddCallback::Added(id) => {
             tracing::info!(id, "a callback was registered");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::settings::BridgeSettings;
 use super::window::AuthWindow;
+use crate::live::Live;
 use crate::protocol::beacon::NukiId;
 use crate::secrets::{SecretsError, Token};
 
@@ -30,7 +31,7 @@ pub trait Host: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Bridge {
     /// What the owner has set.
-    pub settings: BridgeSettings,
+    pub settings: Live<BridgeSettings>,
     /// Whether `/auth` hands out the token.
     pub window: AuthWindow,
     /// The process around it.

@@ -11,7 +11,7 @@ use super::wire::{OPENER, push_state};
 use super::{find, note};
 use crate::clock::UnixMillis;
 use crate::diagnostics::Deed;
-use crate::gateway::{ActionOutcome, LockSnapshot, NotDone, WaitFor};
+use crate::gateway::{ActionOutcome, GatewayError, LockSnapshot, NotDone, WaitFor};
 use crate::protocol::state::KeyturnerStates;
 use crate::protocol::{LockAction, NukiState, OpenerAction};
 
@@ -47,7 +47,7 @@ pub(super) async fn state(app: &AppState, doors: &dyn Doors, params: &Params) ->
     let lock = find(doors, params)?;
     let nuki_id = lock.nuki_id;
     note(app, Deed::LockState, Some(nuki_id), None);
-    let states = match fresh(&lock, app.bridge.settings.lock_state_max_age.duration(), app.clock.wall()) {
+    let states = match fresh(&lock, app.bridge.settings.get().lock_state_max_age.duration(), app.clock.wall()) {
         Some(states) => states,
         None => doors.read_state(nuki_id).await.map_err(|error| {
             tracing::info!(nuki_id, %error, "a state could not be read");
@@ -103,10 +103,7 @@ async fn act(
 ) -> Result<String, Refusal> {
     let no_wait = matches!(params.get("nowait"), Some("1" | "true"));
     let wait = if no_wait { WaitFor::Accepted } else { WaitFor::Completed };
-    let name = action_name(lock, action);
-    note(app, Deed::ActionStart, Some(lock.nuki_id), Some(name.clone()));
-    let outcome = doors.act(lock.nuki_id, action, requester.into(), wait).await;
-    tracing::info!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
+    let outcome = carry_out(app, doors, lock, action, requester, wait).await;
     let success = match outcome.map_err(|error| Refusal::from_action(&error))? {
         ActionOutcome::Accepted | ActionOutcome::Done => true,
         // It never left, so repeating it is safe, and some clients do.
@@ -115,13 +112,29 @@ async fn act(
         ActionOutcome::NotDoneBefore => false,
         ActionOutcome::Unknown => return Err(Refusal::Gone),
     };
-    if success {
-        note(app, Deed::ActionSuccess, Some(lock.nuki_id), Some(name));
-    }
     let now = doors.lock(lock.nuki_id);
     let battery = now.as_ref().unwrap_or(lock).state.as_ref().map(|(states, _)| states.battery);
     let critical = battery.is_some_and(|battery| battery.is_critical());
     Ok(Object::new().bool("success", success).bool("batteryCritical", critical).finish())
+}
+
+/// Has a lock do something for a client of either API, and writes it down.
+pub(in crate::http) async fn carry_out(
+    app: &AppState,
+    doors: &dyn Doors,
+    lock: &LockSnapshot,
+    action: LockAction,
+    requester: &str,
+    wait: WaitFor,
+) -> Result<ActionOutcome, GatewayError> {
+    let name = action_name(lock, action);
+    note(app, Deed::ActionStart, Some(lock.nuki_id), Some(name.clone()));
+    let outcome = doors.act(lock.nuki_id, action, requester.into(), wait).await;
+    tracing::debug!(nuki_id = lock.nuki_id, action = name, requester, ?outcome, "an action was asked for");
+    if matches!(outcome, Ok(ActionOutcome::Accepted | ActionOutcome::Done)) {
+        note(app, Deed::ActionSuccess, Some(lock.nuki_id), Some(name));
+    }
+    outcome
 }
 
 /// What the number means to this device.

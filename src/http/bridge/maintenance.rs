@@ -13,7 +13,7 @@ use crate::store::CALLBACK_SLOTS;
 
 /// Whether the owner lets clients do this.
 fn may(app: &AppState, what: Maintenance) -> bool {
-    let may = app.bridge.settings.allow.contains(&what);
+    let may = app.bridge.settings.get().allow.contains(&what);
     if !may {
         tracing::warn!(?what, "a client asked for this, and the configuration does not allow it ([bridge] allow)");
     }

@@ -29,6 +29,7 @@ use crate::gateway::LockSnapshot;
 use crate::protocol::beacon::NukiId;
 
 pub use host::{Bridge, Host};
+pub(super) use lock::carry_out;
 pub use settings::{BridgeSettings, Maintenance, MaxAge, TooOld};
 pub use window::AuthWindow;
 

@@ -19,6 +19,8 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use crate::live::Live;
+
 /// How soon a new certificate is noticed. Old ones count for days when the new one comes.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// More than any chain of certificates.
@@ -74,7 +76,7 @@ pub struct Certificates(Arc<Shown>);
 
 #[derive(Debug)]
 struct Shown {
-    files: TlsFiles,
+    files: Live<TlsFiles>,
     key: RwLock<Arc<CertifiedKey>>,
 }
 
@@ -85,7 +87,14 @@ impl Certificates {
     /// [`TlsError`].
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let key = RwLock::new(Arc::new(read(&files)?));
-        Ok(Self(Arc::new(Shown { files, key })))
+        Ok(Self(Arc::new(Shown { files: files.into(), key })))
+    }
+
+    /// From now on these show the others' certificate and look after the others' files.
+    pub fn become_like(&self, other: &Self) {
+        let key = Arc::clone(&other.0.key.read().unwrap_or_else(PoisonError::into_inner));
+        self.0.files.set(TlsFiles::clone(&other.0.files.get()));
+        *self.0.key.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     /// Reads both again; new connections see what is new, and those that are open stay.
@@ -93,7 +102,7 @@ impl Certificates {
     /// # Errors
     /// [`TlsError`]; then the old ones stay.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let key = Arc::new(read(&self.0.files)?);
+        let key = Arc::new(read(&self.0.files.get())?);
         // Only whole values are put there, so a panic elsewhere has left nothing half done.
         *self.0.key.write().unwrap_or_else(PoisonError::into_inner) = key;
         Ok(())
@@ -113,7 +122,7 @@ impl Certificates {
             }
             seen = now;
             match self.reload() {
-                Ok(()) => info!(file = %self.0.files.certificate.display(), "the new certificate is in use"),
+                Ok(()) => info!(file = %self.0.files.get().certificate.display(), "the new certificate is in use"),
                 // Certificate and key are two files: the second may not be there yet. The next change is looked at again.
                 Err(error) => warn!(%error, "the new certificate cannot be used, so the old one stays"),
             }
@@ -121,7 +130,8 @@ impl Certificates {
     }
 
     fn version(&self) -> [Option<Version>; 2] {
-        [version(&self.0.files.certificate), version(&self.0.files.key)]
+        let files = self.0.files.get();
+        [version(&files.certificate), version(&files.key)]
     }
 
     pub(super) fn acceptor(&self) -> Result<TlsAcceptor, rustls::Error> {

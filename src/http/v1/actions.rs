@@ -18,8 +18,8 @@ use super::problem::Problem;
 use super::schema;
 use super::{AppState, PathText};
 use crate::access::{Access, Scope};
-use crate::diagnostics::{Deed, Line};
 use crate::gateway::{ActionOutcome, GatewayError, LockSnapshot, NotDone, WaitFor};
+use crate::http::bridge::carry_out;
 use crate::http::bridge::wire::OPENER;
 use crate::http::doors::Doors as _;
 use crate::http::idempotency::key_of;
@@ -129,13 +129,7 @@ pub(super) async fn act(
     let WantedAction { action } = body.json(BODY)?;
     let lock = doors.lock(nuki_id).ok_or(GatewayError::UnknownLock(nuki_id))?;
     let (action, name) = named(&lock, action)?;
-    let note = |deed| {
-        app.diagnostics.note(Line { at: app.clock.wall(), deed, nuki_id: Some(nuki_id), action: Some(name.to_owned()) })
-    };
-    note(Deed::ActionStart);
-    let requester = ask.who().name();
-    let outcome = doors.act(nuki_id, action, requester.into(), WaitFor::Completed).await;
-    tracing::info!(nuki_id, action = name, requester, ?outcome, "an action was asked for");
+    let outcome = carry_out(&app, &doors, &lock, action, ask.who().name(), WaitFor::Completed).await;
     let outcome = outcome.map_err(|error| match error {
         GatewayError::NotAllowed => {
             let needed = Scope::needed(action, lock.device_type == OPENER).iter().copied();
@@ -145,11 +139,7 @@ pub(super) async fn act(
         GatewayError::TooManyKeys(wait) => Problem::too_many_keys(wait),
         error => error.into(),
     })?;
-    let result = ActionResult::of(nuki_id, name, outcome)?;
-    if result.outcome == Outcome::Done {
-        note(Deed::ActionSuccess);
-    }
-    Ok(private(object(&result)?))
+    Ok(private(object(&ActionResult::of(nuki_id, name, outcome)?)?))
 }
 
 impl ActionResult {

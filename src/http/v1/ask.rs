@@ -163,7 +163,7 @@ impl Edition {
         if let Ok(tag) = HeaderValue::from_str(&self.tag) {
             headers.insert(ETAG, tag);
         }
-        headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
+        headers.insert(VARY, HeaderValue::from_static("Accept, Authorization, Cookie"));
         private(response)
     }
 }

@@ -99,7 +99,7 @@ pub(super) async fn events(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     })?;
     let is_valid = {
         let (who, clock) = (ask.who().clone(), app.clock);
-        move || who.is_valid(clock.wall())
+        move || who.is_valid(clock.wall(), clock.monotonic())
     };
     Ok(private(stream(app.store.clone(), filter, start, listener, is_valid)))
 }

@@ -1,6 +1,7 @@
 //! How the gateway is: what works, and in plain words what does not and what to do about it.
 
 mod lock;
+mod parts;
 mod webhook;
 
 pub(super) use lock::Clock;
@@ -21,6 +22,7 @@ use crate::gateway::RadioHealth;
 use crate::http::doors::Doors as _;
 use crate::store::ChainHead;
 use lock::LockState;
+use parts::{CallbackQueue, Config, Database, clock_attention};
 use webhook::Webhook;
 
 /// In one word.
@@ -58,6 +60,14 @@ pub(super) struct Health {
     callbacks: Vec<Callback>,
     /// What waits to be told to event webhooks, and how they take it.
     webhooks: Vec<Webhook>,
+    /// Everything that wants attention, part by part, in plain words that say what to do; empty if all is well.
+    attention: Vec<String>,
+    /// How the file of the event log is.
+    database: Database,
+    /// What waits for callbacks, all slots together.
+    callback_queue: CallbackQueue,
+    /// What became of the configuration.
+    config: Config,
 }
 
 /// How the radio listens for beacons.
@@ -86,6 +96,13 @@ impl From<Option<RadioHealth>> for Radio {
         let since = health.as_ref().map(|health| health.since.rfc3339());
         let (problem, adapter) = health.map_or((None, None), |health| (health.problem, health.adapter));
         Self { is_listening, since, problem, adapter }
+    }
+}
+
+impl Radio {
+    fn attention(&self) -> Option<String> {
+        let why = self.problem.as_deref().unwrap_or("it has not begun to listen");
+        (!self.is_listening).then(|| format!("radio: {why}"))
     }
 }
 
@@ -129,9 +146,15 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     let webhooks: Vec<_> = app.store.webhook_status().await?.into_iter().map(Webhook::from).collect();
     let waiting = app.store.waiting().await?;
     let radio = Radio::from(doors.radio());
-    let is_well = radio.is_listening && locks.iter().all(LockState::is_well) && webhooks.iter().all(Webhook::is_well);
+    let database = Database::new(app.store.condition().await?, app.store.open_questions().await?);
+    let config = Config::from(app.config.get());
+    let doubt = app.store.clock_doubt(now).await?;
+    let parts = [radio.attention(), database.attention(), config.attention(), clock_attention(doubt.as_ref())];
+    let mut attention: Vec<String> = parts.into_iter().flatten().collect();
+    attention.extend(locks.iter().flat_map(LockState::attention));
+    attention.extend(webhooks.iter().filter_map(Webhook::attention));
     Ok(private(object(&Health {
-        status: if is_well { Status::Ok } else { Status::Degraded },
+        status: if attention.is_empty() { Status::Ok } else { Status::Degraded },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: app.clock.monotonic().as_secs(),
         date: now.rfc3339(),
@@ -141,5 +164,9 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
         locks,
         callbacks: waiting.into_iter().map(|slot| Callback { id: slot.slot, waiting: slot.waiting }).collect(),
         webhooks,
+        attention,
+        database,
+        callback_queue: app.store.outbox_condition().await?.into(),
+        config,
     })?))
 }

@@ -20,31 +20,37 @@ mod health;
 mod history;
 mod live;
 mod locks;
+mod metrics;
+mod movements;
 mod openapi;
 mod problem;
 mod query;
 mod refused;
 mod schema;
+mod session;
 mod users;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::HeaderValue;
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use std::str::FromStr;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AppState;
-use super::auth::Authenticated;
-use super::gate::Knock;
+use super::auth::{Authenticated, Denied};
+use super::cookie;
+use super::gate::{Knock, Peer};
 use super::query::Params;
 use crate::access::Scope;
 use problem::{Problem, reword};
-use query::{Query, whole};
+use query::{CREDENTIALS, Query, whole};
 
 pub use entry::entry_json;
 pub use live::{News, live_json};
@@ -67,6 +73,15 @@ pub(super) fn router(app: &Arc<AppState>) -> Router {
         .with_state(Arc::clone(app))
 }
 
+/// `/metrics`, which is no part of the API and asks for the same credential.
+pub(super) fn metrics_router(app: &Arc<AppState>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .layer(from_fn(|request: Request, next: Next| allow(Scope::Read, request, next)))
+        .layer(from_fn_with_state(Arc::clone(app), guard))
+        .with_state(Arc::clone(app))
+}
+
 /// The routes with their description. Each stands with the scope that it needs, and in no other place.
 fn described() -> OpenApiRouter<Arc<AppState>> {
     let history = OpenApiRouter::new()
@@ -80,7 +95,10 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(users::code))
         .routes(routes!(history::of_code))
         .routes(routes!(history::refused))
-        .routes(routes!(refused::counts));
+        .routes(routes!(refused::counts))
+        .routes(routes!(movements::counts));
+    let mut free = OpenApiRouter::new().routes(routes!(session::log_in, session::session, session::log_out));
+    openapi::need(free.get_openapi_mut(), &[]);
     let read = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(locks::locks));
     // Which of the two, or both, depends on the action and the device: `ScopedDoors` asks.
     let acting = OpenApiRouter::new().routes(routes!(actions::act));
@@ -90,6 +108,7 @@ fn described() -> OpenApiRouter<Arc<AppState>> {
         .routes(routes!(codes::update, codes::remove))
         .routes(routes!(bridge::open_auth_window));
     OpenApiRouter::with_openapi(openapi::head())
+        .merge(free)
         .merge(needing(&[Scope::History], history))
         .merge(needing(&[Scope::Read], read))
         .merge(needing(&[Scope::Lock, Scope::Unlock], acting))
@@ -112,17 +131,69 @@ async fn allow(scopes: &'static [Scope], request: Request, next: Next) -> Respon
 
 /// Checks the credential, and puts words to the answers that axum makes by itself.
 async fn guard(State(app): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
-    let params = Params::parse(request.uri().query().unwrap_or_default());
-    // It has done its work; nobody behind us shall be able to show it.
-    let header = request.headers_mut().remove(AUTHORIZATION);
-    let bearer = header.as_ref().and_then(|value| bearer(value.as_bytes()));
-    let knock = Knock { params: &params, bearer, is_v1: true, from: super::peer(request.extensions()) };
-    match app.gate.admit(knock, app.clock.wall(), app.clock.monotonic()) {
-        Ok(who) => {
-            request.extensions_mut().insert(who);
-            reword(next.run(request).await)
+    let shown = Shown::take(&mut request);
+    let who = if request.uri().path() == session::PATH && !shown.has_token() {
+        // Whoever logs in shows nothing yet, or a session that is over.
+        shown.by_session(&app).and_then(Result::ok)
+    } else {
+        match shown.admit(&app) {
+            Ok(who) => Some(who),
+            Err(denied) => return Problem::from(denied).into_response(),
         }
-        Err(denied) => Problem::from(denied).into_response(),
+    };
+    let changes = !request.method().is_safe();
+    let is_session = who.as_ref().is_some_and(|who| who.session().is_some());
+    if is_session && changes && !session::is_own_page(request.headers()) {
+        return Problem::not_our_page().into_response();
+    }
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
+    }
+    reword(next.run(request).await)
+}
+
+/// What a request shows of whose it is.
+struct Shown {
+    params: Params,
+    authorization: Option<HeaderValue>,
+    cookie: Option<Vec<u8>>,
+    from: Peer,
+}
+
+impl Shown {
+    /// Takes headers with credentials out of a request: they have done their work, and nobody behind us shall be able
+    /// to show them.
+    fn take(request: &mut Request) -> Self {
+        let from = super::peer(request.extensions());
+        let params = Params::parse(request.uri().query().unwrap_or_default());
+        let headers = request.headers_mut();
+        let cookie = cookie::read(headers, from);
+        headers.remove(COOKIE);
+        Self { params, authorization: headers.remove(AUTHORIZATION), cookie, from }
+    }
+
+    fn bearer(&self) -> Option<&[u8]> {
+        self.authorization.as_ref().and_then(|value| bearer(value.as_bytes()))
+    }
+
+    /// Whether it shows a token, or what was made with one.
+    fn has_token(&self) -> bool {
+        self.bearer().is_some() || CREDENTIALS.iter().any(|name| self.params.get(name).is_some())
+    }
+
+    /// Whose request it is. A session's cookie counts only where nothing else is shown.
+    fn admit(&self, app: &AppState) -> Result<Authenticated, Denied> {
+        let by_session = if self.has_token() { None } else { self.by_session(app) };
+        by_session.unwrap_or_else(|| {
+            let knock = Knock { params: &self.params, bearer: self.bearer(), is_v1: true, from: self.from };
+            app.gate.admit(knock, app.clock.wall(), app.clock.monotonic())
+        })
+    }
+
+    /// Whose session it is, if a cookie is shown.
+    fn by_session(&self, app: &AppState) -> Option<Result<Authenticated, Denied>> {
+        let cookie = self.cookie.as_ref()?;
+        Some(app.gate.find_session(cookie, self.from, app.clock.wall(), app.clock.monotonic()))
     }
 }
 

@@ -3,11 +3,12 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Paths, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 use super::super::error::{Refusal, json};
@@ -28,6 +29,7 @@ use crate::access::Scope;
         (name = "history", description = "What happened"),
         (name = "users", description = "People, keys and keypad codes"),
         (name = "gateway", description = "The gateway and its locks"),
+        (name = "session", description = "Logging in by a browser"),
     ),
     security(("bearer" = []), ("token" = []), ("hashed" = []), ("encrypted" = [])),
     components(schemas(Problem)),
@@ -36,7 +38,9 @@ use crate::access::Scope;
 struct Head;
 
 /// The ways to show a credential, by their names below.
-const SCHEMES: [&str; 4] = ["bearer", "token", "hashed", "encrypted"];
+const SCHEMES: [&str; 5] = ["bearer", "token", "hashed", "encrypted", SESSION];
+/// What a browser has after logging in.
+const SESSION: &str = "session";
 
 struct Credentials;
 
@@ -47,6 +51,12 @@ impl Modify for Credentials {
             |name: &str, text: &str| SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(name, text)));
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The token")).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            "keyturner",
+            "A browser's session. Over TLS its name is __Host-keyturner. It has not the scope admin, and what changes \
+             something needs the headers Origin and Keyturner-Page",
+        );
+        components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         components.add_security_scheme("token", in_query("token", "The token in plain"));
         components.add_security_scheme("hashed", in_query("hash", "With ts and rnr, as the Bridge API has it"));
         components.add_security_scheme("encrypted", in_query("ctoken", "With nonce, as the Bridge API has it"));
@@ -61,16 +71,30 @@ pub(super) fn head() -> OpenApi {
     head
 }
 
-/// Says of every operation which scope its token needs: one of these.
+/// Says of every operation which scope its token needs: one of these, or none.
 pub(super) fn need(api: &mut OpenApi, scopes: &[Scope]) {
+    let names: Vec<Option<&str>> =
+        if scopes.is_empty() { vec![None] } else { scopes.iter().map(|scope| Some(scope.name())).collect() };
+    let wanted = if scopes.is_empty() { String::new() } else { format!(" {}", either(scopes)) };
     for item in api.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            let of = |scheme| scopes.iter().map(move |scope| SecurityRequirement::new(scheme, [scope.name()]));
-            operation.security = Some(SCHEMES.into_iter().flat_map(of).collect());
+            // No session has the scope for settings.
+            let schemes = SCHEMES.into_iter().filter(|scheme| scopes != [Scope::Admin] || *scheme != SESSION);
+            let requirements =
+                schemes.flat_map(|scheme| names.iter().map(move |name| SecurityRequirement::new(scheme, *name)));
+            operation.security.get_or_insert_with(|| requirements.collect());
+            for parameter in operation.parameters.iter_mut().flatten() {
+                // utoipa forgets it where a schema is given.
+                if let RefOr::T(parameter) = parameter
+                    && parameter.parameter_in == ParameterIn::Path
+                {
+                    parameter.required = Required::True;
+                }
+            }
             let answers = [
                 ("401", "No valid credential".to_owned()),
-                ("403", format!("The token does not have the scope {}", either(scopes))),
+                ("403", format!("The token does not have the scope{wanted}")),
                 ("429", "Too many wrong credentials came from this address; Retry-After says how long".to_owned()),
             ];
             // Said before anything knows that `/v1` is asked.

@@ -166,6 +166,27 @@ impl Problem {
         )
     }
 
+    /// The token itself may come where nobody can read it on its way, or where the owner says so.
+    pub(super) fn token_not_private() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not_private",
+            "no token is taken over this way, since others could read it",
+            "open the page by https:// (`[tls]` in the configuration) or on the gateway itself; `plain_tokens` says \
+             where a token may be sent as it is",
+        )
+    }
+
+    /// A browser has a session, and something else than our page asks by it.
+    pub(super) fn not_our_page() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign_page",
+            "what changes something is done for this gateway's own page alone",
+            "programs show their token: Authorization: Bearer ...",
+        )
+    }
+
     /// The `Idempotency-Key` is no key.
     pub(super) fn bad_key() -> Self {
         Self::parameter("Idempotency-Key", "it is no key", "give it once, with 1 to 255 ASCII characters")

@@ -99,7 +99,7 @@ pub(super) async fn counts(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     Ok(if is_fixed { edition.mark(response) } else { super::ask::private(response) })
 }
 
-fn range(query: &Query, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Problem> {
+pub(super) fn range(query: &Query, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Problem> {
     let (from, to) = (query.date("from")?, query.date("to")?);
     let to = to.or_else(|| from.map(|from| now.max(from.plus(DAY)))).unwrap_or(now);
     let from = from.unwrap_or_else(|| to.before(DEFAULT_RANGE));
@@ -113,7 +113,7 @@ fn range(query: &Query, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Pro
 }
 
 /// Minutes ahead of UTC.
-fn offset(query: &Query) -> Result<i16, Problem> {
+pub(super) fn offset(query: &Query) -> Result<i16, Problem> {
     let Some(text) = query.get("tz") else { return Ok(0) };
     minutes(text).ok_or_else(|| {
         Problem::parameter("tz", "it is no offset from UTC", "write it like +01:00 or -03:30, or Z; at most 14 hours")
@@ -143,7 +143,7 @@ fn hour_count(row: RefusedCount, offset: i16) -> HourCount {
 }
 
 /// `2026-11-23T15:00:00+01:00`, from the number of the hour in that offset.
-fn hour(number: i64, offset: i16) -> String {
+pub(super) fn hour(number: i64, offset: i16) -> String {
     let local = UnixMillis(number.saturating_mul(HOUR_MILLIS)).rfc3339();
     let sign = if offset < 0 { '-' } else { '+' };
     let minutes = offset.unsigned_abs();

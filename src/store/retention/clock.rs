@@ -46,7 +46,7 @@ impl Display for ClockDoubt {
 }
 
 /// Nothing is removed unless the log itself has lived for a week by the present clock, and no lock contradicts it.
-pub(super) async fn doubt(
+pub(in crate::store) async fn doubt(
     connection: &mut SqliteConnection,
     now: UnixMillis,
 ) -> Result<Option<ClockDoubt>, StoreError> {

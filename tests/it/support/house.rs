@@ -20,6 +20,8 @@ use keyturner::transport::{Address, Link, Purpose, Sighting, Transport, Transpor
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::listener::{listen, spellings};
+
 pub(crate) const NUKI_ID: u32 = 0x0A1B_2C3D;
 pub(crate) const ANNA: u32 = 583_921;
 /// The number of a second lock on the same adapter.
@@ -136,10 +138,11 @@ impl House {
                 move || [count.fetch_add(1, std::sync::atomic::Ordering::Relaxed); 32]
             }),
             callback_body,
-            repeat_window: self.repeat_window,
+            repeat_window: self.repeat_window.into(),
             committed: Arc::new(|| {}),
             diagnostics: Diagnostics::default(),
             pulses: keyturner::pulse::Pulses::default(),
+            metrics: keyturner::metrics::Metrics::default(),
         };
         let transport = Arc::new(CountingRadio {
             radio: self.radio.clone(),
@@ -254,7 +257,12 @@ pub(crate) async fn paired_over(
 ) -> PairedLock {
     let app_id = 0x4B54_0001;
     let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin, seed: [3; 32] };
+    // Codes of these tests: Anna's, those that are added, a guest's, a wrong one.
+    listen([ANNA, 968_574, 475_869, 914_376, 999_999].map(|digits| digits.to_string()));
+    // A PIN of a digit or two is any number.
+    listen(pin.filter(|pin| pin.expose() >= 1000).map(|pin| pin.expose().to_string()));
     let (authorization, generation) = pair(transport, clock, address, request).await.unwrap();
+    listen(spellings(authorization.key.expose()));
     PairedLock {
         nuki_id,
         address,

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use super::listener::leak;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
 
@@ -43,7 +44,12 @@ impl Journal {
 
     /// What was written since the last look.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.written.0.lock().unwrap())
+        let bytes = std::mem::take(&mut *self.written.0.lock().unwrap());
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            let leak = leak(line);
+            assert!(leak.is_none(), "a line says the secret {leak:?}: {line}");
+        }
+        bytes
     }
 
     /// The same as lines.

@@ -3,6 +3,8 @@
 pub(crate) mod bench;
 #[cfg(feature = "daemon")]
 pub(crate) mod central;
+#[cfg(feature = "daemon")]
+pub(crate) mod daemon;
 pub(crate) mod dice;
 #[cfg(feature = "daemon")]
 pub(crate) mod fake_bluez;
@@ -14,6 +16,8 @@ pub(crate) mod house;
 pub(crate) mod house_cli;
 #[cfg(feature = "daemon")]
 pub(crate) mod journal;
+#[cfg(feature = "daemon")]
+pub(crate) mod listener;
 pub(crate) mod pair;
 pub(crate) mod puppet;
 #[cfg(feature = "daemon")]

@@ -15,6 +15,7 @@ use keyturner::store::{AddWebhook, Batch, NewWebhook, Store, WebhookFilter, Webh
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::listener::listen;
 use crate::store::{LOCK, NOW, batch, lock_row};
 
 pub(crate) const SECRET: &str = "a-secret-of-the-right-size-0123456789";
@@ -220,6 +221,7 @@ impl Desk {
 }
 
 pub(crate) fn secret(number: i64, url: &str) -> WebhookSecret {
+    listen([url, SECRET]);
     WebhookSecret { number, url: WebhookUrl::parse(url).unwrap(), secret: SECRET.to_owned().into() }
 }
 

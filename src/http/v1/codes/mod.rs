@@ -126,7 +126,14 @@ pub(super) struct CodePath {
 #[allow(dead_code, reason = "documentation")]
 pub(super) struct KeyHeader {
     /// The request's name, 1 to 255 ASCII characters. The same request under the same key is answered as before for a day, and not done again.
-    #[param(rename = "Idempotency-Key", required = false, nullable = false, min_length = 1, max_length = 255)]
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        nullable = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]{0,253}[!-~])?$"
+    )]
     key: Option<String>,
 }
 

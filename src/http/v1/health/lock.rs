@@ -161,9 +161,9 @@ impl LockState {
         }
     }
 
-    /// Nothing wants attention.
-    pub(super) const fn is_well(&self) -> bool {
-        self.attention.is_empty()
+    /// What wants attention, with the lock's name before it.
+    pub(super) fn attention(&self) -> impl Iterator<Item = String> {
+        self.attention.iter().map(|words| format!("{}: {words}", self.name))
     }
 }
 

@@ -39,9 +39,17 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    /// Nothing fails, and nothing was given up that its owner has not looked after.
-    pub(super) const fn is_well(&self) -> bool {
-        self.failures == 0 && self.dead == 0
+    /// What fails, or was given up and not looked after by its owner.
+    pub(super) fn attention(&self) -> Option<String> {
+        let name = &self.name;
+        match (self.failures, self.dead) {
+            (0, 0) => None,
+            (0, dead) => Some(format!("webhook {name}: {dead} dead letters; `keyturner webhook dead` shows them")),
+            (failures, _) => {
+                let why = self.last_error.as_deref().unwrap_or("without a reason");
+                Some(format!("webhook {name}: failed {failures} times: {why}"))
+            }
+        }
     }
 }
 
