@@ -236,6 +236,7 @@ impl Denied {
             Self::Expired => "expired",
             Self::Plain => "plain",
             Self::TooMany(_) => "too_many",
+            Self::SessionOver => "session_over",
         }
     }
 }

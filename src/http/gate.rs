@@ -155,7 +155,7 @@ impl Gate {
 
     /// Whether a secret that is sent as it is, a token or a session's cookie, is taken from there.
     pub(super) fn takes_plain(&self, from: Peer) -> bool {
-        self.plain.allowed(from)
+        self.plain.get().allowed(from)
     }
 
     /// Begins a session of a browser that has shown its token.

@@ -34,7 +34,7 @@ pub(super) async fn metrics(State(app): State<Arc<AppState>>, ask: Ask) -> Resul
     ask.query::<NoQuery>()?;
     // Counters are not kept apart by who may know of which lock.
     if ask.who().access().locks().is_some() {
-        return Err(Problem::forbidden(Scope::Read));
+        return Err(Problem::forbidden(&[Scope::Read]));
     }
     let mut registry = Registry::with_prefix(PREFIX);
     app.metrics.register(&mut registry);

@@ -77,7 +77,7 @@ pub(super) fn router(app: &Arc<AppState>) -> Router {
 pub(super) fn metrics_router(app: &Arc<AppState>) -> Router {
     Router::new()
         .route("/metrics", get(metrics::metrics))
-        .layer(from_fn(|request: Request, next: Next| allow(Scope::Read, request, next)))
+        .layer(from_fn(|request: Request, next: Next| allow(&[Scope::Read], request, next)))
         .layer(from_fn_with_state(Arc::clone(app), guard))
         .with_state(Arc::clone(app))
 }
