@@ -361,14 +361,14 @@ mod tests {
 
     #[test]
     fn an_error_says_each_cause_once_and_what_whoever_may_not_can_do() {
-        let io = |kind| std::io::Error::new(kind, "no");
+        let io = |kind| std::io::Error::new(kind, "gone");
         let plain = anyhow::Error::new(io(ErrorKind::NotFound)).context("cannot read x");
-        assert_eq!(words(&plain), "cannot read x: no");
-        let quoted = anyhow::Error::new(io(ErrorKind::NotFound)).context("cannot read x: no, try y");
-        assert_eq!(words(&quoted), "cannot read x: no, try y");
+        assert_eq!(words(&plain), "cannot read x: gone");
+        let quoted = anyhow::Error::new(io(ErrorKind::NotFound)).context("cannot read x: gone, try y");
+        assert_eq!(words(&quoted), "cannot read x: gone, try y");
         let forbidden = anyhow::Error::new(io(ErrorKind::PermissionDenied)).context("cannot read x");
         assert!(
-            words(&forbidden).ends_with("no; run this as root or as the user of the service: `sudo keyturner ...`")
+            words(&forbidden).ends_with("gone; run this as root or as the user of the service: `sudo keyturner ...`")
         );
     }
 
