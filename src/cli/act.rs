@@ -85,7 +85,7 @@ pub(super) async fn run(act: Act, args: ActArgs) -> anyhow::Result<ExitCode> {
     let key = new_key(action)?;
     let wish = Wish { method: "POST", path: &path, key: Some(&key), body: Some(&body), is_secret: false };
     let began = Instant::now();
-    let answer = Progress::new(!args.json).during(&format!("asking {name} to {action}"), gateway.tell(&wish)).await;
+    let answer = Progress::new(!args.json).at_once(&format!("asking {name} to {action}"), gateway.tell(&wish)).await;
     let seconds = began.elapsed().as_secs_f64();
     let unknown = || {
         format!("it is not known whether {name} was {}; look at the door, `keyturner history` will show", act.done())

@@ -11,6 +11,9 @@ use super::{DataArgs, verify};
 use crate::store;
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  keyturner backup /var/backups/keyturner-$(date +%F).db")]
 pub(super) struct BackupArgs {
     #[command(flatten)]
     data: DataArgs,

@@ -3,30 +3,33 @@
 use std::process::ExitCode;
 
 use anstyle::Style;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::DataArgs;
 use super::exit::Exit;
 use super::local::{Local, LocalArgs};
 use super::output::{self, Cell, Fit, Progress, Table, WARN};
-use super::pair::parse_nuki_id;
+use super::{DataArgs, which};
 use crate::clock::{Clock, UnixMillis};
 use crate::protocol::beacon::NukiId;
 use crate::session::clock_verdict;
 use crate::store::{LockRow, Store, StoredClock};
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner clock
+  keyturner clock --set --lock \"Front door\"")]
 pub(super) struct ClockArgs {
     #[command(flatten)]
     data: DataArgs,
     /// Set the clock of each lock that is off by more than 30 seconds, or of the one named by --lock in any case
     #[arg(long)]
     set: bool,
-    /// This lock only (8 hex digits)
-    #[arg(long, value_name = "HEX", value_parser = parse_nuki_id)]
-    lock: Option<NukiId>,
+    /// This lock only: its name or its number (8 hex digits)
+    #[arg(long, value_name = "LOCK")]
+    lock: Option<String>,
     #[command(flatten)]
     local: LocalArgs,
     /// For programs: {"date", "locks": [{"nukiId", "name", "clock": as of /v1/health}]}, before anything is set
@@ -37,20 +40,19 @@ pub(super) struct ClockArgs {
 pub(super) async fn run(args: ClockArgs) -> anyhow::Result<ExitCode> {
     let store = Store::look(&args.data.database()).await?;
     let locks = store.locks().await?;
-    if let Some(id) = args.lock.filter(|id| locks.iter().all(|lock| lock.nuki_id != *id)) {
-        bail!("no lock {id:08X} is known");
-    }
+    let named: Vec<_> = locks.iter().map(|lock| (lock.nuki_id, lock.name.clone())).collect();
+    let only = args.lock.as_deref().map(|wanted| which::choose(&named, wanted)).transpose()?;
     let now = Clock::system().wall();
     let mut table = Table::new([("LOCK", Fit::Cut), ("NUMBER", Fit::Left), ("CLOCK", Fit::Cut)]);
     let (mut documents, mut wrong) = (Vec::new(), Vec::new());
-    for lock in locks.iter().filter(|lock| args.lock.is_none_or(|id| id == lock.nuki_id)) {
+    for lock in locks.iter().filter(|lock| only.is_none_or(|id| id == lock.nuki_id)) {
         let seen = store.lock_health(lock.nuki_id).await?.clock;
         let is_wrong = seen.is_some_and(|seen| clock_verdict(seen.clock.skew, seen.clock.zone_offset).should_be_set);
         let style = if is_wrong { WARN } else { Style::new() };
         let (number, words) = (format!("{:08X}", lock.nuki_id), describe(seen, now));
         table.row([Cell::from(&lock.name), Cell::from(number), Cell::styled(words, style)]);
         documents.push(document(lock, seen));
-        if is_wrong || (args.set && args.lock.is_some()) {
+        if is_wrong || (args.set && only.is_some()) {
             wrong.push(lock.nuki_id);
         }
     }

@@ -37,7 +37,7 @@ mod webhook;
 mod which;
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -65,71 +65,87 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway: radio, event log, HTTP API
-    Run(run::RunArgs),
-    /// Pair with a lock that is in pairing mode
-    Pair(pair::PairArgs),
     /// Show the house at a glance: each lock, who was last, batteries, radio
     Status(status::StatusArgs),
-    /// Lock a lock, once; exit code 3 if it is not known whether it was done
+    /// Lock a lock, once
+    ///
+    /// Exit code 3 if it is not known whether it was done.
     Lock(act::ActArgs),
-    /// Unlock a lock, once; exit code 3 if it is not known whether it was done
+    /// Unlock a lock, once
+    ///
+    /// The latch stays: `unlatch` opens the door. Exit code 3 if it is not known whether it was done.
     Unlock(act::ActArgs),
-    /// Open a door: pull a lock's latch or release an Opener's strike, once; exit code 3 if it is not known whether it was done
+    /// Open a door, once: pull a lock's latch, or release an Opener's strike
+    ///
+    /// Exit code 3 if it is not known whether it was done.
     Unlatch(act::ActArgs),
-    /// List the paired locks
-    Locks(locks::LocksArgs),
-    /// Have a lock forget this gateway, and forget its key; what it did stays in the event log
-    Unpair(unpair::UnpairArgs),
-    /// Pair anew with a lock that is paired: another key, the same history and PIN
-    Rekey(rekey::RekeyArgs),
-    /// Show people at a simulated door, with everything else real; needs no hardware
-    Demo(demo::DemoArgs),
     /// Say who was at the door
     History(history::HistoryArgs),
-    /// Say who is known at the locks: people, keys and codes, and when each was seen last
+    /// Say who is known: people, keys and codes, and when each was seen last
     Users(users::UsersArgs),
-    /// Say how the running gateway and its locks are; exit code 1 if something wants attention
-    Health(health::HealthArgs),
-    /// Examine everything the gateway needs, and say what to do where something is amiss; exit code 1 if anything is
-    Doctor(doctor::DoctorArgs),
-    /// Check that nothing in the event log was changed, removed or slipped in; exit code 1 if something was
-    Verify(verify::VerifyArgs),
+    /// Say which keypad codes there are
+    Codes(code::ListArgs),
+    /// List, add, change and remove keypad codes of a lock
+    ///
+    /// Exit code 3 if it is not known whether it was done.
+    #[command(subcommand)]
+    Code(code::CodeCommand),
+    /// List the paired locks
+    Locks(locks::LocksArgs),
+    /// Pair with a lock that is in pairing mode
+    Pair(pair::PairArgs),
+    /// Pair anew with a lock that is paired: another key, the same history and PIN
+    Rekey(rekey::RekeyArgs),
+    /// Have a lock forget this gateway, and forget its key
+    ///
+    /// What it did stays in the event log.
+    Unpair(unpair::UnpairArgs),
     /// Set the security PIN of a paired lock; a running gateway notices
     Pin(pin::PinArgs),
     /// Show the clock of each lock beside this computer's, or set it
     Clock(clock::ClockArgs),
-    /// List, add, change and remove keypad codes of a lock; exit code 3 if it is not known whether it was done
+    /// Say which tokens there are, what they may do, and when each was used last
+    Tokens(token::ListArgs),
+    /// Print the token that may do everything, or give each client a token of its own
+    Token(token::TokenArgs),
+    /// Let a client fetch the token by the Bridge API's /auth
     #[command(subcommand)]
-    Code(code::CodeCommand),
-    /// Say which keypad codes there are at each lock; the same as `code list`
-    Codes(code::ListArgs),
-    /// Check the configuration, or show what counts and where it is set
+    Auth(auth::AuthCommand),
+    /// Say who is told by the Bridge API's callbacks
+    Callbacks(callback::CallbacksArgs),
+    /// List and remove receivers of the Bridge API's callbacks
     #[command(subcommand)]
-    Config(config::ConfigCommand),
+    Callback(callback::CallbackCommand),
+    /// Say how every receiver of events is doing
+    Webhooks(webhook::show::ListArgs),
+    /// Push events to programs: add, look after and remove their receivers
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Say how the running gateway and its locks are
+    ///
+    /// Exit code 1 if something wants attention.
+    Health(health::HealthArgs),
+    /// Examine everything the gateway needs, and say what to do where something is amiss
+    ///
+    /// Nothing is changed. Exit code 1 if anything is amiss.
+    Doctor(doctor::DoctorArgs),
+    /// Check that nothing in the event log was changed, removed or slipped in
+    ///
+    /// Exit code 1 if something was.
+    Verify(verify::VerifyArgs),
     /// Copy the event log to a file while the gateway runs
     Backup(backup::BackupArgs),
     /// Write the event log to standard output, or what it holds about one person
     Export(export::ExportArgs),
     /// Remove a person from the event log for good; the chain of hashes stays whole
     Erase(erase::EraseArgs),
-    /// Print the token that may do everything, or give each client a token of its own
-    Token(token::TokenArgs),
-    /// Say which tokens there are, what they may do, and when each was used last; the same as `token list`
-    Tokens(token::ListArgs),
-    /// Let a client fetch the token by the Bridge API's /auth
+    /// Check the configuration, or show what counts and where it is set
     #[command(subcommand)]
-    Auth(auth::AuthCommand),
-    /// Push events to programs: add, look after and remove their receivers
-    #[command(subcommand)]
-    Webhook(webhook::WebhookCommand),
-    /// Say how every receiver of events is doing; the same as `webhook list`
-    Webhooks(webhook::show::ListArgs),
-    /// Look after receivers that clients of the Bridge API have registered
-    #[command(subcommand)]
-    Callback(callback::CallbackCommand),
-    /// Say which receivers clients of the Bridge API have registered; the same as `callback list`
-    Callbacks(callback::CallbacksArgs),
+    Config(config::ConfigCommand),
+    /// Run the gateway: radio, event log, HTTP API
+    Run(run::RunArgs),
+    /// Show people at a simulated door, with everything else real; needs no hardware
+    Demo(demo::DemoArgs),
     /// Serve a simulated lock on a Bluetooth adapter, or to a radio in another process
     Sim(SimArgs),
 }
@@ -282,8 +298,27 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("keyturner: {error:#}");
+    eprintln!("keyturner: {}", words(error));
     exit::of(error).into()
+}
+
+/// An error with its causes, each said once, and what nobody but the reader can do about it.
+fn words(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some errors quote their cause themselves.
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    let is_forbidden = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    };
+    if error.chain().any(is_forbidden) {
+        text.push_str("; run this as root or as the user of the service: `sudo keyturner ...`");
+    }
+    text
 }
 
 /// The name of a client or receiver.
@@ -323,6 +358,19 @@ async fn stop_signal() -> anyhow::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_each_cause_once_and_what_whoever_may_not_can_do() {
+        let io = |kind| std::io::Error::new(kind, "gone");
+        let plain = anyhow::Error::new(io(ErrorKind::NotFound)).context("cannot read x");
+        assert_eq!(words(&plain), "cannot read x: gone");
+        let quoted = anyhow::Error::new(io(ErrorKind::NotFound)).context("cannot read x: gone, try y");
+        assert_eq!(words(&quoted), "cannot read x: gone, try y");
+        let forbidden = anyhow::Error::new(io(ErrorKind::PermissionDenied)).context("cannot read x");
+        assert!(
+            words(&forbidden).ends_with("gone; run this as root or as the user of the service: `sudo keyturner ...`")
+        );
+    }
 
     #[test]
     fn the_command_line_can_be_built() {

@@ -26,6 +26,10 @@ use crate::session::pairing::PairingError;
 const OTHERS_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner pair
+  keyturner pair --nuki-id 3C8862ED --pin-file pin")]
 pub(super) struct PairArgs {
     #[command(flatten)]
     data: DataArgs,

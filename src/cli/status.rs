@@ -189,8 +189,8 @@ fn head(health: &Value, now: UnixMillis) -> anyhow::Result<()> {
     if radio.get("isListening") == Some(&Value::Bool(true)) {
         return output::say(format!("{adapter}: listens{since}"));
     }
-    let problem = radio.get("problem").and_then(Value::as_str).unwrap_or("it has not begun");
-    output::styled(&format!("{adapter}: hears nothing{since}: {problem}"), BAD)
+    // Why stands below, with everything else that wants attention.
+    output::styled(&format!("{adapter}: hears nothing{since}"), BAD)
 }
 
 fn cells(lock: &Lock, health: Option<&Value>, now: UnixMillis) -> [Cell; 7] {
@@ -233,19 +233,14 @@ fn cells(lock: &Lock, health: Option<&Value>, now: UnixMillis) -> [Cell; 7] {
     ]
 }
 
-/// Everything that wants attention, in the gateway's own words.
+/// Everything that wants attention, in the gateway's own words, and what goes on.
 fn attention(health: &Value) -> anyhow::Result<()> {
+    for words in list(health, "attention").iter().filter_map(Value::as_str) {
+        output::styled(words, WARN)?;
+    }
     for lock in list(health, "locks") {
-        for words in list(&lock, "attention").iter().filter_map(Value::as_str) {
-            output::styled(&format!("{}: {words}", text(&lock, "name")), WARN)?;
-        }
         if let Some(read) = lock.get("backfill").and_then(Value::as_u64) {
             output::say(format!("{}: catches up with its log, {read} entries read", text(&lock, "name")))?;
-        }
-    }
-    for webhook in list(health, "webhooks") {
-        if let Some(error) = webhook.get("lastError").and_then(Value::as_str) {
-            output::styled(&format!("webhook {}: {error}", text(&webhook, "name")), WARN)?;
         }
     }
     for callback in list(health, "callbacks") {

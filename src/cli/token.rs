@@ -39,6 +39,11 @@ enum TokenCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  keyturner token add --name home-assistant --scope read,lock,unlock,history
+  keyturner token add --name doorbell --scope unlock --lock 3C8862ED --days 30
+  keyturner token add --name report --scope history --v1 --token-file report.token")]
 struct AddArgs {
     #[command(flatten)]
     data: DataArgs,
@@ -147,7 +152,9 @@ async fn revoke(args: &RevokeArgs) -> anyhow::Result<()> {
 
 /// `keyturner tokens`, and `keyturner token list`.
 pub(super) async fn list(args: &ListArgs) -> anyhow::Result<()> {
-    let secrets = Secrets::load_or_create(args.data.place())?;
+    let secrets = Secrets::load(args.data.place())?;
+    let secrets =
+        secrets.with_context(|| format!("there are no secrets in {}; is --data right?", args.data.data.display()))?;
     let path = args.data.database();
     let uses = if path.exists() { Store::look(&path).await?.token_uses().await? } else { BTreeMap::new() };
     let now = Clock::system().wall();

@@ -8,15 +8,16 @@ use super::pair::parse_nuki_id;
 use super::{DataArgs, tame};
 use crate::protocol::beacon::NukiId;
 use crate::secrets::{LockSecret, Secrets};
-use crate::store::{LockRow, Store};
+use crate::store::{LockRow, Store, StoreError};
 
 /// What the event log knows of each lock; nothing if no gateway has run yet.
 pub(super) async fn rows(data: &DataArgs) -> anyhow::Result<BTreeMap<NukiId, LockRow>> {
-    let path = data.database();
-    if !path.exists() {
-        return Ok(BTreeMap::new());
-    }
-    let store = Store::open(&path).await?;
+    let store = match Store::look(&data.database()).await {
+        Ok(store) => store,
+        // What an older version wrote is read once a gateway has brought it up to date.
+        Err(StoreError::NoDatabase { .. } | StoreError::Older { .. }) => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error.into()),
+    };
     let rows = store.locks().await?.into_iter().map(|row| (row.nuki_id, row)).collect();
     store.close().await;
     Ok(rows)

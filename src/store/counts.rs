@@ -242,7 +242,7 @@ impl Store {
     pub async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
         let _held = self.hold_time();
         let seen = sqlx::query_as(
-            "select nuki_id, auth_id, code_id, user_name as name, count(*) as times, max(at) as last from entries
+            "select nuki_id, auth_id, code_id, user_name as name, count(*) as times, max(at) as last from events
              where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
              group by nuki_id, auth_id, code_id, user_name",
         )

@@ -13,8 +13,11 @@ const ROWS_AHEAD: usize = 512;
 
 /// A connection that cannot write. Nothing is migrated, so the schema must be that of this program.
 pub(super) async fn look(path: &Path) -> Result<SqliteConnection, StoreError> {
-    if !path.exists() {
-        return Err(StoreError::NoDatabase { path: path.to_owned() });
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(StoreError::NoDatabase { path: path.to_owned() }),
+        // Whoever may not look into the folder is not told that there is nothing.
+        Err(source) => return Err(StoreError::File { path: path.to_owned(), source }),
     }
     let mut connection = SqliteConnectOptions::new()
         .filename(path)

@@ -69,6 +69,8 @@ mod cli_ask;
 #[cfg(feature = "daemon")]
 mod cli_history;
 #[cfg(feature = "daemon")]
+mod cli_house;
+#[cfg(feature = "daemon")]
 mod cli_output;
 #[cfg(feature = "daemon")]
 mod cli_status;

@@ -17,8 +17,7 @@ use super::exit::Exit;
 use super::health::{list, text};
 use super::local::{Failure, Local, LocalArgs, Wish, new_key};
 use super::output::{self, HEAD, Progress};
-use super::pair::parse_nuki_id;
-use super::{DataArgs, fail, tame};
+use super::{DataArgs, fail, tame, which};
 use crate::protocol::beacon::NukiId;
 use crate::protocol::log::CodeId;
 use limit::{Limit, LimitArgs};
@@ -47,9 +46,9 @@ pub(super) enum CodeCommand {
 struct At {
     #[command(flatten)]
     data: DataArgs,
-    /// Which lock (8 hex digits); needed where there are several
-    #[arg(long, value_name = "HEX", value_parser = parse_nuki_id)]
-    lock: Option<NukiId>,
+    /// Which lock: its name or its number (8 hex digits); needed where there are several
+    #[arg(long, value_name = "LOCK")]
+    lock: Option<String>,
     /// For programs: the gateway's JSON
     #[arg(long)]
     json: bool,
@@ -64,6 +63,10 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples; the digits are asked for:
+  keyturner code add --name Cleaner --weekdays mon-fri --times 08:00-12:00
+  keyturner code add --name Guest --until 2026-12-24T12:00 --lock \"Front door\"")]
 pub(super) struct AddArgs {
     #[command(flatten)]
     at: At,
@@ -160,8 +163,8 @@ async fn switch(args: &OneArgs, enabled: bool, done: &str) -> anyhow::Result<Exi
 pub(super) async fn list_codes(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let at = &args.at;
     let gateway = Local::find(&at.data, &at.local)?;
-    let locks = match at.lock {
-        Some(nuki_id) => vec![(nuki_id, String::new())],
+    let locks = match &at.lock {
+        Some(named) => vec![(lock(&gateway, Some(named)).await?, String::new())],
         None => locks(&gateway).await?,
     };
     let mut all = Vec::new();
@@ -192,7 +195,7 @@ async fn change(
     done: &str,
 ) -> anyhow::Result<ExitCode> {
     let gateway = Local::find(&at.data, &at.local)?;
-    let nuki_id = lock(&gateway, at.lock).await?;
+    let nuki_id = lock(&gateway, at.lock.as_deref()).await?;
     let mut path = format!("/v1/locks/{nuki_id}/codes");
     if let Some(code_id) = code_id {
         path.push_str(&format!("/{code_id}"));
@@ -222,11 +225,12 @@ fn bytes(body: &Body<'_>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// The lock that is meant: the one that is named, or the only one.
-async fn lock(gateway: &Local, named: Option<NukiId>) -> anyhow::Result<NukiId> {
-    if let Some(nuki_id) = named {
-        return Ok(nuki_id);
+async fn lock(gateway: &Local, named: Option<&str>) -> anyhow::Result<NukiId> {
+    let locks = locks(gateway).await?;
+    if let Some(named) = named {
+        return which::choose(&locks, named);
     }
-    match locks(gateway).await?.as_slice() {
+    match locks.as_slice() {
         [] => bail!("no lock is paired; `keyturner pair` pairs one"),
         [(nuki_id, _)] => Ok(*nuki_id),
         several => {

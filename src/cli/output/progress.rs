@@ -44,13 +44,18 @@ impl Progress {
     pub(in crate::cli) async fn during<T>(mut self, what: &str, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
-            let seconds = self.started.elapsed().as_secs();
-            self.put(&if seconds < 1 { format!("{what} ...") } else { format!("{what} ... {seconds} s") });
             tokio::select! {
                 result = &mut work => return result,
                 () = tokio::time::sleep(AFTER) => {}
             }
+            self.put(&format!("{what} ... {} s", self.started.elapsed().as_secs()));
         }
+    }
+
+    /// The same where somebody stands at a door and wants to see that something happens.
+    pub(in crate::cli) async fn at_once<T>(mut self, what: &str, work: impl Future<Output = T>) -> T {
+        self.put(&format!("{what} ..."));
+        self.during(what, work).await
     }
 
     fn is_due(&self) -> bool {
