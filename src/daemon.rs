@@ -229,6 +229,7 @@ impl Daemon {
             diagnostics,
             metrics,
             config: status.clone(),
+            certificates: certificates.clone(),
         });
         let settings = Settings {
             gate: Arc::clone(&gate),

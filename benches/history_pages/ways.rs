@@ -108,6 +108,7 @@ pub(crate) async fn serve(store: Store) -> SocketAddr {
         diagnostics: Diagnostics::default(),
         metrics: keyturner::metrics::Metrics::default(),
         config: keyturner::config::ConfigStatus::default(),
+        certificates: None,
     };
     tokio::spawn(http::serve(listener, http::router(app), std::future::pending()));
     address

@@ -79,6 +79,9 @@ fn lines(health: &Value) -> Vec<String> {
     if let Some(database) = health.get("database") {
         lines.push(database_line(database));
     }
+    if let Some(tls) = health.get("tls") {
+        lines.push(format!("certificate: expires {}", text(tls, "expires")));
+    }
     if let Some(config) = health.get("config") {
         lines.extend(
             config.get("problem").and_then(Value::as_str).map(|why| format!("configuration: not taken over: {why}")),

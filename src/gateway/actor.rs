@@ -197,14 +197,23 @@ impl<'a> Actor<'a> {
                     }
                 }
                 Wake::Connected(Ok(link)) => {
-                    debug!(lock = %self.lock.label(), "connected");
+                    if core::mem::take(&mut self.wiring.memory.is_out_of_reach) {
+                        info!(lock = %self.lock.label(), "connected again");
+                    } else {
+                        debug!(lock = %self.lock.label(), "connected");
+                    }
                     self.note_contact();
                     self.note(Deed::Connected);
                     self.port = Some(Port::new(link));
                     self.session.handle(Input::Connected, now);
                 }
                 Wake::Connected(Err(error)) => {
-                    info!(lock = %self.lock.label(), %error, "cannot connect");
+                    // Once until it is back: it is tried again for as long as it takes.
+                    if core::mem::replace(&mut self.wiring.memory.is_out_of_reach, true) {
+                        debug!(lock = %self.lock.label(), %error, "still cannot connect");
+                    } else {
+                        info!(lock = %self.lock.label(), %error, "cannot connect; trying again");
+                    }
                     self.note(Deed::ConnectFailed);
                     self.spend();
                     self.session.handle(Input::ConnectFailed, now);

@@ -50,12 +50,21 @@ pub(super) struct Memory {
     pub(super) unwritten: Vec<Ending>,
     /// What was just done, and for whom.
     pub(super) lately: Lately,
+    /// The last attempt to connect has failed.
+    pub(super) is_out_of_reach: bool,
 }
 
 impl Memory {
     /// Of a gateway that starts, where the same is a repetition for so long.
     pub(super) fn new(repeat_window: Live<Duration>) -> Self {
-        Self { new_pin: None, day: 0, forgetting: None, unwritten: Vec::new(), lately: Lately::new(repeat_window) }
+        Self {
+            new_pin: None,
+            day: 0,
+            forgetting: None,
+            unwritten: Vec::new(),
+            lately: Lately::new(repeat_window),
+            is_out_of_reach: false,
+        }
     }
 }
 

@@ -90,6 +90,8 @@ pub struct AppState {
     pub metrics: Metrics,
     /// What became of the configuration.
     pub config: ConfigStatus,
+    /// What is shown to clients that come with TLS.
+    pub certificates: Option<Certificates>,
 }
 
 impl AppState {

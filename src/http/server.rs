@@ -5,6 +5,7 @@
 //! long for a handshake, a head and an answer. Bodies are not read here; the few
 //! routes that take one bound it themselves (`v1/body.rs`).
 
+mod expiry;
 mod patience;
 mod places;
 mod tls;

@@ -94,6 +94,7 @@ impl Town {
             diagnostics: Diagnostics::default(),
             metrics: keyturner::metrics::Metrics::default(),
             config: keyturner::config::ConfigStatus::default(),
+            certificates: None,
         });
         Self { doors, router, clock, store, _gateway: gateway, _files: files }
     }

@@ -176,6 +176,12 @@ fn a_signal_to_a_running_process_has_the_file_count_or_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_certificate_that_cannot_be_used_changes_nothing_at_all() {
     let house = Whole::with_tls().await;
+    assert!(
+        house
+            .get("/v1/health", &format!("Authorization: Bearer {TOKEN}\r\n"))
+            .await
+            .contains("\"tls\":{\"expires\":\"")
+    );
     let settings = house.daemon.settings();
     let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
     let nowhere = TlsFiles { certificate: "/nowhere/c.pem".into(), key: "/nowhere/k.pem".into() };

@@ -350,6 +350,7 @@ impl Server {
             diagnostics: Diagnostics::default(),
             metrics: keyturner::metrics::Metrics::default(),
             config: config.clone(),
+            certificates: None,
         };
         let router = router(app);
         tokio::spawn(serve(listener, router.clone(), std::future::pending()));

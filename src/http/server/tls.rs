@@ -19,6 +19,8 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
+use super::expiry::not_after;
+use crate::clock::UnixMillis;
 use crate::live::Live;
 
 /// How soon a new certificate is noticed. Old ones count for days when the new one comes.
@@ -88,6 +90,13 @@ impl Certificates {
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let key = RwLock::new(Arc::new(read(&files)?));
         Ok(Self(Arc::new(Shown { files: files.into(), key })))
+    }
+
+    /// Until when the certificate that is shown counts; `None` if it does not say so intelligibly.
+    #[must_use]
+    pub fn expires(&self) -> Option<UnixMillis> {
+        let key = self.0.key.read().unwrap_or_else(PoisonError::into_inner);
+        not_after(key.cert.first()?)
     }
 
     /// From now on these show the others' certificate and look after the others' files.

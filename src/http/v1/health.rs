@@ -19,10 +19,11 @@ use super::ask::{Ask, object, private};
 use super::events::NoQuery;
 use super::problem::Problem;
 use crate::gateway::RadioHealth;
+use crate::http::Certificates;
 use crate::http::doors::Doors as _;
 use crate::store::ChainHead;
 use lock::LockState;
-use parts::{CallbackQueue, Config, Database, clock_attention};
+use parts::{CallbackQueue, Config, Database, Tls, certificate_attention, clock_attention};
 use webhook::Webhook;
 
 /// In one word.
@@ -68,6 +69,10 @@ pub(super) struct Health {
     callback_queue: CallbackQueue,
     /// What became of the configuration.
     config: Config,
+    /// The certificate that is shown; absent without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tls: Option<Tls>,
 }
 
 /// How the radio listens for beacons.
@@ -149,7 +154,14 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     let database = Database::new(app.store.condition().await?, app.store.open_questions().await?);
     let config = Config::from(app.config.get());
     let doubt = app.store.clock_doubt(now).await?;
-    let parts = [radio.attention(), database.attention(), config.attention(), clock_attention(doubt.as_ref())];
+    let expires = app.certificates.as_ref().and_then(Certificates::expires);
+    let parts = [
+        radio.attention(),
+        database.attention(),
+        config.attention(),
+        clock_attention(doubt.as_ref()),
+        certificate_attention(expires, now),
+    ];
     let mut attention: Vec<String> = parts.into_iter().flatten().collect();
     attention.extend(locks.iter().flat_map(LockState::attention));
     attention.extend(webhooks.iter().filter_map(Webhook::attention));
@@ -168,5 +180,6 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
         database,
         callback_queue: app.store.outbox_condition().await?.into(),
         config,
+        tls: expires.map(Tls::new),
     })?))
 }

@@ -19,6 +19,7 @@ use super::problem::Problem;
 use crate::access::Scope;
 use crate::clock::UnixMillis;
 use crate::gateway::{LockHealth, LockSnapshot, LogAccess};
+use crate::http::Certificates;
 use crate::metrics::{Labels, lock_label};
 
 /// OpenMetrics, which Prometheus and its kin ask for; older readers take its lines as they are.
@@ -198,6 +199,10 @@ impl Page {
     }
 
     fn config(&mut self, app: &AppState) {
+        let expires = app.certificates.as_ref().and_then(Certificates::expires);
+        let help = "When the certificate expires, since 1970";
+        let expires = expires.map(|at| (Labels::new(), seconds(at)));
+        self.gauge("certificate_expiry_timestamp", help, Some(Unit::Seconds), expires);
         let failed = app.config.get().problem.is_some();
         let help = "1 if the last reload of the configuration was refused";
         self.one("config_reload_failed", help, None, truth(failed));

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from . import leaks
 from .waiting import expect, wait_for
 
 
@@ -35,6 +36,7 @@ class HttpApi:
 
     def __init__(self, port, token):
         self.base, self.token, self.port = f"http://127.0.0.1:{port}", token, port
+        leaks.keep(token)
 
     def json(self, path, **parameters):
         status, body = get(self.base, path, **parameters, token=self.token)
@@ -72,6 +74,7 @@ class Gateway:
         expect(secrets.exists(), f"`keyturner pair` leaves {secrets}")
         mode = secrets.stat().st_mode & 0o777
         expect(mode == 0o600, f"{secrets} has mode 600", oct(mode))
+        leaks.keep_store(secrets)
 
     def _environment(self):
         return {**os.environ, **self.bus.env}

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import socket
 
+from . import leaks
 from .waiting import wait_for
 
 PIN = "1234"
@@ -21,6 +22,8 @@ class Person:
 ANNA = Person("Anna", 1, "583921")
 BEN = Person("Ben", 2, "746352")
 WRONG_DIGITS = "918273"
+
+leaks.keep(PIN, ULTRA_PIN, ANNA.digits, BEN.digits, WRONG_DIGITS)
 
 
 class Lock:

@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 
+from . import leaks
 from .process import Process
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
@@ -72,6 +73,7 @@ def run_script(test, add_arguments=None):
     try:
         with contextlib.ExitStack() as stack:
             test(Workspace(keyturner, directory, stack), args)
+        leaks.check(directory)
     except BaseException as error:
         if not isinstance(error, AssertionError):
             traceback.print_exc()

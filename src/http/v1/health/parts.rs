@@ -92,10 +92,60 @@ impl Config {
     }
 }
 
+/// The certificate that is shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tls {
+    /// Until when it counts.
+    #[schema(format = DateTime)]
+    expires: String,
+}
+
+impl Tls {
+    pub(super) fn new(expires: UnixMillis) -> Self {
+        Self { expires: expires.rfc3339() }
+    }
+}
+
+/// Whoever renews certificates does it a month before their end; two weeks before it, that has failed.
+pub(super) fn certificate_attention(expires: Option<UnixMillis>, now: UnixMillis) -> Option<String> {
+    let expires = expires?;
+    if expires <= now {
+        return Some(format!("the certificate has expired at {}: put a new one in its place", expires.rfc3339()));
+    }
+    let days = expires.since(now).as_secs() / (24 * 60 * 60);
+    (days < 14).then(|| format!("the certificate expires in {days} days: put a new one in its place"))
+}
+
 /// Why this machine's clock may be wrong. That a new log proves nothing yet is no reason to look after it.
 pub(super) fn clock_attention(doubt: Option<&ClockDoubt>) -> Option<String> {
     match doubt? {
         ClockDoubt::NoProof => None,
         doubt => Some(format!("this machine's clock may be wrong: {doubt}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+
+    #[test]
+    fn a_certificate_is_spoken_of_two_weeks_before_its_end() {
+        let said = |days: i64| certificate_attention(Some(UnixMillis(days * DAY)), UnixMillis(0)).unwrap_or_default();
+        assert_eq!(said(14), "");
+        assert!(said(13).contains("expires in 13 days"), "{}", said(13));
+        assert!(said(0).contains("has expired"), "{}", said(0));
+        assert_eq!(certificate_attention(None, UnixMillis(0)), None);
+    }
+
+    #[test]
+    fn a_full_or_broken_disk_is_spoken_of() {
+        let condition = |free, problem: Option<&str>| Condition { size: 1, free, problem: problem.map(str::to_owned) };
+        let said = |condition| Database::new(condition, 0).attention().unwrap_or_default();
+        assert_eq!(said(condition(Some(ROOM), None)) + &said(condition(None, None)), "");
+        assert!(said(condition(Some(ROOM - 1), None)).contains("49 MB left"));
+        assert!(said(condition(Some(ROOM), Some("read-only"))).contains("nothing can be stored: read-only"));
     }
 }
