@@ -96,7 +96,8 @@ impl Running {
     fn hear(&self, word: &str) -> String {
         loop {
             let mut bytes = [0; 512];
-            let length = self.systemd.recv(&mut bytes).unwrap_or_else(|error| panic!("{word}: {error}\n{}", self.log()));
+            let length =
+                self.systemd.recv(&mut bytes).unwrap_or_else(|error| panic!("{word}: {error}\n{}", self.log()));
             let told = String::from_utf8_lossy(&bytes[..length]).into_owned();
             if told.contains(word) {
                 return told;
