@@ -21,7 +21,7 @@ use super::problem::Problem;
 use crate::gateway::RadioHealth;
 use crate::http::Certificates;
 use crate::http::doors::Doors as _;
-use crate::store::ChainHead;
+use crate::store::{ChainHead, ClockDoubt};
 use lock::LockState;
 use parts::{CallbackQueue, Config, Database, Tls, certificate_attention, clock_attention};
 use webhook::Webhook;
@@ -153,7 +153,10 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     let radio = Radio::from(doors.radio());
     let database = Database::new(app.store.condition().await?, app.store.open_questions().await?);
     let config = Config::from(app.config.get());
-    let doubt = app.store.clock_doubt(now).await?;
+    // Of locks that the client may know of.
+    let reaches =
+        |doubt: &ClockDoubt| !matches!(doubt, ClockDoubt::LockDisagrees { nuki_id, .. } if !ask.reaches(*nuki_id));
+    let doubt = app.store.clock_doubt(now).await?.filter(reaches);
     let expires = app.certificates.as_ref().and_then(Certificates::expires);
     let parts = [
         radio.attention(),
