@@ -78,8 +78,8 @@ const [page, context] = await open()
 function trouble (path) {
   const given = structuredClone(answer(path, new URLSearchParams()))
   if (path === '/v1/locks') {
-    Object.assign(given.locks[0], { stateName: 'motor_blocked', keypadBatteryCritical: true })
-    Object.assign(given.locks[2], { stateName: 'ring_to_open' })
+    Object.assign(given.locks[0].lastKnownState, { state: 254, stateName: 'motor blocked', keypadBatteryCritical: true })
+    Object.assign(given.locks[2].lastKnownState, { state: 3, stateName: 'rto active' })
   }
   if (path === '/v1/health') {
     given.radio = { isListening: false, problem: 'no Bluetooth adapter; is it plugged in?' }
