@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// How often a loop beats that waits for work.
-pub const BEAT_EVERY: Duration = Duration::from_secs(15);
+pub const BEAT_EVERY: Duration = Duration::from_secs(30);
 
 /// A loop that is silent for longer hangs. Everything that a loop does in one turn has a time limit of its own; the longest
 /// turn tries one adapter after the other while bluetoothd does not answer (`transport::bluez`), and a computer may stall.
