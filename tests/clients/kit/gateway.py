@@ -36,7 +36,7 @@ class HttpApi:
 
     def __init__(self, port, token):
         self.base, self.token, self.port = f"http://127.0.0.1:{port}", token, port
-        leaks.keep(token)
+        leaks.keep_token(token)
 
     def json(self, path, **parameters):
         status, body = get(self.base, path, **parameters, token=self.token)

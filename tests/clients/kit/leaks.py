@@ -10,6 +10,8 @@ QUERIES = ("?token=", "&token=", "ctoken=", "&hash=", "&rnr=")
 LOGS = re.compile(r"(run|pair)[\w-]*\.log")
 
 _secrets = set()
+# Whose log there must be in the end: a script with a simulated lock and another central has none.
+_gateways = set()
 
 
 def keep(*secrets):
@@ -17,10 +19,16 @@ def keep(*secrets):
     _secrets.update(str(secret) for secret in secrets)
 
 
+def keep_token(token):
+    """The same with the token of a gateway that is asked."""
+    keep(token)
+    _gateways.add(token)
+
+
 def keep_store(path):
     """The same with every key and token of a secret store."""
     document = json.loads(path.read_text())
-    keep(document["bridge"]["token"])
+    keep_token(document["bridge"]["token"])
     for lock in document["locks"]:
         keep(*(value for name, value in lock.items() if "key" in name and isinstance(value, str)))
     keep(*(webhook["secret"] for webhook in document.get("webhooks", [])))
@@ -44,7 +52,7 @@ def check(directory):
     expect(find("09:00:00 INFO ready\n09:00:01 DEBUG Pin(864209)", ["864209"]), "the search for secrets finds one")
     expect(not find("09:00:01.864209Z event 18642097", ["864209"]), "the search for secrets leaves other numbers alone")
     logs = [log for log in directory.rglob("*.log") if LOGS.fullmatch(log.name)]
-    expect(logs or not _secrets, "a gateway that was asked something has left a log")
+    expect(logs or not _gateways, "a gateway that was asked something has left a log")
     for log in logs:
         leak = find(log.read_text(errors="replace"), _secrets)
         expect(leak is None, f"{log} says no secret", leak)
