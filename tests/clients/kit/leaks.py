@@ -7,7 +7,7 @@ from .waiting import expect
 # What stands in a query with a credential, whatever the credential is.
 QUERIES = ("?token=", "&token=", "ctoken=", "&hash=", "&rnr=")
 # Logs of gateways and of pairing. A simulated lock's and a client's own may say what they like.
-LOGS = re.compile(r"(run|pair)[\w-]*\.log")
+LOGS = re.compile(r"(run|pair|service|journal)[\w-]*\.log")
 
 _secrets = set()
 # Whose log there must be in the end: a script with a simulated lock and another central has none.
