@@ -7,6 +7,8 @@
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/pairing.rs"]
+mod pairing;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -17,12 +19,9 @@ use std::time::{Duration, Instant};
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::daemon::{Daemon, Parts};
 use keyturner::delivery::CallbackRules;
-use keyturner::gateway::PairedLock;
-use keyturner::gateway::pair::{PairRequest, pair};
 use keyturner::http::bridge::BridgeSettings;
 use keyturner::http::{BridgeIdentity, PlainTokens, Token};
-use keyturner::protocol::crypto::Pin;
-use keyturner::protocol::{IdType, LockState};
+use keyturner::protocol::LockState;
 use keyturner::simlock::{Person, SimLockConfig, Turn};
 use keyturner::store::{HistoryFilter, RetentionRules, Store};
 use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
@@ -32,8 +31,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use host::{NoHost, TOKEN};
+use pairing::paired;
 
-const PIN: Pin = Pin::new(1234);
 const FIRST_LOCK: u32 = 0x0A1B_2C30;
 const ANNA: u32 = 583_921;
 const HOURS: usize = 24;
@@ -47,24 +46,6 @@ fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-async fn paired(radio: &SimRadio, clock: Clock, door: &SimDoor) -> PairedLock {
-    door.pairing_mode(true);
-    let (app_id, id_type) = (0x4B54_0001, IdType::Bridge);
-    let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin: Some(PIN), seed: [3; 32] };
-    let (authorization, generation) = pair(radio, clock, door.address(), request).await.unwrap();
-    PairedLock {
-        nuki_id: door.nuki_id(),
-        address: door.address(),
-        name: String::new(),
-        generation,
-        auth_id: authorization.auth_id,
-        id_type,
-        key: authorization.key,
-        app_id,
-        pin: Some(PIN),
-    }
 }
 
 /// Somebody at the door, something else each time.

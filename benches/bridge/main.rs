@@ -11,6 +11,8 @@
 mod client;
 #[path = "../support/host.rs"]
 mod host;
+#[path = "../support/pairing.rs"]
+mod pairing;
 mod receivers;
 mod storm;
 mod town;

@@ -9,12 +9,10 @@ use futures::future::join_all;
 use keyturner::clock::Clock;
 use keyturner::daemon::{Daemon, Parts};
 use keyturner::delivery::CallbackRules;
-use keyturner::gateway::pair::{PairRequest, pair};
-use keyturner::gateway::{ActionOutcome, PairedLock, WaitFor};
+use keyturner::gateway::{ActionOutcome, WaitFor};
 use keyturner::http::bridge::BridgeSettings;
 use keyturner::http::{BridgeIdentity, PlainTokens, Token};
-use keyturner::protocol::crypto::Pin;
-use keyturner::protocol::{IdType, LockAction};
+use keyturner::protocol::LockAction;
 use keyturner::simlock::SimLockConfig;
 use keyturner::store::{RetentionRules, Store};
 use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
@@ -22,10 +20,10 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::host::{NoHost, TOKEN};
+use crate::pairing::paired;
 
 pub(crate) const LOCKS: u32 = 4;
 pub(crate) const FIRST_LOCK: u32 = 0x0A1B_2C30;
-const PIN: Pin = Pin::new(1234);
 
 pub(crate) struct Town {
     pub(crate) address: SocketAddr,
@@ -42,21 +40,7 @@ impl Town {
         let (mut locks, mut doors) = (Vec::new(), Vec::new());
         for n in 0..LOCKS {
             let door = radio.add(SimLockConfig::family(FIRST_LOCK + n), [2 + u8::try_from(n).unwrap(); 32]);
-            door.pairing_mode(true);
-            let (app_id, id_type) = (0x4B54_0001, IdType::Bridge);
-            let request = PairRequest { id_type, app_id, name: "Keyturner".to_owned(), pin: Some(PIN), seed: [3; 32] };
-            let (authorization, generation) = pair(&radio, clock, door.address(), request).await.unwrap();
-            locks.push(PairedLock {
-                nuki_id: door.nuki_id(),
-                address: door.address(),
-                name: String::new(),
-                generation,
-                auth_id: authorization.auth_id,
-                id_type,
-                key: authorization.key,
-                app_id,
-                pin: Some(PIN),
-            });
+            locks.push(paired(&radio, clock, &door).await);
             doors.push(door);
         }
         let files = TempDir::new().unwrap();

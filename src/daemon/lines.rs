@@ -71,9 +71,11 @@ impl Lines {
                 self.last.fetch_max(newest, Ordering::Relaxed);
                 return Ok(());
             }
+            let ids: Vec<i64> = rows.iter().map(|row| row.entry.id).collect();
+            let words = self.store.sentences(&ids).await?;
             for row in &rows {
-                if let Some(words) = self.store.audit_of(row.entry.id).await? {
-                    log(row, &sentence(row, &words, self.clock.wall()));
+                if let Some(words) = words.get(&row.entry.id) {
+                    log(row, &sentence(row, words, self.clock.wall()));
                 }
                 self.last.store(row.row_id, Ordering::Relaxed);
             }
@@ -83,18 +85,12 @@ impl Lines {
 
 /// An event as people say it, with what it is worth to hear it now.
 fn sentence(row: &LiveRow, words: &AuditRow, now: UnixMillis) -> String {
-    let AuditRow { at, lock, who, what, how, result, .. } = words;
+    let AuditRow { at, lock, who, .. } = words;
     let mut text = format!("{lock}: ");
     if row.answers.is_some() {
         text.push_str("now known: ");
     }
-    text.push_str(&format!("{who} {what}"));
-    if !how.is_empty() {
-        text.push_str(&format!(" {how}"));
-    }
-    if !result.is_empty() && result != "success" {
-        text.push_str(&format!(": {result}"));
-    }
+    text.push_str(&format!("{who} {}", words.deed()));
     let delay = now.since(row.entry.at);
     if row.entry.backfilled {
         text.push_str(&format!(", at {at} while nobody listened"));

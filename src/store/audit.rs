@@ -29,6 +29,17 @@ pub struct AuditRow {
     pub certainty: String,
 }
 
+impl AuditRow {
+    /// What was done, how, and how it ended if not well.
+    #[must_use]
+    pub fn deed(&self) -> String {
+        let how = if self.how.is_empty() { String::new() } else { format!(" {}", self.how) };
+        let ended_well = self.result.is_empty() || self.result == "success";
+        let result = if ended_well { String::new() } else { format!(": {}", self.result) };
+        format!("{}{how}{result}", self.what)
+    }
+}
+
 impl Store {
     /// The newest events as sentences, newest first.
     ///
@@ -44,11 +55,12 @@ impl Store {
         Ok(rows)
     }
 
-    /// These events as sentences, by their numbers.
+    /// These events as sentences, with their late answers if there were some, by their numbers.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub async fn sentences(&self, ids: &[i64]) -> Result<BTreeMap<i64, AuditRow>, StoreError> {
+        let _held = self.hold_time();
         let mut query =
             QueryBuilder::new("select id, at, lock, who, what, how, result, certainty from audit where id in (");
         let mut list = query.separated(", ");
@@ -74,15 +86,5 @@ impl Store {
             ..HistoryFilter::default()
         };
         Ok(self.history(&filter).await?.pop())
-    }
-
-    /// One event as a sentence, with its late answer if there was one.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be read.
-    pub async fn audit_of(&self, id: i64) -> Result<Option<AuditRow>, StoreError> {
-        let _held = self.hold_time();
-        let row = sqlx::query_as("select id, at, lock, who, what, how, result, certainty from audit where id = ?");
-        Ok(row.bind(id).fetch_optional(&self.readers).await?)
     }
 }

@@ -21,10 +21,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::http_support::{FakeHost, NOW};
-use crate::support::house::{NUKI_ID, paired};
+use crate::support::house::{NUKI_ID, paired, until};
 
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -109,14 +110,17 @@ async fn ask(address: SocketAddr, path: String) -> String {
     answer
 }
 
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..12_000 {
-        if done() {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it never came to this: {what}");
+/// Asks to unlock once the lock is known.
+async fn unlocking(daemon: &Daemon) -> JoinHandle<String> {
+    until("the lock is known", || daemon.gateway().locks().iter().all(|lock| lock.state.is_some())).await;
+    let path = format!("/lockAction?nukiId={NUKI_ID}&deviceType=4&action=1&");
+    tokio::spawn(ask(daemon.address(), path))
+}
+
+async fn stops_in_time(daemon: Daemon) {
+    let stopped = Instant::now();
+    daemon.run_until(std::future::ready(())).await.unwrap();
+    assert!(stopped.elapsed() <= STOPS_WITHIN, "{:?}", stopped.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,9 +146,8 @@ async fn a_loop_that_hangs_is_named() {
     let pulses = daemon.pulses();
     sleep(ALIVE_WITHIN + Duration::from_secs(1)).await;
     assert_eq!(pulses.silent().map(|silent| silent.name).as_deref(), Some("radio"));
-    let stopped = Instant::now();
-    daemon.run_until(std::future::ready(())).await.unwrap();
-    assert!(stopped.elapsed() <= STOPS_WITHIN, "it can be stopped all the same: {:?}", stopped.elapsed());
+    // It can be stopped all the same.
+    stops_in_time(daemon).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,13 +155,9 @@ async fn stopping_lets_an_action_finish_that_is_nearly_done() {
     let quick = SimLockConfig { motor_time: Duration::from_secs(2), ..SimLockConfig::family(NUKI_ID) };
     let service = Service::new(quick).await;
     let daemon = service.start().await;
-    until("the lock is known", || daemon.gateway().locks().iter().all(|lock| lock.state.is_some())).await;
-    let path = format!("/lockAction?nukiId={NUKI_ID}&deviceType=4&action=1&");
-    let answer = tokio::spawn(ask(daemon.address(), path));
+    let answer = unlocking(&daemon).await;
     until("the motor runs", || service.state() == LockState::Unlocking).await;
-    let stopped = Instant::now();
-    daemon.run_until(std::future::ready(())).await.unwrap();
-    assert!(stopped.elapsed() <= STOPS_WITHIN, "{:?}", stopped.elapsed());
+    stops_in_time(daemon).await;
     let answer = answer.await.unwrap();
     assert!(answer.contains("\"success\": true"), "{answer}");
     assert_eq!((service.state(), service.executions()), (LockState::Unlocked, 1));
@@ -169,13 +168,9 @@ async fn an_action_that_takes_too_long_is_answered_and_never_done_again() {
     let slow = SimLockConfig { motor_time: Duration::from_secs(15), ..SimLockConfig::family(NUKI_ID) };
     let service = Service::new(slow).await;
     let daemon = service.start().await;
-    until("the lock is known", || daemon.gateway().locks().iter().all(|lock| lock.state.is_some())).await;
-    let path = format!("/lockAction?nukiId={NUKI_ID}&deviceType=4&action=1&");
-    let answer = tokio::spawn(ask(daemon.address(), path));
+    let answer = unlocking(&daemon).await;
     until("the motor runs", || service.state() == LockState::Unlocking).await;
-    let stopped = Instant::now();
-    daemon.run_until(std::future::ready(())).await.unwrap();
-    assert!(stopped.elapsed() <= STOPS_WITHIN, "{:?}", stopped.elapsed());
+    stops_in_time(daemon).await;
     let answer = answer.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 "), "whoever waits is answered: {answer}");
 
@@ -190,12 +185,9 @@ async fn a_client_that_waits_for_a_lock_out_of_reach_does_not_hold_up_the_stop()
     let daemon = service.start().await;
     until("the lock is known", || daemon.gateway().locks().iter().all(|lock| lock.state.is_some())).await;
     service.door.set_in_range(false);
-    let path = format!("/lockAction?nukiId={NUKI_ID}&deviceType=4&action=1&");
-    let answer = tokio::spawn(ask(daemon.address(), path));
+    let answer = unlocking(&daemon).await;
     sleep(Duration::from_secs(1)).await;
-    let stopped = Instant::now();
-    daemon.run_until(std::future::ready(())).await.unwrap();
-    assert!(stopped.elapsed() <= STOPS_WITHIN, "{:?}", stopped.elapsed());
+    stops_in_time(daemon).await;
     assert!(answer.await.unwrap().starts_with("HTTP/1.1 "), "whoever waits is answered");
     assert_eq!(service.executions(), 0);
 }

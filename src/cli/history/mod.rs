@@ -179,7 +179,7 @@ fn cells(at: UnixMillis, words: &AuditRow, is_refused: bool, mark: &str) -> [Cel
         "nobody" => DIM,
         _ => Style::new().bold(),
     };
-    let what = format!("{}{mark}", deed(words));
+    let what = format!("{}{mark}", words.deed());
     [
         Cell::from(local(at)),
         Cell::from(&words.lock),
@@ -188,15 +188,7 @@ fn cells(at: UnixMillis, words: &AuditRow, is_refused: bool, mark: &str) -> [Cel
     ]
 }
 
-/// What was done, how, and how it ended if not well.
-fn deed(row: &AuditRow) -> String {
-    let how = if row.how.is_empty() { String::new() } else { format!(" {}", row.how) };
-    let result =
-        if row.result.is_empty() || row.result == "success" { String::new() } else { format!(": {}", row.result) };
-    format!("{}{how}{result}", row.what)
-}
-
 /// One event as people say it.
 pub(super) fn sentence(row: &AuditRow) -> String {
-    tame(&format!("{}  {}: {} {}", row.at, row.lock, row.who, deed(row)))
+    tame(&format!("{}  {}: {} {}", row.at, row.lock, row.who, row.deed()))
 }

@@ -8,12 +8,10 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
-use super::accept::Media;
-use super::ask::{Ask, list, private};
+use super::ask::Ask;
 use super::csv::Row;
-use super::filter::nuki_id;
 use super::problem::Problem;
-use super::refused::{hour, offset, range};
+use super::refused::{Counting, hour};
 use super::schema;
 use crate::store::{MovementCount, Movements};
 
@@ -77,20 +75,14 @@ pub(super) struct Hours {
     (status = 406, description = "Neither JSON nor CSV is accepted", body = Problem),
 ))]
 pub(super) async fn counts(State(app): State<Arc<AppState>>, ask: Ask) -> Result<Response, Problem> {
-    let media = ask.media(&[Media::Json, Media::Csv])?;
-    let query = ask.query::<MovementsQuery>()?;
-    let (from, to) = range(&query, app.clock.wall())?;
-    let (nuki_id, offset) = (nuki_id(&query, &ask.doors(&app))?, offset(&query)?);
-    let is_fixed = query.get("from").is_some() && query.get("to").is_some();
-    let edition = ask.edition(&app.store, &query, media).await?;
-    // A range that ends now is another one each time.
-    if let Some(known) = edition.not_modified().filter(|_| is_fixed) {
+    let counting = Counting::new::<MovementsQuery>(&app, &ask).await?;
+    if let Some(known) = counting.not_modified() {
         return Ok(known);
     }
-    let (locks, user_name) = (ask.who().access().locks(), query.get("user"));
+    let Counting { nuki_id, from, to, offset, .. } = counting;
+    let (locks, user_name) = (ask.who().access().locks(), counting.query.get("user"));
     let rows = app.store.movement_counts(Movements { nuki_id, locks, user_name, from, to, offset }).await?;
     let count = |row: MovementCount| Hour { hour: hour(row.hour, offset), opened: row.opened, locked: row.locked };
     let body = Hours { from: from.rfc3339(), to: to.rfc3339(), counts: rows.into_iter().map(count).collect() };
-    let response = list(media, &body, &body.counts)?;
-    Ok(if is_fixed { edition.mark(response) } else { private(response) })
+    counting.answer(&body, &body.counts)
 }

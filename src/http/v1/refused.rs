@@ -10,13 +10,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::accept::Media;
-use super::ask::{Ask, list};
+use super::ask::{Ask, Edition, list, private};
 use super::csv::Row;
 use super::filter::nuki_id;
 use super::problem::Problem;
 use super::query::Query;
 use super::schema;
 use crate::clock::UnixMillis;
+use crate::protocol::beacon::NukiId;
 use crate::store::RefusedCount;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -82,24 +83,59 @@ pub(super) struct HourCounts {
     (status = 406, description = "Neither JSON nor CSV is accepted", body = Problem),
 ))]
 pub(super) async fn counts(State(app): State<Arc<AppState>>, ask: Ask) -> Result<Response, Problem> {
-    let media = ask.media(&[Media::Json, Media::Csv])?;
-    let query = ask.query::<CountsQuery>()?;
-    let (from, to) = range(&query, app.clock.wall())?;
-    let (nuki_id, offset) = (nuki_id(&query, &ask.doors(&app))?, offset(&query)?);
-    let is_fixed = query.get("from").is_some() && query.get("to").is_some();
-    let edition = ask.edition(&app.store, &query, media).await?;
-    // A range that ends now is another one each time.
-    if let Some(known) = edition.not_modified().filter(|_| is_fixed) {
+    let counting = Counting::new::<CountsQuery>(&app, &ask).await?;
+    if let Some(known) = counting.not_modified() {
         return Ok(known);
     }
+    let Counting { nuki_id, from, to, offset, .. } = counting;
     let rows = app.store.refused_counts(nuki_id, ask.who().access().locks(), from, to, offset).await?;
     let counts = rows.into_iter().map(|row| hour_count(row, offset)).collect();
     let body = HourCounts { from: from.rfc3339(), to: to.rfc3339(), counts };
-    let response = list(media, &body, &body.counts)?;
-    Ok(if is_fixed { edition.mark(response) } else { super::ask::private(response) })
+    counting.answer(&body, &body.counts)
 }
 
-pub(super) fn range(query: &Query, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Problem> {
+/// What is asked of counts by hour, whatever is counted.
+pub(super) struct Counting {
+    pub(super) query: Query,
+    pub(super) nuki_id: Option<NukiId>,
+    /// Where the range begins.
+    pub(super) from: UnixMillis,
+    /// Where it ends.
+    pub(super) to: UnixMillis,
+    /// Minutes ahead of UTC.
+    pub(super) offset: i16,
+    media: Media,
+    edition: Edition,
+}
+
+impl Counting {
+    pub(super) async fn new<P: IntoParams>(app: &AppState, ask: &Ask) -> Result<Self, Problem> {
+        let media = ask.media(&[Media::Json, Media::Csv])?;
+        let query = ask.query::<P>()?;
+        let (from, to) = range(&query, app.clock.wall())?;
+        let (nuki_id, offset) = (nuki_id(&query, &ask.doors(app))?, offset(&query)?);
+        let edition = ask.edition(&app.store, &query, media).await?;
+        Ok(Self { query, nuki_id, from, to, offset, media, edition })
+    }
+
+    /// A range that ends now is another one each time.
+    fn is_fixed(&self) -> bool {
+        self.query.get("from").is_some() && self.query.get("to").is_some()
+    }
+
+    /// The answer for a client that has these counts.
+    pub(super) fn not_modified(&self) -> Option<Response> {
+        self.edition.not_modified().filter(|_| self.is_fixed())
+    }
+
+    /// The counts, as the client wants them.
+    pub(super) fn answer<R: Row>(&self, body: &impl Serialize, rows: &[R]) -> Result<Response, Problem> {
+        let response = list(self.media, body, rows)?;
+        Ok(if self.is_fixed() { self.edition.mark(response) } else { private(response) })
+    }
+}
+
+fn range(query: &Query, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Problem> {
     let (from, to) = (query.date("from")?, query.date("to")?);
     let to = to.or_else(|| from.map(|from| now.max(from.plus(DAY)))).unwrap_or(now);
     let from = from.unwrap_or_else(|| to.before(DEFAULT_RANGE));
@@ -113,7 +149,7 @@ pub(super) fn range(query: &Query, now: UnixMillis) -> Result<(UnixMillis, UnixM
 }
 
 /// Minutes ahead of UTC.
-pub(super) fn offset(query: &Query) -> Result<i16, Problem> {
+fn offset(query: &Query) -> Result<i16, Problem> {
     let Some(text) = query.get("tz") else { return Ok(0) };
     minutes(text).ok_or_else(|| {
         Problem::parameter("tz", "it is no offset from UTC", "write it like +01:00 or -03:30, or Z; at most 14 hours")

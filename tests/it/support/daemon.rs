@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::house::{NUKI_ID, paired};
+use super::house::{NUKI_ID, paired, until};
 use super::listener::listen;
 use crate::http_support::FakeHost;
 
@@ -101,14 +101,8 @@ impl Whole {
     }
 
     /// Lets virtual time pass until `done`, at most two minutes of it.
-    pub(crate) async fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        for _ in 0..12_000 {
-            if done() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("it never came to this: {what}");
+    pub(crate) async fn until(&self, what: &str, done: impl FnMut() -> bool) {
+        until(what, done).await;
     }
 
     /// Lets virtual time pass until nothing has happened at the door for a second.

@@ -193,14 +193,8 @@ impl House {
     }
 
     /// Lets virtual time pass until `done`, at most two minutes of it.
-    pub(crate) async fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        for _ in 0..12_000 {
-            if done() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("it never came to this: {what}");
+    pub(crate) async fn until(&self, what: &str, done: impl FnMut() -> bool) {
+        until(what, done).await;
     }
 
     /// Lets virtual time pass until every link is down and no beacon asks for another.
@@ -234,6 +228,17 @@ impl House {
         }
         bodies
     }
+}
+
+/// Lets virtual time pass until `done`, at most two minutes of it.
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..12_000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to this: {what}");
 }
 
 pub(crate) async fn paired(
