@@ -165,7 +165,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn chain_head(&self) -> Result<ChainHead, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut reader = self.readers.acquire().await?;
         head(&mut reader).await
     }

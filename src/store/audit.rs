@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub async fn sentences(&self, ids: &[i64]) -> Result<BTreeMap<i64, AuditRow>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut query =
             QueryBuilder::new("select id, at, lock, who, what, how, result, certainty from audit where id in (");
         let mut list = query.separated(", ");

@@ -63,7 +63,7 @@ impl Store {
         current: impl FnOnce() -> Vec<(NukiId, String)> + Send,
     ) -> Result<AddCallback, StoreError> {
         let NewCallback { url, is_bare, at } = new;
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         let taken: Vec<(u8, String)> = sqlx::query_as("select id, url from callbacks").fetch_all(&mut *tx).await?;
         if taken.iter().any(|(_, known)| known == url) {
@@ -100,7 +100,7 @@ impl Store {
     /// [`StoreError`] when the file cannot be written.
     pub async fn set_bare_callbacks(&self, is_bare: impl Fn(&str) -> bool + Send) -> Result<(), StoreError> {
         for callback in self.callbacks().await? {
-            let _held = self.hold_time();
+            let _held = self.hold_time().await;
             sqlx::query("update callbacks set bare = ?1 where id = ?2 and url = ?3 and bare <> ?1")
                 .bind(is_bare(&callback.url))
                 .bind(callback.id)
@@ -116,7 +116,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn callbacks(&self) -> Result<Vec<Callback>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<(u8, String, i64)> =
             sqlx::query_as("select id, url, added_at from callbacks order by seq").fetch_all(&self.readers).await?;
         Ok(rows.into_iter().map(|(id, url, at)| Callback { id, url, added_at: UnixMillis(at) }).collect())
@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn remove_callback(&self, id: u8) -> Result<bool, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         sqlx::query(
             "delete from outbox

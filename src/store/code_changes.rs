@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownLock`], or the file cannot be written: then nothing may be sent.
     pub async fn begin_code_change(&self, change: &NewCodeChange) -> Result<BegunCodeChange, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         sqlx::query(
             "update code_changes set key_digest = null, wish = null where key_digest is not null and created_at <= ?",
@@ -148,7 +148,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::CodeChangeNotOpen`] when there is none or it has ended, or the file cannot be written.
     pub async fn finish_code_change(&self, id: i64, end: CodeChangeEnd, at: UnixMillis) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let (state, code_id, error) = match end {
             CodeChangeEnd::Done(code_id) => ("done", code_id, None),
             CodeChangeEnd::Refused(error) => ("refused", None, error.map(ErrorCode::code)),
@@ -177,7 +177,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn expire_open_code_changes(&self, at: UnixMillis) -> Result<u64, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let done = sqlx::query("update code_changes set state = 'unknown', finished_at = ? where state = 'open'")
             .bind(at.0)
             .execute(&self.writer)

@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn condition(&self) -> Result<Condition, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&self.readers).await?;
         let page: i64 = sqlx::query_scalar("pragma page_size").fetch_one(&self.readers).await?;
         let path: Option<String> = sqlx::query_scalar("select file from pragma_database_list where name = 'main'")
@@ -42,7 +42,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn outbox_condition(&self) -> Result<OutboxCondition, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let row = sqlx::query_as(
             "select (select count(*) from outbox where state = 'gave_up') as given_up,
                     (select min(created_at) from outbox where state = 'waiting') as waiting_since",
@@ -55,7 +55,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn clock_doubt(&self, now: UnixMillis) -> Result<Option<ClockDoubt>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut reader = self.readers.acquire().await?;
         retention::clock_doubt(&mut reader, now).await
     }
@@ -65,7 +65,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn open_questions(&self) -> Result<i64, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         Ok(sqlx::query_scalar("select count(*) from unanswered").fetch_one(&self.readers).await?)
     }
 }

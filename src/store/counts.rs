@@ -130,7 +130,7 @@ impl Store {
         identity: Identity,
         nuki_id: Option<NukiId>,
     ) -> Result<Vec<ActionCount>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut query = QueryBuilder::new(
             "select nuki_id, action_code, refused, attribution = 'matched' and refused = 0 as seen,
                     count(*) as times, min(at) as first, max(at) as last
@@ -171,7 +171,7 @@ impl Store {
         to: UnixMillis,
         offset: i16,
     ) -> Result<Vec<RefusedCount>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         // Whole numbers, and no event is from before 1970.
         let mut query = QueryBuilder::new("select (at + ");
         query.push_bind(i64::from(offset) * 60_000);
@@ -197,7 +197,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn movement_counts(&self, which: Movements<'_>) -> Result<Vec<MovementCount>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         // Whole numbers, and no event is from before 1970. Lock 'n' go is somebody who comes or goes; that it locks
         // afterwards is an entry of its own.
         let mut query = QueryBuilder::new("select (at + ");
@@ -224,7 +224,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows = sqlx::query_as(
             "select c.id as slot, count(o.id) as waiting
              from callbacks c left join outbox o on o.callback_seq = c.seq and o.state = 'waiting'
@@ -240,7 +240,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let seen = sqlx::query_as(
             "select nuki_id, auth_id, code_id, user_name as name, count(*) as times, max(at) as last from events
              where attribution = 'matched' and refused = 0 and (auth_id is not null or code_id is not null)
@@ -258,7 +258,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn edition(&self) -> Result<String, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let edition = sqlx::query_scalar(
             "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)
                  || (select printf('/%d,%d,%d,%d', count(*), total(id), total(valid_until), total(lock_count))

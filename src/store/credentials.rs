@@ -21,7 +21,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written; then nothing is kept.
     pub async fn keep_used_credentials(&self, memory: &UsedCredentials) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         sqlx::query("delete from used_credentials").execute(&mut *tx).await?;
         sqlx::query("insert or replace into credential_floor (id, second) values (1, ?)")
@@ -45,7 +45,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn take_used_credentials(&self) -> Result<Option<UsedCredentials>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         let floor: Option<i64> =
             sqlx::query_scalar("select second from credential_floor").fetch_optional(&mut *tx).await?;
@@ -61,7 +61,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn note_token_uses(&self, uses: &BTreeMap<String, UnixMillis>) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         for (name, at) in uses {
             sqlx::query("insert or replace into token_uses (name, used_at) values (?, ?)")
@@ -79,7 +79,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn forget_token_use(&self, name: &str) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         sqlx::query("delete from token_uses where name = ?").bind(name).execute(&self.writer).await?;
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn token_uses(&self) -> Result<BTreeMap<String, UnixMillis>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<(String, i64)> =
             sqlx::query_as("select name, used_at from token_uses").fetch_all(&self.readers).await?;
         Ok(rows.into_iter().map(|(name, at)| (name, UnixMillis(at))).collect())

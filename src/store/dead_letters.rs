@@ -30,7 +30,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn dead_letters(&self, webhook_id: i64, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let letters = sqlx::query_as(
             "select id, event_id, key, attempts, ended_at, reason from webhook_deliveries
              where webhook_id = ? and state = 'dead' order by event_id limit ?",
@@ -55,7 +55,7 @@ impl Store {
         chosen: Option<&[i64]>,
         at: UnixMillis,
     ) -> Result<u64, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         let mut query = sqlx::QueryBuilder::new("update webhook_deliveries set state = 'waiting', ended_at = null, ");
         query.push("reason = null, waits_since = ").push_bind(at.0);
@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn hurry_webhook(&self, webhook_id: i64) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         hurry(&mut tx, webhook_id).await?;
         tx.commit().await?;
@@ -92,7 +92,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn prune_webhook_deliveries(&self, before: UnixMillis) -> Result<u64, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let pruned = sqlx::query("delete from webhook_deliveries where state <> 'waiting' and ended_at < ?")
             .bind(before.0)
             .execute(&self.writer)

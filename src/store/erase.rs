@@ -52,7 +52,7 @@ impl Store {
         selector: &PersonSelector,
         nuki_id: Option<NukiId>,
     ) -> Result<Erasure, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.readers.begin().await?;
         let person = Person::find(&mut tx, selector, nuki_id).await?;
         let mut plan = Erasure { backups: backup::automatic(path)?.len() as u64, ..Erasure::default() };
@@ -80,7 +80,7 @@ impl Store {
         nuki_id: Option<NukiId>,
         now: UnixMillis,
     ) -> Result<Erasure, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         let mut done = Erasure { person: Person::find(&mut tx, selector, nuki_id).await?, ..Erasure::default() };
         for nuki_id in locks(&mut tx, nuki_id).await? {

@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownLock`], or the file cannot be written; then nothing of the batch is stored.
     pub async fn commit(&self, batch: &Batch) -> Result<Vec<i64>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         let mut writer = Writer::new(&mut tx, batch).await?;
         let mut any_new = batch.events.is_empty() && batch.observations.is_empty();
@@ -141,7 +141,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn pending_events(&self, nuki_id: NukiId) -> Result<Vec<PendingEvent>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<RawPending> = sqlx::query_as(
             "select e.id, e.observed_at, e.device_time, e.action_code, e.trigger_code, e.completion_code,
                     e.state_before_code, e.state_after_code, e.raw

@@ -64,7 +64,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn lock_health(&self, nuki_id: NukiId) -> Result<HealthRow, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let raw: Option<RawHealth> = sqlx::query_as(
             "select pin_refused, pin_unanswered, pin_proven, directory_at, users, codes,
                     clock_at, device_time, zone_offset, clock_skew
@@ -92,7 +92,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn set_pin_tries(&self, nuki_id: NukiId, tries: PinTries) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         sqlx::query(
             "insert into lock_health (nuki_id, pin_refused, pin_unanswered, pin_proven) values (?, ?, ?, ?)
              on conflict (nuki_id) do update set pin_refused = excluded.pin_refused,
@@ -113,7 +113,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn forget_pin_tries(&self, nuki_id: NukiId) -> Result<bool, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let done = sqlx::query(
             "insert into lock_health (nuki_id, pin_set) select nuki_id, 1 from locks where nuki_id = ?
              on conflict (nuki_id) do update set pin_refused = 0, pin_unanswered = 0, pin_proven = 0,
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn pins_set(&self) -> Result<BTreeMap<NukiId, i64>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<(NukiId, i64)> =
             sqlx::query_as("select nuki_id, pin_set from lock_health").fetch_all(&self.readers).await?;
         Ok(rows.into_iter().collect())
@@ -141,7 +141,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn note_directory(&self, nuki_id: NukiId, directory: StoredDirectory) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         sqlx::query(
             "insert into lock_health (nuki_id, directory_at, users, codes) values (?, ?, ?, ?)
              on conflict (nuki_id) do update set directory_at = excluded.directory_at, users = excluded.users,
@@ -161,7 +161,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn note_clock(&self, nuki_id: NukiId, seen: StoredClock) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         sqlx::query(
             "insert into lock_health (nuki_id, clock_at, device_time, zone_offset, clock_skew) values (?, ?, ?, ?, ?)
              on conflict (nuki_id) do update set clock_at = excluded.clock_at, device_time = excluded.device_time,
@@ -182,7 +182,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn anchor(&self, nuki_id: NukiId) -> Result<Option<Anchor>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let row: Option<(LogIndex, Option<String>, Vec<u8>)> = sqlx::query_as(
             "select e.log_index, e.device_time, e.raw
              from cursors c join locks l on l.nuki_id = c.nuki_id

@@ -109,7 +109,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn page(&self, filter: &HistoryFilter) -> Result<HistoryPage, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let limit = filter.limit.min(MAX_PAGE);
         // One more tells whether there is a next page.
         let mut query = page_query(filter, limit + 1);
@@ -135,7 +135,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn entry(&self, id: i64) -> Result<Option<HistoryRow>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let row: Option<RawRow> =
             sqlx::query_as("select * from entries where id = (select shown_as from events where id = ?)")
                 .bind(id)

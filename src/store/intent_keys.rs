@@ -79,7 +79,7 @@ impl Store {
         key: &IdempotencyKey,
         now: UnixMillis,
     ) -> Result<Option<KeyedIntent>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         find(&mut *self.readers.acquire().await?, requester, key, now).await
     }
 
@@ -88,7 +88,7 @@ impl Store {
     /// # Errors
     /// As [`begin_intent`](Self::begin_intent).
     pub async fn begin_keyed_intent(&self, intent: &NewIntent, key: &IdempotencyKey) -> Result<Begun, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         sqlx::query("delete from intent_keys where requester = ? and created_at <= ?")
             .bind(&intent.requester)
@@ -124,7 +124,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn release_key(&self, intent_id: i64) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         sqlx::query("delete from intent_keys where intent_id = ?").bind(intent_id).execute(&self.writer).await?;
         Ok(())
     }

@@ -92,7 +92,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownLock`], or the file cannot be written: then nothing may be sent.
     pub async fn begin_intent(&self, intent: &NewIntent) -> Result<i64, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         // Without a transaction of its own, the first returned row could be handed out before the statement commits.
         let mut tx = self.begin().await?;
         let id = insert_intent(&mut tx, intent).await?;
@@ -107,7 +107,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn requester_of(&self, nuki_id: NukiId, intent_id: i64) -> Result<Option<String>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         Ok(sqlx::query_scalar("select requester from intents where id = ? and nuki_id = ?")
             .bind(intent_id)
             .bind(nuki_id)
@@ -126,7 +126,7 @@ impl Store {
         detail: &str,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let done =
             sqlx::query("update intents set state = ?, detail = ?, finished_at = ? where id = ? and state = 'open'")
                 .bind(state.name())
@@ -145,7 +145,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn expire_open_intents(&self, at: UnixMillis) -> Result<Vec<OpenIntent>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<(i64, u32, u8, String, i64)> = sqlx::query_as(
             "update intents
              set state = 'expired', detail = 'the gateway stopped before it ended', finished_at = ?

@@ -46,7 +46,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn live_row(&self, row_id: i64) -> Result<Option<LiveRow>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let row: Option<RawLive> = sqlx::query_as("select * from event_rows where row_id = ?")
             .bind(row_id)
             .fetch_optional(&self.readers)
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn row_numbers(&self) -> Result<RowNumbers, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let numbers = sqlx::query_as(
             "select (select min(id) from events) as oldest,
                     coalesce((select seq from sqlite_sequence where name = 'events'), 0) as newest",
@@ -82,7 +82,7 @@ impl Store {
         up_to: i64,
         limit: u32,
     ) -> Result<Vec<LiveRow>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut query = QueryBuilder::new("select * from event_rows where row_id > ");
         query.push_bind(after).push(" and row_id <= ").push_bind(up_to);
         push_filter(&mut query, filter, Lead::Nothing);

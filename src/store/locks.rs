@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn register_lock(&self, lock: &LockRow) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         sqlx::query(
             "insert into locks (nuki_id, name, device_type, firmware_version, has_keypad, paired_at)
              values (?, ?, ?, ?, ?, ?)
@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn locks(&self) -> Result<Vec<LockRow>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<RawLock> = sqlx::query_as(
             "select nuki_id, name, device_type, firmware_version, has_keypad, paired_at
              from locks order by paired_at, nuki_id",
@@ -105,7 +105,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn last_observation(&self, nuki_id: NukiId) -> Result<Option<StoredObservation>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let row: Option<(i64, i64, Option<u8>, Vec<u8>)> = sqlx::query_as(
             "select id, observed_at, state_before_code, payload
              from observations where nuki_id = ? order by id desc limit 1",
@@ -129,7 +129,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn cursor(&self, nuki_id: NukiId) -> Result<LogIndex, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let cursor: Option<LogIndex> = sqlx::query_scalar("select log_index from cursors where nuki_id = ?")
             .bind(nuki_id)
             .fetch_optional(&self.readers)
@@ -142,7 +142,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the lock is not registered or the file cannot be read.
     pub async fn log_has_begun_anew(&self, nuki_id: NukiId) -> Result<bool, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut connection = self.readers.acquire().await?;
         Ok(log_epoch(&mut connection, nuki_id).await? > 0)
     }

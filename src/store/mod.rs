@@ -55,16 +55,18 @@ mod outbox;
 mod record;
 mod retention;
 mod seal;
+mod simulation;
 mod users;
 mod verify;
 mod webhook_queue;
 mod webhooks;
 
-use std::sync::mpsc;
+use std::sync::Arc;
 
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::protocol::beacon::NukiId;
+use simulation::{HeldTime, Time};
 
 pub use audit::AuditRow;
 pub use backup::backup;
@@ -90,6 +92,7 @@ pub use live::{LiveRow, RowNumbers};
 pub use locks::{LockRow, StoredObservation};
 pub use outbox::{CallbackBody, Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use retention::{ClockDoubt, Keep, Removed, RetentionRules};
+pub use simulation::SimDisk;
 pub use users::{UserKind, UserRow};
 pub use verify::{Fault, VerifyReport, verify};
 pub use webhook_queue::{AfterFailure, FailedTry, WebhookDelivery};
@@ -100,22 +103,7 @@ pub use webhooks::{AddWebhook, MAX_WEBHOOKS, NewWebhook, Webhook, WebhookFilter,
 pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
-    holds_virtual_time: bool,
-}
-
-/// While it lives, a paused tokio clock stands still.
-struct HeldTime {
-    _release: mpsc::Sender<()>,
-}
-
-impl HeldTime {
-    /// tokio's clock does not advance by itself while a blocking task runs.
-    fn begin() -> Self {
-        let (release, released) = mpsc::channel();
-        // It ends when the sender is dropped; there is nothing to wait for.
-        drop(tokio::task::spawn_blocking(move || released.recv()));
-        Self { _release: release }
-    }
+    time: Time,
 }
 
 impl Store {
@@ -126,20 +114,27 @@ impl Store {
     /// to the next timer. Simulations in virtual time need this; it costs a
     /// thread hop per call, so the daemon does without.
     #[must_use]
-    pub const fn with_virtual_time(mut self) -> Self {
-        self.holds_virtual_time = true;
+    pub fn with_virtual_time(mut self) -> Self {
+        self.time = Time::Virtual;
+        self
+    }
+
+    /// The same, and every call goes over a simulated disk.
+    #[must_use]
+    pub fn with_simulated_disk(mut self, disk: Arc<dyn SimDisk>) -> Self {
+        self.time = Time::Simulated(disk);
         self
     }
 
     /// Closes the file after the running calls; what is in the write-ahead log goes into the main file.
     pub async fn close(&self) {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         self.readers.close().await;
         self.writer.close().await;
     }
 
-    fn hold_time(&self) -> Option<HeldTime> {
-        self.holds_virtual_time.then(HeldTime::begin)
+    async fn hold_time(&self) -> Option<HeldTime> {
+        self.time.hold().await
     }
 
     /// A transaction that holds the write lock from its beginning, so that it cannot fail in the middle

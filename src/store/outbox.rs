@@ -64,7 +64,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn next_delivery(&self, callback_id: u8) -> Result<Option<Delivery>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let row: Option<(i64, String, String, u32, i64)> = sqlx::query_as(
             "select o.id, o.url, o.body, o.attempts, o.created_at
              from callbacks c join outbox o on o.callback_seq = c.seq
@@ -94,7 +94,7 @@ impl Store {
         outcome: DeliveryOutcome,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let query = match outcome {
             // A row may have been given up for the bound while it was on its way: that it arrived is the truth.
             DeliveryOutcome::Told => sqlx::query(
@@ -129,7 +129,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn prune_outbox(&self, before: UnixMillis) -> Result<u64, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let pruned = sqlx::query("delete from outbox where state <> 'waiting' and ended_at < ?")
             .bind(before.0)
             .execute(&self.writer)

@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written; what was removed until then is recorded.
     pub async fn remove_old(&self, rules: &RetentionRules, now: UnixMillis) -> Result<Removed, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut removed = Removed::default();
         let mut reader = self.readers.acquire().await?;
         if !anything_old(&mut reader, rules, now).await? {

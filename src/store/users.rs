@@ -168,7 +168,7 @@ impl Store {
         is_whole: bool,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         log_epoch(&mut tx, nuki_id).await?;
         let mut new: BTreeMap<AuthId, &AuthorizationEntry> = entries.iter().map(|e| (e.auth_id, e)).collect();
@@ -225,7 +225,7 @@ impl Store {
         is_whole: bool,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         log_epoch(&mut tx, nuki_id).await?;
         let mut new: BTreeMap<CodeId, &KeypadCode> = codes.iter().map(|c| (c.code_id, c)).collect();
@@ -261,7 +261,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn directory(&self, nuki_id: NukiId) -> Result<Directory, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         // One snapshot for all.
         let mut tx = self.readers.begin().await?;
         // What comes next in the log is newer than its last entry that was read.
@@ -307,7 +307,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn users(&self, nuki_id: Option<NukiId>) -> Result<Vec<UserRow>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.readers.begin().await?;
         let users: Vec<RawUser> =
             sqlx::query_as("select * from authorizations where ?1 is null or nuki_id = ?1 order by auth_id, id")

@@ -93,7 +93,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn next_webhook_delivery(&self, webhook_id: i64) -> Result<Option<WebhookDelivery>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let row: Option<(i64, i64, String, u32)> = sqlx::query_as(
             "select id, event_id, key, attempts from webhook_deliveries
              where webhook_id = ? and state = 'waiting' order by event_id limit 1",
@@ -109,7 +109,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn webhook_told(&self, delivery: &WebhookDelivery, at: UnixMillis) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         // It may have become a dead letter for the bound while it was on its way: that it arrived is the truth.
         sqlx::query(
@@ -141,7 +141,7 @@ impl Store {
         delivery: &WebhookDelivery,
         failed: &FailedTry,
     ) -> Result<AfterFailure, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         sqlx::query("update webhook_deliveries set attempts = attempts + 1, tried_at = ? where id = ?")
             .bind(failed.at.0)
@@ -186,7 +186,7 @@ impl Store {
         reason: &str,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         sqlx::query(
             "update webhook_deliveries
              set state = 'dead', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = ?2

@@ -136,7 +136,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn add_webhook(&self, webhook: &NewWebhook, at: UnixMillis) -> Result<AddWebhook, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
         let (taken, count): (bool, i64) =
             sqlx::query_as("select exists (select 1 from webhooks where name = ?), (select count(*) from webhooks)")
@@ -176,7 +176,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<(i64, String, Option<String>, i64, i64)> =
             sqlx::query_as("select id, name, ca_pem, give_up_after, hurried from webhooks order by id")
                 .fetch_all(&self.readers)
@@ -196,7 +196,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn remove_webhook(&self, name: &str) -> Result<Option<i64>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let id = sqlx::query_scalar("delete from webhooks where name = ? returning id")
             .bind(name)
             .fetch_optional(&self.writer)
@@ -209,7 +209,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn webhook_status(&self) -> Result<Vec<WebhookStatus>, StoreError> {
-        let _held = self.hold_time();
+        let _held = self.hold_time().await;
         let rows: Vec<RawStatus> = sqlx::query_as(
             "select w.*,
                     (select count(*) from webhook_deliveries d where d.webhook_id = w.id and d.state = 'waiting')
