@@ -1,5 +1,6 @@
 //! Wall clock and monotonic clock, real or virtual.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -56,7 +57,7 @@ impl UnixMillis {
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
-    virtual_wall: Option<UnixMillis>,
+    virtual_wall: Option<(UnixMillis, Option<&'static AtomicI64>)>,
 }
 
 impl Clock {
@@ -69,14 +70,23 @@ impl Clock {
     /// A wall clock that stands at `wall` now and then moves with tokio's clock.
     #[must_use]
     pub fn virtual_from(wall: UnixMillis) -> Self {
-        Self { started: Instant::now(), virtual_wall: Some(wall) }
+        Self { started: Instant::now(), virtual_wall: Some((wall, None)) }
+    }
+
+    /// The same, and it is wrong by `jump` milliseconds, whatever that is at the time.
+    #[must_use]
+    pub fn virtual_with_jumps(wall: UnixMillis, jump: &'static AtomicI64) -> Self {
+        Self { started: Instant::now(), virtual_wall: Some((wall, Some(jump))) }
     }
 
     /// Wall clock, UTC. It may jump.
     #[must_use]
     pub fn wall(&self) -> UnixMillis {
         match self.virtual_wall {
-            Some(wall) => wall.plus(self.monotonic()),
+            Some((wall, jump)) => {
+                let jump = jump.map_or(0, |jump| jump.load(Ordering::Relaxed));
+                UnixMillis(wall.plus(self.monotonic()).0.saturating_add(jump))
+            }
             None => match SystemTime::now().duration_since(UNIX_EPOCH) {
                 Ok(since) => UnixMillis(0).plus(since),
                 // Before 1970 the clock was never set; nothing better can be said.

@@ -241,3 +241,5 @@ mod webhook_tls;
 mod webhook_worker;
 #[cfg(feature = "daemon")]
 mod who_table;
+#[cfg(feature = "daemon")]
+mod whole_house;

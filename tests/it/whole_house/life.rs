@@ -1,0 +1,492 @@
+//! One life of a house from one seed: people and clients come and go, everything goes wrong now and then, and in the end
+//! everything is well again for a few hours.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use keyturner::clock::{Clock, UnixMillis};
+use keyturner::delivery::webhook::{LOOK_EVERY, Webhooks};
+use keyturner::delivery::{Waker, Workers, webhook};
+use keyturner::gateway::{ActionOutcome, Asker, Gateway, GatewayError, PairedLock, Tools, WaitFor};
+use keyturner::http::bridge::wire::callback_body;
+use keyturner::http::entry_json;
+use keyturner::protocol::crypto::Pin;
+use keyturner::protocol::{IdType, LockAction};
+use keyturner::secrets::WebhookSecret;
+use keyturner::session::intent_suffix;
+use keyturner::simlock::{Device, SimLockConfig, UserConfig};
+use keyturner::store::{AddWebhook, IdempotencyKey, NewWebhook, Store};
+use keyturner::transport::sim::{SimRadio, SimSettings};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::adapter::{Adapter, Plug};
+use super::check::{Findings, check};
+use super::door::{Door, open};
+use super::machine::{End, Machine};
+use super::receivers::{Net, Receivers};
+use super::trouble::Troubles;
+use crate::support::dice::Dice;
+use crate::support::house::paired;
+use crate::support::webhooks::{plain, secret};
+
+/// 2026: the day before the clocks go forward, the day before they go back, and a day in between.
+const STARTS: [i64; 3] = [1_774_724_400_000, 1_792_864_800_000, 1_782_000_000_000];
+const FIRST_NUKI_ID: u32 = 0x0A1B_2C3D;
+const HOUR: u64 = 3_600;
+/// A client asks again with the same key within this time.
+const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(20 * HOUR);
+
+/// How a life is lived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) days: u64,
+    /// The disk forgets what was not synced, and is never told to sync.
+    pub(crate) is_lazy: bool,
+    /// Says what happens.
+    pub(crate) is_loud: bool,
+}
+
+/// A client's wish, asked for until it knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) door: usize,
+    pub(crate) action: LockAction,
+    pub(crate) at: Duration,
+    pub(crate) times: u32,
+    /// Answers that reached the client.
+    pub(crate) answers: Vec<Result<ActionOutcome, GatewayError>>,
+    /// How often the lock had done it when an answer came.
+    pub(crate) done: Vec<u32>,
+}
+
+/// From one start of the gateway to its end.
+struct Boot {
+    machine: Arc<Machine>,
+    gateway: Gateway,
+    workers: Workers,
+    webhooks: Webhooks,
+    store: Store,
+    clients: JoinSet<()>,
+    until: End,
+}
+
+pub(crate) struct Life {
+    pub(crate) plan: Plan,
+    pub(crate) dice: Dice,
+    pub(crate) clock: Clock,
+    pub(crate) jump: &'static AtomicI64,
+    host_clock: Clock,
+    pub(crate) radio: SimRadio,
+    pub(crate) doors: Vec<Door>,
+    pub(crate) locks: Vec<PairedLock>,
+    pub(crate) plug: Plug,
+    pub(crate) receivers: Arc<Mutex<Receivers>>,
+    pub(crate) requests: Arc<Mutex<Vec<Request>>>,
+    pub(crate) database: PathBuf,
+    pub(crate) findings: Findings,
+    secrets: Vec<WebhookSecret>,
+    boot: Option<Boot>,
+    pub(crate) boots: u32,
+    files: TempDir,
+    pub(crate) zone: i16,
+    /// When nothing was wrong but a receiver.
+    pub(crate) calm: Vec<(Duration, Duration)>,
+}
+
+impl Life {
+    async fn begin(plan: Plan) -> Self {
+        let mut dice = Dice::new(plan.seed);
+        let start = UnixMillis(dice.pick(&STARTS));
+        let jump: &'static AtomicI64 = Box::leak(Box::new(AtomicI64::new(0)));
+        let (clock, host_clock) = (Clock::virtual_from(start), Clock::virtual_with_jumps(start, jump));
+        let radio = SimRadio::new(clock, SimSettings::default(), seed_of(&mut dice));
+        let (mut doors, mut locks) = (Vec::new(), Vec::new());
+        for number in 0..dice.between(1, 3) {
+            let device = dice.pick(&[
+                Device::SmartLock3,
+                Device::SmartLock3,
+                Device::SmartLock1,
+                Device::SmartDoor,
+                Device::Ultra,
+            ]);
+            let nuki_id = FIRST_NUKI_ID + u32::try_from(number).unwrap();
+            let config = config(device, nuki_id, &mut dice);
+            let door = radio.add(config, seed_of(&mut dice));
+            let lock = paired(&radio, clock, &door, device.bridge_role(), Some(device.pin())).await;
+            doors.push(Door::new(door, lock.app_id, lock.auth_id));
+            locks.push(lock);
+        }
+        let files = TempDir::new().unwrap();
+        let database = files.path().join("life0.db");
+        let store = Store::open(&database).await.unwrap().with_virtual_time();
+        for host in ["good", "bad"] {
+            store.add_callback(&format!("http://{host}.example/"), start).await.unwrap();
+        }
+        let mut secrets = Vec::new();
+        for host in ["good", "bad"] {
+            let webhook = NewWebhook { name: host.to_owned(), ..plain() };
+            let AddWebhook::Added(id) = store.add_webhook(&webhook, start).await.unwrap() else { panic!("not added") };
+            secrets.push(secret(id, &format!("https://{host}/t0ken")));
+        }
+        store.close().await;
+        let mut life = Self {
+            plan,
+            dice,
+            clock,
+            jump,
+            host_clock,
+            radio,
+            doors,
+            locks,
+            plug: Plug::default(),
+            receivers: Arc::default(),
+            requests: Arc::default(),
+            database,
+            findings: Findings::default(),
+            secrets,
+            boot: None,
+            boots: 0,
+            files,
+            zone: 0,
+            calm: Vec::new(),
+        };
+        life.start().await;
+        life
+    }
+
+    pub(crate) fn say(&self, words: impl FnOnce() -> String) {
+        if self.plan.is_loud {
+            eprintln!("{} {}", self.clock.wall().rfc3339(), words());
+        }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    pub(crate) fn hour(&self) -> i64 {
+        self.clock.wall().seconds() / 3600 % 24
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        self.boot.is_some()
+    }
+
+    /// Starts the gateway on what is on the disk.
+    pub(crate) async fn start(&mut self) {
+        assert!(self.boot.is_none());
+        self.boots += 1;
+        let boot = self.boots;
+        self.say(|| format!("the gateway starts for the {boot}. time"));
+        let machine = Machine::new(&self.database, Dice::new(self.dice.next()));
+        let store = Store::open(&self.database).await.unwrap().with_simulated_disk(machine.clone());
+        let waker = Waker::new();
+        let seeds = Arc::new(Mutex::new(Dice::new(self.dice.next())));
+        let seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync> = Arc::new(move || seed_of(&mut seeds.lock().unwrap()));
+        let committed = waker.clone();
+        let tools = Tools {
+            store: store.clone(),
+            clock: self.host_clock,
+            seed: seed.clone(),
+            callback_body,
+            repeat_window: Duration::from_secs(2).into(),
+            committed: Arc::new(move || committed.wake()),
+            diagnostics: keyturner::diagnostics::Diagnostics::default(),
+            pulses: keyturner::pulse::Pulses::default(),
+            metrics: keyturner::metrics::Metrics::default(),
+        };
+        let transport = Arc::new(Adapter {
+            radio: self.radio.clone(),
+            machine: machine.clone(),
+            plug: self.plug.clone(),
+            turn: tokio::sync::Mutex::default(),
+        });
+        let net = Net { clock: self.clock, machine: machine.clone(), boot, receivers: Arc::clone(&self.receivers) };
+        let pulses = keyturner::pulse::Pulses::default();
+        let gateway = Gateway::start(self.locks.clone(), transport, tools).await.unwrap();
+        let workers = keyturner::delivery::start(&store, &net, self.host_clock, &waker, &pulses);
+        let secrets = self.secrets.clone();
+        let told = webhook::Tools {
+            store: store.clone(),
+            clock: self.host_clock,
+            post: net,
+            secrets: Arc::new(move || Ok(secrets.clone())),
+            entry_json,
+            seed,
+            look_every: LOOK_EVERY * 12,
+            pulses,
+        };
+        let webhooks = webhook::start(told, &waker);
+        let until = End::Kill;
+        self.boot = Some(Boot { machine, gateway, workers, webhooks, store, clients: JoinSet::new(), until });
+    }
+
+    /// The machine will stop after so many steps, wherever it is then.
+    pub(crate) fn stop_after(&mut self, steps: u64, end: End) {
+        if let Some(boot) = &mut self.boot {
+            boot.machine.stop_after(steps);
+            boot.until = end;
+        }
+    }
+
+    pub(crate) fn set_slow(&self, slow: Duration) {
+        if let Some(boot) = &self.boot {
+            boot.machine.set_slow(slow);
+        }
+    }
+
+    /// What happens when the machine has stopped: whatever was under way is gone, the file is what it was.
+    pub(crate) async fn bury(&mut self) {
+        let Some(boot) = self.boot.take() else { return };
+        let Boot { machine, gateway, workers, webhooks, store, mut clients, until } = boot;
+        if !machine.is_dead() {
+            machine.stop();
+        }
+        let steps = machine.steps();
+        let next = self.files.path().join(format!("life{}.db", self.boots));
+        machine.remains(until, self.plan.is_lazy, &next).await;
+        self.say(|| format!("the machine has stopped after {steps} steps: {until:?}"));
+        clients.shutdown().await;
+        // Dropped where they stand: nothing that they would still do reaches disk or air.
+        drop(gateway);
+        drop(workers);
+        webhooks.stop().await;
+        drop(store);
+        for door in &self.doors {
+            door.door.drop_links();
+        }
+        self.findings.compare_remains(&self.database, &next, &self.receivers.lock().unwrap());
+        std::fs::remove_file(&self.database).unwrap();
+        self.database = next;
+    }
+
+    /// Ends the gateway in order.
+    pub(crate) async fn stop(&mut self) {
+        let Some(boot) = self.boot.take() else { return };
+        let Boot { machine, gateway, workers, webhooks, store, mut clients, .. } = boot;
+        if machine.is_dead() {
+            return;
+        }
+        gateway.stop().await;
+        workers.stop().await;
+        webhooks.stop().await;
+        clients.shutdown().await;
+        store.close().await;
+        self.say(|| "the gateway was stopped".to_owned());
+    }
+
+    /// Time passes. If the machine stops meanwhile, it stays so for a while and is started again.
+    pub(crate) async fn wait(&mut self, time: Duration) {
+        let until = tokio::time::Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let step = left.min(Duration::from_secs(1_200));
+            let is_dead = match &self.boot {
+                Some(boot) => tokio::time::timeout(step, boot.machine.until_dead()).await.is_ok(),
+                None => {
+                    tokio::time::sleep(step).await;
+                    false
+                }
+            };
+            self.look();
+            if is_dead {
+                self.bury().await;
+                let away = self.dice.pick(&[1, 5, 60, 1_800]);
+                tokio::time::sleep(Duration::from_secs(away)).await;
+                self.look();
+                self.start().await;
+            }
+        }
+    }
+
+    pub(crate) fn look(&mut self) {
+        for door in &mut self.doors {
+            door.look(&self.database);
+        }
+    }
+
+    /// People are about: the locks are heard often.
+    pub(crate) fn wake(&self) {
+        self.radio.configure(|air| air.advertising_interval = Duration::from_millis(500));
+    }
+
+    pub(crate) fn sleep(&self) {
+        self.radio.configure(|air| air.advertising_interval = Duration::from_secs(60));
+    }
+
+    /// A client asks for an action under a key of its own, or asks again.
+    pub(crate) fn ask(&mut self, number: usize) {
+        let Some(boot) = &mut self.boot else { return };
+        let request = {
+            let mut requests = self.requests.lock().unwrap();
+            requests[number].times += 1;
+            requests[number].clone()
+        };
+        let (handle, machine) = (boot.gateway.handle.clone(), boot.machine.clone());
+        let (door, database) = (self.doors[request.door].door.clone(), self.database.clone());
+        let (app_id, requests) = (self.doors[request.door].app_id, Arc::clone(&self.requests));
+        let (loud, clock) = (self.plan.is_loud, self.clock);
+        if loud {
+            eprintln!(
+                "{} client {number} asks for {} at door {}",
+                clock.wall().rfc3339(),
+                request.action,
+                request.door
+            );
+        }
+        boot.clients.spawn(async move {
+            let name = format!("client {number}");
+            let asker = Asker { name: &name, key: Some(IdempotencyKey::of(name.as_bytes())) };
+            let answer = handle.act(door.nuki_id(), request.action, asker, WaitFor::Completed).await;
+            // The answer has to leave the machine.
+            machine.step().await;
+            let done = executions(&database, &name, |suffix| door.inspect(|lock| lock.executions(app_id, suffix)));
+            if loud {
+                eprintln!("{} {name} hears {answer:?}", clock.wall().rfc3339());
+            }
+            let mut requests = requests.lock().unwrap();
+            requests[number].answers.push(answer);
+            requests[number].done.push(done);
+        });
+    }
+
+    pub(crate) fn new_request(&mut self, door: usize, action: LockAction) {
+        let at = self.now();
+        let request = Request { door, action, at, times: 0, answers: Vec::new(), done: Vec::new() };
+        let number = {
+            let mut requests = self.requests.lock().unwrap();
+            requests.push(request);
+            requests.len() - 1
+        };
+        self.ask(number);
+    }
+
+    /// Whoever was not told what became of their wish asks again.
+    pub(crate) fn ask_again(&mut self) {
+        let now = self.now();
+        let open: Vec<usize> = {
+            let requests = self.requests.lock().unwrap();
+            let known = |request: &Request| {
+                request.answers.last().is_some_and(|answer| matches!(answer, Ok(ActionOutcome::Done)))
+            };
+            let is_open =
+                |request: &Request| !known(request) && now - request.at < ASKED_AGAIN_WITHIN && request.times < 5;
+            (0..requests.len()).filter(|number| is_open(&requests[*number])).collect()
+        };
+        for number in open {
+            if self.dice.chance(30) {
+                self.ask(number);
+            }
+        }
+    }
+
+    pub(crate) async fn set_pin(&mut self, door: usize, pin: Pin) {
+        self.locks[door].pin = Some(pin);
+        if let Some(boot) = &self.boot {
+            let set = boot.gateway.handle.set_pin(self.locks[door].nuki_id, Some(pin));
+            // A machine that stops meanwhile answers nobody; it reads the PIN at its next start.
+            tokio::select! {
+                answer = set => drop(answer),
+                () = boot.machine.until_dead() => {}
+            }
+        }
+    }
+
+    /// Whether everything that happened is stored and told.
+    fn is_settled(&self) -> bool {
+        if self.boot.as_ref().is_none_or(|boot| !boot.clients.is_empty() && boot.machine.is_dead()) {
+            return false;
+        }
+        let connection = open(&self.database);
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        count("select count(*) from webhook_deliveries where state = 'waiting'") == 0
+            && self.doors.iter().all(|door| {
+                let wanted = door.entries.iter().filter(|entry| entry.excuse.is_none()).count();
+                super::door::stored(&self.database, door.door.nuki_id()).len() >= wanted
+            })
+    }
+
+    async fn end(&mut self) {
+        self.wake();
+        for _ in 0..60 {
+            self.wait(Duration::from_secs(180)).await;
+            if self.is_settled() {
+                break;
+            }
+            // Whoever passes by moves something, so that the lock calls: one that is not paired as bridge is asked rarely.
+        }
+        self.wait(Duration::from_secs(120)).await;
+        self.look();
+        self.stop().await;
+        check(self).await;
+    }
+}
+
+/// How often what a client asked for was done, under whichever numbers.
+pub(crate) fn executions(database: &Path, client: &str, done: impl Fn(&str) -> u32) -> u32 {
+    let connection = open(database);
+    let mut statement = connection.prepare("select id from intents where requester = ?").unwrap();
+    let ids: Vec<i64> = statement.query_map([client], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    ids.into_iter().map(|id| done(&intent_suffix(id))).sum()
+}
+
+fn config(device: Device, nuki_id: u32, dice: &mut Dice) -> SimLockConfig {
+    let family = SimLockConfig::family_of(device, nuki_id);
+    let mut users = family.users.clone();
+    users.push(UserConfig::new("Emil's phone", IdType::App));
+    users.push(UserConfig::new("Finn's phone", IdType::App));
+    SimLockConfig {
+        users,
+        auto_lock: dice.chance(50).then(|| Duration::from_secs(dice.pick(&[60, 300]))),
+        motor_time: Duration::from_millis(dice.between(600, 3_000)),
+        log_capacity: usize::try_from(dice.pick(&[1_000, 1_000, 1_000, 25])).unwrap(),
+        log_start: dice.pick(&[1, 1, 1_000, u32::MAX - 30]),
+        ..family
+    }
+}
+
+pub(crate) fn seed_of(dice: &mut Dice) -> [u8; 32] {
+    let mut seed = [0; 32];
+    for part in seed.chunks_mut(8) {
+        part.copy_from_slice(&dice.next().to_le_bytes());
+    }
+    seed
+}
+
+/// Lives it, and gives what was found.
+pub(crate) async fn live(plan: Plan) -> Findings {
+    let mut life = Life::begin(plan).await;
+    let mut troubles = Troubles::default();
+    life.sleep();
+    life.wait(Duration::from_secs(300)).await;
+    let end = Duration::from_secs(plan.days * 24 * HOUR);
+    while life.now() < end {
+        // Hardly anybody comes at night.
+        let pause = if (0..5).contains(&life.hour()) { (4 * HOUR, 6 * HOUR) } else { (HOUR / 2, 5 * HOUR) };
+        let pause = Duration::from_secs(life.dice.between(pause.0, pause.1));
+        life.wait(pause).await;
+        troubles.change(&mut life).await;
+        life.wake();
+        // The pause before the next beacon has begun long ago.
+        life.wait(Duration::from_secs(61)).await;
+        let began = life.now();
+        life.scene().await;
+        life.wait(Duration::from_secs(30)).await;
+        if troubles.is_calm() {
+            life.calm.push((began, life.now()));
+        }
+        life.ask_again();
+        life.wait(Duration::from_secs(15)).await;
+        life.sleep();
+    }
+    troubles.end(&mut life).await;
+    life.end().await;
+    std::mem::take(&mut life.findings)
+}
