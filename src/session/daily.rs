@@ -11,6 +11,7 @@ use super::directory::{DirectoryPolicy, Why};
 use super::due::{Due, Read};
 use super::exchange::{Exchange, Job};
 use super::io::{Anchor, ClockNotSet, Input, LogAccess, Output, SessionConfig, upkeep};
+use super::lock_n_go::LockNGo;
 use super::logs::Wrap;
 use super::pin::PinGate;
 use super::policy::{Backoff, BeaconPolicy};
@@ -88,6 +89,8 @@ pub struct Session {
     pub(super) refusals: u8,
     /// How often the state was asked for during one motion.
     pub(super) motor_polls: u8,
+    /// When to look whether lock 'n' go has locked.
+    pub(super) lock_n_go: LockNGo,
     /// Where a page of the log began that had fewer entries than announced, and how many it had.
     pub(super) short_page: Option<(LogIndex, usize)>,
     /// This lock announces more entries than it sends.
@@ -136,6 +139,7 @@ impl Session {
             outputs: VecDeque::new(),
             refusals: 0,
             motor_polls: 0,
+            lock_n_go: LockNGo::default(),
             short_page: None,
             counts_too_many: false,
             battery_read: None,

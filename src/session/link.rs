@@ -58,6 +58,9 @@ impl Session {
     pub(super) fn on_link_down(&mut self, now: Duration) {
         if self.link == LinkState::Up {
             self.last_link = Some(now);
+            if let Some(wait) = self.states.and_then(|states| self.lock_n_go.next_look(states.lock_state)) {
+                self.read_by(now.saturating_add(wait));
+            }
         }
         self.link = LinkState::Down;
         self.beacons.link_ended();
@@ -111,11 +114,15 @@ impl Session {
             self.hand_on(entries, false);
         }
         if self.due.stumbled(read) && read.is_news() {
-            let again = now.saturating_add(GIVEN_UP_PAUSE);
-            let planned = self.timers.expiry(Timer::SafetyNet).unwrap_or(again);
-            self.timers.set(Timer::SafetyNet, again.min(planned));
+            self.read_by(now.saturating_add(GIVEN_UP_PAUSE));
         }
         self.await_pin(now);
+    }
+
+    /// The state is read at this time even though no beacon asks for it, or before.
+    fn read_by(&mut self, at: Duration) {
+        let planned = self.timers.expiry(Timer::SafetyNet).unwrap_or(at);
+        self.timers.set(Timer::SafetyNet, at.min(planned));
     }
 
     pub(super) fn on_received(&mut self, characteristic: Characteristic, bytes: &[u8], now: Duration) {

@@ -15,6 +15,7 @@ mod exchange;
 mod io;
 mod link;
 mod lists;
+mod lock_n_go;
 mod logs;
 pub mod pairing;
 mod pin;

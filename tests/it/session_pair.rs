@@ -296,3 +296,17 @@ fn out_of_reach_the_tries_become_rare_and_a_beacon_ends_the_wait() {
     pair.drive_bounded(s(15), "it is read", |pair| !pair.seen.entries.is_empty());
     assert!(pair.now - back < s(10), "{:?}", pair.now - back);
 }
+
+/// Found by `whole_house`, seed 16: what a bridge's own action changes sets no bit, not even when the lock locks at last.
+#[test]
+fn that_lock_n_go_of_our_own_has_locked_is_seen_soon() {
+    let mut pair = Pair::settled();
+    pair.act(7, LockAction::LockNGo);
+    pair.drive_bounded(s(15), "the answer", |pair| pair.outcome(7).is_some());
+    assert_eq!(pair.outcome(7), Some(Outcome::Done));
+    pair.pass(s(60));
+    assert_eq!(pair.lock.state().lock_state, LockState::Locked);
+    assert_eq!(pair.seen.states.last(), Some(&LockState::Locked));
+    let written: Vec<u32> = pair.lock.log().iter().map(|entry| entry.index).collect();
+    assert_eq!(indexes(&pair), written, "all of it was read");
+}

@@ -97,22 +97,21 @@ impl Door {
     /// Writes down what the lock has written since the last look.
     pub(crate) fn look(&mut self, database: &Path) {
         let now = self.now();
-        let log: Vec<LogEntry> = self.door.inspect(|lock| lock.log().iter().cloned().collect());
         let last = self.entries[self.kept_from..].last().map(|last| &last.entry);
-        let new_from = last.and_then(|last| log.iter().rposition(|entry| entry == last)).map_or(0, |at| at + 1);
+        let (new, still) = self.door.inspect(|lock| {
+            let log = lock.log();
+            let new_from = last.and_then(|last| log.iter().rposition(|entry| entry == last)).map_or(0, |at| at + 1);
+            // So many of those we had are still there.
+            (log.iter().skip(new_from).cloned().collect::<Vec<LogEntry>>(), if last.is_some() { new_from } else { 0 })
+        });
         let had = self.entries.len() - self.kept_from;
-        // So many of those we had are still there.
-        let still = if last.is_some() { new_from } else { 0 };
         assert!(still <= had, "the log grew at its wrong end");
         if still < had {
             self.excuse(self.kept_from..self.entries.len() - still, "overwritten before it was read", database);
             self.kept_from = self.entries.len() - still;
         }
-        for entry in &log[new_from..] {
-            let raw = entry.encode();
-            let between = (self.looked, now);
-            self.entries.push(Entry { entry: entry.clone(), raw, between, excuse: None });
-        }
+        let between = (self.looked, now);
+        self.entries.extend(new.into_iter().map(|entry| Entry { raw: entry.encode(), entry, between, excuse: None }));
         self.looked = now;
     }
 

@@ -50,6 +50,7 @@ const NO_WRITES: [&str; 4] = ["events", "observations", "intents", "webhook_deli
 impl Troubles {
     /// Before people come: some things get well, others go wrong.
     pub(crate) async fn change(&mut self, life: &mut Life) {
+        life.revive().await;
         let now = life.now();
         let over: Vec<Trouble> = {
             let (over, left) = std::mem::take(&mut self.now).into_iter().partition(|(until, _)| *until <= now);
@@ -73,9 +74,11 @@ impl Troubles {
 
     /// Everything gets well.
     pub(crate) async fn end(&mut self, life: &mut Life) {
+        life.revive().await;
         for (_, trouble) in std::mem::take(&mut self.now) {
             heal(life, trouble).await;
         }
+        life.revive().await;
         life.stop_after(u64::MAX, End::Kill);
         if !life.is_up() {
             life.start().await;
