@@ -15,6 +15,7 @@ use super::lock_n_go::LockNGo;
 use super::logs::Wrap;
 use super::pin::PinGate;
 use super::policy::{Backoff, BeaconPolicy};
+use super::silence::Silence;
 use super::timers::{Timer, TimerTable};
 use crate::protocol::frame::AuthId;
 use crate::protocol::gatt::Generation;
@@ -87,6 +88,8 @@ pub struct Session {
     /// So often in a row something in the lock's place said, unsigned, that it does not know us; since the first time
     /// beacons are no reason to ask again.
     pub(super) refusals: u8,
+    /// Whether the log is silent about what was seen.
+    pub(super) silence: Silence,
     /// How often the state was asked for during one motion.
     pub(super) motor_polls: u8,
     /// When to look whether lock 'n' go has locked.
@@ -138,6 +141,7 @@ impl Session {
             backoff: Backoff::default(),
             outputs: VecDeque::new(),
             refusals: 0,
+            silence: Silence::default(),
             motor_polls: 0,
             lock_n_go: LockNGo::default(),
             short_page: None,

@@ -58,8 +58,8 @@ impl Session {
     pub(super) fn on_link_down(&mut self, now: Duration) {
         if self.link == LinkState::Up {
             self.last_link = Some(now);
-            if let Some(wait) = self.states.and_then(|states| self.lock_n_go.next_look(states.lock_state)) {
-                self.read_by(now.saturating_add(wait));
+            if let Some(at) = self.states.and_then(|states| self.lock_n_go.seen(states.lock_state, now)) {
+                self.read_by(at);
             }
         }
         self.link = LinkState::Down;

@@ -14,19 +14,23 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// What a bridge's own action changes sets no bit in the lock's beacon, and that it locks at last belongs to the action.
 #[derive(Debug, Default)]
 pub(super) struct LockNGo {
-    looks: u32,
+    /// The next look, and how long after it the one behind it is due.
+    next: Option<(Duration, Duration)>,
 }
 
 impl LockNGo {
-    /// How long after a link that ended in this state the next look is due, if one is.
-    pub(super) fn next_look(&mut self, state: LockState) -> Option<Duration> {
+    /// The bolt was seen in this state. When it is to be looked at again, if it is.
+    pub(super) fn seen(&mut self, state: LockState, now: Duration) -> Option<Duration> {
         if state != LockState::UnlockedLockNGo {
-            self.looks = 0;
+            self.next = None;
             return None;
         }
-        let wait = FIRST_LOOK.saturating_mul(2_u32.saturating_pow(self.looks)).min(LONGEST);
-        self.looks = self.looks.saturating_add(1);
-        Some(wait)
+        let (at, wait) = *self.next.get_or_insert((now.saturating_add(FIRST_LOOK), FIRST_LOOK));
+        if now >= at {
+            let wait = wait.saturating_mul(2).min(LONGEST);
+            self.next = Some((now.saturating_add(wait), wait));
+        }
+        self.next.map(|(at, _)| at)
     }
 }
 
@@ -35,12 +39,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_become_rare_and_begin_anew() {
+    fn looks_become_rare_and_begin_anew_whatever_is_seen_in_between() {
         let mut lock_n_go = LockNGo::default();
-        let mut next = |state| lock_n_go.next_look(state).map(|wait| wait.as_secs());
-        let waits: Vec<_> = (0..7).map(|_| next(LockState::UnlockedLockNGo)).collect();
-        assert_eq!(waits, [25, 50, 100, 200, 400, 800, 900].map(Some));
-        assert_eq!(next(LockState::Locked), None);
-        assert_eq!(next(LockState::UnlockedLockNGo), Some(25));
+        let mut next = |state, now| lock_n_go.seen(state, Duration::from_secs(now)).map(|at| at.as_secs());
+        let running = LockState::UnlockedLockNGo;
+        assert_eq!([0, 9, 24].map(|now| next(running, now)), [Some(25); 3]);
+        assert_eq!([26, 70, 76].map(|now| next(running, now)), [Some(76), Some(76), Some(176)]);
+        assert_eq!([10_000, 20_000, 30_000].map(|now| next(running, now)), [10_200, 20_400, 30_800].map(Some));
+        assert_eq!(next(running, 40_000), Some(40_900), "and not rarer than that");
+        assert_eq!(next(LockState::Locked, 50_000), None);
+        assert_eq!(next(running, 60_000), Some(60_025));
     }
 }

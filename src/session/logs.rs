@@ -4,6 +4,7 @@
 //! the cursor again before anybody looked. So after a start or an absence the
 //! first page begins one entry lower: the lock shows the entry at the cursor
 //! once more, and if that is another one than was stored, the log is another.
+//! While the gateway is there, a log that stays silent about a bolt that moved is asked for its newest index.
 //! This costs one entry more in a page that is read anyway. If the entry is not
 //! there any more, the log was overwritten, or cleared and overwritten, which
 //! nothing can tell apart: either way entries are missing, and the journal says
@@ -15,8 +16,12 @@ use super::daily::Session;
 use super::due::Read;
 use super::exchange::{Exchange, Job, LOG_PAGE};
 use super::io::{Anchor, LogAccess, Output};
+use super::silence::Verdict;
+use super::timers::Timer;
 use crate::protocol::log::{LogEntry, LogEntryCount, LogIndex};
 
+/// A log that said nothing about a bolt that moved is read once more this late.
+const SILENT_PAUSE: Duration = Duration::from_secs(1);
 /// Without a link for so long, the gateway was away: more than two visits that are made in any case were missed.
 const ABSENCE: Duration = Duration::from_secs(13 * 60 * 60);
 /// A cursor this near to the end of the numbers may be followed by 1 without the log having been cleared.
@@ -151,7 +156,13 @@ impl Session {
         if has_more {
             self.want(Read::Log);
         }
+        let verdict = if has_more { Verdict::Well } else { self.silence.page_ended(entries.len()) };
         self.hand_on(entries, !has_more);
+        match verdict {
+            Verdict::Well => {}
+            Verdict::Early => self.timers.set(Timer::LogAgain, now.saturating_add(SILENT_PAUSE)),
+            Verdict::Suspicious => self.want(Read::Newest),
+        }
         if !has_more {
             self.log_searched(now);
         }

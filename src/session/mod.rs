@@ -21,6 +21,7 @@ pub mod pairing;
 mod pin;
 mod policy;
 mod replies;
+mod silence;
 mod timers;
 pub mod visit;
 mod work;

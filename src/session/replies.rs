@@ -117,7 +117,9 @@ impl Session {
         if self.config_count.replace(states.config_update_count).is_some_and(|n| n != states.config_update_count) {
             self.want_directory(Why::Configuration, now);
         }
-        self.states = Some(states);
+        if self.states.replace(states).is_some_and(|known| known.lock_state != states.lock_state) {
+            self.silence.bolt_moved();
+        }
         // Our reading clears the beacon's bit, and with it whatever it announced: the log must be read behind it.
         self.log_follows |= news || requested;
         if let Some(action) = &mut self.action {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::log::LogIndex;
-use keyturner::simlock::{Input, Person, SimLockConfig, Turn};
+use keyturner::simlock::{Device, Input, Person, SimLockConfig, Turn};
 
 use crate::support::pair::{Cut, NUKI_ID, Pair};
 
@@ -84,6 +84,22 @@ fn a_clear_is_noticed_without_a_restart_after_an_absence() {
     pair.set_in_range(true);
     pair.pass(s(300));
     assert_eq!((resets(&pair), indexes(&pair)), (1, (1..=9).collect()));
+}
+
+/// Found by `whole_house`, seed 25: until it had grown past the cursor, nothing of it was read.
+#[test]
+fn a_clear_under_our_eyes_is_noticed_when_the_bolt_moves() {
+    for device in [Device::SmartLock3, Device::Ultra] {
+        let mut pair = Pair::of(device);
+        pair.settle();
+        turns(&mut pair, 30);
+        pair.pass(s(3_600));
+        pair.forget();
+        pair.feed_lock(Input::ClearLog);
+        pair.person(Person::Button);
+        pair.pass(s(3_600));
+        assert_eq!((resets(&pair), indexes(&pair)), (1, vec![1]), "{device:?}");
+    }
 }
 
 #[test]

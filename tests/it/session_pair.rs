@@ -310,3 +310,22 @@ fn that_lock_n_go_of_our_own_has_locked_is_seen_soon() {
     let written: Vec<u32> = pair.lock.log().iter().map(|entry| entry.index).collect();
     assert_eq!(indexes(&pair), written, "all of it was read");
 }
+
+/// Found by `whole_house`, seed 4: nothing moves, so no state follows that would have the log read.
+#[test]
+fn our_own_lock_n_go_at_an_unlocked_door_is_read_from_the_log_at_once() {
+    for pause in [0, 1, 3, 20] {
+        let mut pair = Pair::settled();
+        pair.person(Person::keypad(ANNA));
+        pair.pass(s(20));
+        pair.person(Person::Door(DoorMove::Open));
+        pair.pass(s(20));
+        pair.person(Person::Door(DoorMove::Close));
+        pair.pass(s(pause));
+        pair.act(7, LockAction::LockNGo);
+        pair.drive_bounded(s(15), "the answer", |pair| pair.outcome(7).is_some());
+        pair.pass(s(4));
+        let written: Vec<u32> = pair.lock.log().iter().map(|entry| entry.index).collect();
+        assert_eq!(indexes(&pair), written, "asked for {pause} s after the door");
+    }
+}

@@ -17,6 +17,9 @@ use super::receivers::{Receivers, Taken};
 /// Beacon, link, log, commit and POST, with as much again to spare.
 const TOLD_WITHIN: Duration = Duration::from_secs(8);
 
+/// While lock 'n' go may still be logged, nobody is named: it waits, locks, and is looked at.
+const TOLD_AFTER_LOCK_N_GO: Duration = Duration::from_secs(60);
+
 /// What was found in a life, or in many.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Findings {
@@ -382,16 +385,16 @@ fn delays(findings: &mut Findings, life: &Life, rows: &[Row]) {
     }
     for (number, door) in life.doors.iter().enumerate().filter(|(_, door)| door.calls) {
         for entry in &door.entries {
-            let is_calm = |(from, until): &(Duration, Duration)| {
-                entry.between.0 >= *from && entry.between.1 + TOLD_WITHIN <= *until
-            };
+            let within = if door.is_near_lock_n_go(entry) { TOLD_AFTER_LOCK_N_GO } else { TOLD_WITHIN };
+            let is_calm =
+                |(from, until): &(Duration, Duration)| entry.between.0 >= *from && entry.between.1 + within <= *until;
             if !life.calm.iter().any(is_calm) {
                 continue;
             }
             let told = ids.get(entry.raw.as_slice()).and_then(|id| first.get(id));
             let late = told.map(|at| at.saturating_sub(entry.between.1));
             match late {
-                Some(late) if late <= TOLD_WITHIN => {
+                Some(late) if late <= within => {
                     findings.prompt += 1;
                     findings.latest = findings.latest.max(late);
                 }

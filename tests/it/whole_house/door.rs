@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use keyturner::protocol::LockState;
 use keyturner::protocol::log::{LogEntry, LogEntryKind};
+use keyturner::protocol::{LockAction, LockState};
 use keyturner::simlock::{Device, Input, Owner, Person, Refusal};
 use keyturner::transport::sim::SimDoor;
 use rusqlite::{Connection, OpenFlags};
@@ -196,6 +196,15 @@ impl Door {
             LogEntryKind::Keypad(keypad) => Some((entry.auth_id, Some(keypad.code_id))),
             _ => None,
         }
+    }
+
+    /// Whether a lock 'n' go ran when this was written, or a moment before.
+    pub(crate) fn is_near_lock_n_go(&self, entry: &Entry) -> bool {
+        self.entries.iter().any(|other| {
+            matches!(&other.entry.kind, LogEntryKind::LockAction(logged) if logged.action == LockAction::LockNGo)
+                && other.between.1 <= entry.between.1
+                && other.between.1 + WRITTEN_WITHIN >= entry.between.0
+        })
     }
 
     /// What the simulated lock wrote must be what people did.

@@ -228,8 +228,8 @@ impl Life {
         self.boot = Some(Boot { machine, gateway, workers, webhooks, store, clients: JoinSet::new(), until });
     }
 
-    /// The machine will stop after so many steps, wherever it is then.
-    pub(crate) fn stop_after(&mut self, steps: u64, end: End) {
+    /// The machine will stop after so many steps, wherever it is then; with `None` it will not.
+    pub(crate) fn stop_after(&mut self, steps: Option<u64>, end: End) {
         if let Some(boot) = &mut self.boot {
             boot.machine.stop_after(steps);
             boot.until = end;
@@ -429,14 +429,15 @@ impl Life {
 
     async fn end(&mut self) {
         self.wake();
+        // A few hours, and longer than any lock waits before it locks by itself.
+        let mut calm = 0;
         for _ in 0..60 {
             self.wait(Duration::from_secs(180)).await;
-            if self.is_settled() {
+            calm = if self.is_settled() { calm + 1 } else { 0 };
+            if calm > 2 {
                 break;
             }
-            // Whoever passes by moves something, so that the lock calls: one that is not paired as bridge is asked rarely.
         }
-        self.wait(Duration::from_secs(120)).await;
         self.look();
         self.stop().await;
         check(self).await;
@@ -490,10 +491,12 @@ pub(crate) async fn live(plan: Plan) -> Findings {
         life.wake();
         // The pause before the next beacon has begun long ago.
         life.wait(Duration::from_secs(61)).await;
-        let began = life.now();
+        let (began, boots) = (life.now(), life.boots);
         life.scene().await;
-        life.wait(Duration::from_secs(30)).await;
-        if troubles.is_calm() {
+        // As long as lock 'n' go may take to be looked at.
+        life.wait(Duration::from_secs(70)).await;
+        let is_well = life.boot.as_ref().is_some_and(|boot| !boot.machine.is_doomed());
+        if is_well && boots == life.boots && troubles.is_calm() {
             life.calm.push((began, life.now()));
         }
         life.ask_again();

@@ -126,14 +126,20 @@ impl Machine {
         }
     }
 
-    pub(crate) fn stop_after(&self, steps: u64) {
-        self.state.lock().unwrap().left = Some(steps);
+    /// It stops after so many steps; with `None` it does not.
+    pub(crate) fn stop_after(&self, steps: Option<u64>) {
+        self.state.lock().unwrap().left = steps;
     }
 
     /// Stops now.
     pub(crate) fn stop(&self) {
         self.state.lock().unwrap().is_dead = true;
         self.died.notify_one();
+    }
+
+    /// Whether it is to stop.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.state.lock().unwrap().left.is_some()
     }
 
     pub(crate) fn is_dead(&self) -> bool {

@@ -79,7 +79,7 @@ impl Troubles {
             heal(life, trouble).await;
         }
         life.revive().await;
-        life.stop_after(u64::MAX, End::Kill);
+        life.stop_after(None, End::Kill);
         if !life.is_up() {
             life.start().await;
         }
@@ -96,7 +96,7 @@ impl Troubles {
                 let steps = if life.dice.chance(50) { life.dice.between(0, 60) } else { life.dice.between(0, 600) };
                 let end = if life.dice.chance(60) { End::PowerCut } else { End::Kill };
                 life.say(|| format!("the machine will stop after {steps} steps: {end:?}"));
-                life.stop_after(steps, end);
+                life.stop_after(Some(steps), end);
                 self.is_passing = true;
                 return;
             }
