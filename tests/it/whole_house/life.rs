@@ -105,7 +105,7 @@ impl Life {
         let (clock, host_clock) = (Clock::virtual_from(start), Clock::virtual_with_jumps(start, jump));
         let radio = SimRadio::new(clock, SimSettings::default(), seed_of(&mut dice));
         let (mut doors, mut locks) = (Vec::new(), Vec::new());
-        for number in 0..dice.between(1, 3) {
+        for number in 0..dice.between(1, 6) {
             let device = dice.pick(&[
                 Device::SmartLock3,
                 Device::SmartLock3,
