@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{Class, classify};
+use super::reader::PageReaders;
 use super::{HeldTime, Store, StoreError, backup, look, seal};
 use crate::owner::give_to_owner_of_dir;
 
@@ -53,7 +54,7 @@ impl Store {
         })?;
         seal::seal_older(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
-        Ok(Self { writer, readers, holds_virtual_time: false })
+        Ok(Self { writer, readers, pages: PageReaders::new(path), holds_virtual_time: false })
     }
 
     /// Opens the file for reading alone, while a gateway may be writing: nothing is made and nothing is migrated. What
@@ -65,7 +66,7 @@ impl Store {
         look::look(path).await?.close().await.map_err(|error| failed(path, error))?;
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let readers = pool(READERS).connect_with(options).await.map_err(|error| failed(path, error))?;
-        Ok(Self { writer: readers.clone(), readers, holds_virtual_time: false })
+        Ok(Self { writer: readers.clone(), readers, pages: PageReaders::new(path), holds_virtual_time: false })
     }
 }
 
