@@ -1,5 +1,20 @@
 //! The command line: thin, one file per command.
 
+/// In place of std's, which panics where nobody reads the output any more: a command that does something must not be broken
+/// off in the middle for that.
+macro_rules! println {
+    ($($words:tt)*) => {
+        $crate::cli::output::tell(format_args!("{}\n", format_args!($($words)*)))
+    };
+}
+
+/// The same for `print!`.
+macro_rules! print {
+    ($($words:tt)*) => {
+        $crate::cli::output::tell(format_args!($($words)*))
+    };
+}
+
 mod act;
 mod ask;
 mod auth;

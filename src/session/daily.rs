@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::action::{Action, NotDone, Outcome};
+use super::ahead::Ahead;
 use super::channel::Channel;
 use super::clock::ClockWish;
 use super::codes::CodeWish;
@@ -98,6 +99,12 @@ pub struct Session {
     pub(super) short_page: Option<(LogIndex, usize)>,
     /// This lock announces more entries than it sends.
     pub(super) counts_too_many: bool,
+    /// This lock has announced as many entries as it then sent up to its end mark, at least once and the last time.
+    pub(super) counts_right: bool,
+    /// A challenge that was fetched before it is needed.
+    pub(super) ahead: Ahead,
+    /// The log is read before the state.
+    pub(super) log_first: bool,
     /// When the battery report was read last.
     pub(super) battery_read: Option<Duration>,
     /// Nothing begins any more.
@@ -146,6 +153,9 @@ impl Session {
             lock_n_go: LockNGo::default(),
             short_page: None,
             counts_too_many: false,
+            counts_right: false,
+            ahead: Ahead::default(),
+            log_first: false,
             battery_read: None,
             stopped: false,
         };

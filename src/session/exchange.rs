@@ -45,6 +45,8 @@ pub(super) enum Job {
         announced: Option<u16>,
         /// The anchor has come.
         has_anchor: bool,
+        /// So many were handed on already, as the end of the log: all that the lock announced. It owes the end mark.
+        handed_on: usize,
     },
     /// Authorizations.
     Users(List<AuthorizationEntry>),
@@ -62,6 +64,8 @@ pub(super) enum Job {
     ChangeCode(Command),
     /// A lock action.
     Action,
+    /// A challenge for the log, while the motor runs.
+    Challenge,
 }
 
 /// A list that is read in pages.
@@ -139,7 +143,7 @@ impl Job {
             Self::Users(_) => Read::Users,
             Self::Codes(_) => Read::Codes,
             Self::Count { of, .. } => *of,
-            Self::SetClock | Self::FindCode | Self::ChangeCode(_) | Self::Action => return None,
+            Self::SetClock | Self::FindCode | Self::ChangeCode(_) | Self::Action | Self::Challenge => return None,
         })
     }
 
@@ -164,6 +168,7 @@ impl Job {
             Self::ChangeCode(command) => *command,
             Self::SetClock => Command::UpdateTime,
             Self::Action => Command::LockAction,
+            Self::Challenge => Command::Challenge,
         }
     }
 }
@@ -208,7 +213,9 @@ impl Exchange {
             PinCommand::RequestLogEntries(LogRequest { start_index, count, order, total_count: true })
         };
         let command = match &self.job {
-            Job::States | Job::Battery | Job::Action | Job::FindCode | Job::ChangeCode(_) => return None,
+            Job::States | Job::Battery | Job::Action | Job::FindCode | Job::ChangeCode(_) | Job::Challenge => {
+                return None;
+            }
             Job::Config | Job::AdvancedConfig => return Some(config_request(self.job.command(), nonce)),
             Job::NewestLogIndex { .. } => log(0, 1, SortOrder::Descending),
             // The start is exclusive: one lower brings the anchor itself.
@@ -245,10 +252,10 @@ impl Exchange {
             && match &self.job {
                 Job::Users(list) => list.is_complete(),
                 Job::Codes(list) => list.is_complete(),
-                Job::Log { entries, .. } => entries.len() >= usize::from(LOG_PAGE),
+                Job::Log { entries, handed_on, .. } => *handed_on > 0 || entries.len() >= usize::from(LOG_PAGE),
                 Job::NewestLogIndex { newest, .. } => newest.is_some(),
                 Job::Count { announced, .. } => announced.is_some(),
-                Job::LogBack { .. } | Job::States | Job::SetClock | Job::Action => false,
+                Job::LogBack { .. } | Job::States | Job::SetClock | Job::Action | Job::Challenge => false,
                 Job::Config | Job::AdvancedConfig | Job::Battery | Job::FindCode | Job::ChangeCode(_) => false,
             }
     }

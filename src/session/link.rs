@@ -47,6 +47,7 @@ impl Session {
         self.channel.reset();
         self.has_spoken = false;
         self.exchange = None;
+        self.ahead.link_ended();
         self.come_back(now);
         if self.action.as_ref().is_some_and(Action::is_searching) {
             self.want(Read::States);
@@ -63,6 +64,8 @@ impl Session {
             }
         }
         self.link = LinkState::Down;
+        self.ahead.link_ended();
+        self.log_first = false;
         self.beacons.link_ended();
         if let Some(exchange) = self.exchange.take() {
             self.abandon(exchange, now);

@@ -55,7 +55,15 @@ impl Session {
             return Job::LogBack { entries: Vec::new(), top: None, page_start: 0 };
         }
         let anchor = self.anchor.filter(|anchor| self.doubts_log && anchor.index == self.cursor && self.cursor > 0);
-        Job::Log { start: self.cursor, entries: Vec::new(), anchor, is_void: false, announced: None, has_anchor: false }
+        Job::Log {
+            start: self.cursor,
+            entries: Vec::new(),
+            anchor,
+            is_void: false,
+            announced: None,
+            has_anchor: false,
+            handed_on: 0,
+        }
     }
 
     pub(super) fn on_log_count(&mut self, count: LogEntryCount) {
@@ -102,7 +110,41 @@ impl Session {
         if let Some(outcome) = verdict {
             self.finish_action(outcome, now);
         }
+        self.hand_on_at_count();
         true
+    }
+
+    /// The page has as many entries as this lock announced, each the next one behind the cursor: the last of them is the
+    /// newest there is, and nobody has to wait for the end mark to know it (`docs/adr/0052`).
+    fn hand_on_at_count(&mut self) {
+        if !self.counts_right || self.counts_too_many || self.wrap != Wrap::No {
+            return;
+        }
+        let Some(Exchange {
+            job: Job::Log { start, entries, anchor, is_void, announced, has_anchor, handed_on }, ..
+        }) = &mut self.exchange
+        else {
+            return;
+        };
+        let is_plain = !*is_void && anchor.is_none() && !*has_anchor && *handed_on == 0;
+        let count = entries.len();
+        let is_whole = *announced == u16::try_from(count).ok() && unbroken(*start, entries) == count;
+        if !is_plain || !is_whole || count >= usize::from(LOG_PAGE) {
+            return;
+        }
+        *handed_on = count;
+        *start = entries.last().map_or(*start, |last| last.index);
+        let entries = core::mem::take(entries);
+        self.short_page = None;
+        self.hand_on(entries, true);
+    }
+
+    /// A page has ended after so many entries: was its count right? Of a page that is full, or empty, that is not known.
+    pub(super) fn compare_count(&mut self, announced: Option<u16>, came: usize) {
+        if let Some(announced) = announced.filter(|count| *count <= LOG_PAGE) {
+            let announced = usize::from(announced);
+            self.counts_right = came == announced && (came > 0 || self.counts_right);
+        }
     }
 
     /// From here on the entries are the receiver's, so the cursor moves.
@@ -178,9 +220,7 @@ impl Session {
         }
         self.short_page = Some((start, entries.len()));
         // Behind the first hole nothing can be stored: what is missing would come too late.
-        let whole =
-            entries.iter().zip(1..).take_while(|(entry, n)| start > 0 && entry.index == start.saturating_add(*n));
-        entries.truncate(whole.count());
+        entries.truncate(unbroken(start, &entries));
         if !entries.is_empty() {
             self.hand_on(entries, false);
         }
@@ -231,4 +271,9 @@ impl Session {
             self.outputs.push_back(Output::NewestIndex(index));
         }
     }
+}
+
+/// How many of the entries follow `start` without a hole; none where the log begins nobody knows.
+fn unbroken(start: LogIndex, entries: &[LogEntry]) -> usize {
+    entries.iter().zip(1..).take_while(|(entry, n)| start > 0 && entry.index == start.saturating_add(*n)).count()
 }

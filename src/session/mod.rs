@@ -5,6 +5,7 @@
 
 mod acting;
 mod action;
+mod ahead;
 mod channel;
 mod clock;
 mod codes;

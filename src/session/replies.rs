@@ -137,18 +137,25 @@ impl Session {
                     self.want(Read::Log);
                 }
             } else if news {
-                // A state that came by itself leaves the bit set; only a requested one clears it.
+                // A state that came by itself leaves the bit set; only a requested one clears it. Who it was need not
+                // wait for that; what is written until then is read behind it.
                 self.want(Read::States);
+                self.want(Read::Log);
+                self.came_to_rest();
             }
         }
         self.outputs.push_back(Output::Observed(states));
         self.judge_without_log(now);
     }
 
-    fn on_challenge(&mut self, nonce: &[u8; 32], now: Duration) {
+    /// The lock has handed out a challenge for the exchange that runs, now or earlier.
+    pub(super) fn on_challenge(&mut self, nonce: &[u8; 32], now: Duration) {
         let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.stage == Stage::Challenge) else {
             return;
         };
+        if exchange.job == Job::Challenge {
+            return self.hold_challenge(nonce);
+        }
         exchange.stage = Stage::Answer;
         if exchange.job == Job::Action {
             self.expect_reply(now);
@@ -194,7 +201,7 @@ impl Session {
         let Some(Exchange { stage: Stage::Answer, job }) = &self.exchange else { return };
         match job {
             Job::Action => self.on_action_complete(now),
-            Job::States | Job::Config | Job::AdvancedConfig | Job::Battery => {}
+            Job::States | Job::Config | Job::AdvancedConfig | Job::Battery | Job::Challenge => {}
             // A new code is answered by its number; where a Status stands beside that is not certain.
             Job::ChangeCode(_) if self.is_adding_code() => {}
             Job::ChangeCode(_) => {
@@ -234,6 +241,9 @@ impl Session {
             self.on_pin_answered();
         }
         let Some(exchange) = self.exchange.take() else { return };
+        if exchange.job == Job::Challenge || (report.code == ErrorCode::BadNonce && self.ahead.is_in_use()) {
+            self.ahead.refused();
+        }
         if exchange.job == Job::SetClock {
             self.timers.stop(Timer::Reply);
             return self.on_clock_refused(report.code);

@@ -34,16 +34,24 @@ impl Session {
         if let Some(wish) = self.code_wish.as_ref().filter(|_| self.pin.is_open() && !is_motor_running) {
             return Some(wish.command().map_or(Job::FindCode, |command| Job::ChangeCode(command.command())));
         }
+        if is_motor_running {
+            let next = if self.due.take(Read::States) { Some(Job::States) } else { None };
+            return next.or_else(|| self.may_look_ahead().then_some(Job::Challenge));
+        }
+        let log_first = self.puts_log_first() && self.due.is_due(Read::Log);
         let read = Read::ALL
             .into_iter()
-            .filter(|read| *read == Read::States || !is_motor_running)
+            .filter(|read| !log_first || *read != Read::States)
             .find(|read| self.due.take(*read))?;
         Some(match read {
             Read::States => Job::States,
             Read::Codes => Job::Codes(List::new()),
             Read::Users => Job::Users(List::new()),
             Read::Newest => Job::NewestLogIndex { newest: None, announced: None },
-            Read::Log => self.log_job(),
+            Read::Log => {
+                self.log_first = false;
+                self.log_job()
+            }
             Read::Config => Job::Config,
             Read::AdvancedConfig => Job::AdvancedConfig,
             Read::Battery => Job::Battery,
@@ -53,10 +61,16 @@ impl Session {
 
     pub(super) fn begin(&mut self, job: Job, now: Duration) {
         let (exchange, message) = Exchange::begin(job);
+        let challenge = self.take_challenge(&exchange.job, exchange.stage);
         self.exchange = Some(exchange);
         self.timers.stop(Timer::Linger);
-        self.expect_reply(now);
-        self.write(&message);
+        match challenge {
+            Some(nonce) => self.on_challenge(&nonce, now),
+            None => {
+                self.expect_reply(now);
+                self.write(&message);
+            }
+        }
     }
 
     /// The lock owes something that belongs to the exchange; anything else does not make it pay.
@@ -106,10 +120,14 @@ impl Session {
             Job::LogBack { entries, page_start, .. } => self.on_log_back(entries, page_start, now),
             // Read again from the new cursor.
             Job::Log { is_void: true, .. } => self.want(Read::Log),
-            Job::Log { entries, announced, has_anchor, .. } => {
+            Job::Log { entries, announced, has_anchor, handed_on, .. } => {
+                let came = handed_on + entries.len() + usize::from(has_anchor);
+                self.compare_count(announced, came);
+                if handed_on > 0 && entries.is_empty() {
+                    return self.log_searched(now);
+                }
                 let wanted = usize::from(announced.unwrap_or(0)).min(usize::from(LOG_PAGE) + usize::from(has_anchor));
-                let missing = wanted.saturating_sub(entries.len() + usize::from(has_anchor));
-                self.on_log_page(entries, missing, now);
+                self.on_log_page(entries, wanted.saturating_sub(came), now);
             }
             Job::Users(list) if list.has_more() => self.begin(Job::Users(list.next_page()), now),
             Job::Users(list) => self.on_users(list, now),
@@ -118,7 +136,7 @@ impl Session {
             Job::Count { of, announced } => self.on_count(of, announced, now),
             Job::FindCode => self.on_codes_searched(),
             Job::States | Job::Config | Job::AdvancedConfig | Job::Battery => {}
-            Job::SetClock | Job::ChangeCode(_) | Job::Action => {}
+            Job::SetClock | Job::ChangeCode(_) | Job::Action | Job::Challenge => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 
+use super::outbox::FORGET_WAITING;
 use super::{Store, StoreError};
 
 /// Slots of the Bridge API, numbered from 0.
@@ -129,13 +130,7 @@ impl Store {
     pub async fn remove_callback(&self, id: u8) -> Result<bool, StoreError> {
         let _held = self.hold_time().await;
         let mut tx = self.begin().await?;
-        sqlx::query(
-            "delete from outbox
-             where state = 'waiting' and callback_seq = (select seq from callbacks where id = ?)",
-        )
-        .bind(id)
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query(FORGET_WAITING).bind(id).execute(&mut *tx).await?;
         // Rows that ended stay for the audit; the foreign key clears their receiver.
         let removed = sqlx::query("delete from callbacks where id = ?").bind(id).execute(&mut *tx).await?;
         tx.commit().await?;

@@ -1,6 +1,6 @@
 //! How the file itself is.
 
-use super::{ClockDoubt, Store, StoreError, retention};
+use super::{ClockDoubt, Store, StoreError, outbox, retention};
 use crate::clock::UnixMillis;
 
 /// How the database's file is.
@@ -43,11 +43,7 @@ impl Store {
     /// [`StoreError`] when the file cannot be read.
     pub async fn outbox_condition(&self) -> Result<OutboxCondition, StoreError> {
         let _held = self.hold_time().await;
-        let row = sqlx::query_as(
-            "select (select count(*) from outbox where state = 'gave_up') as given_up,
-                    (select min(created_at) from outbox where state = 'waiting') as waiting_since",
-        );
-        Ok(row.fetch_one(&self.readers).await?)
+        Ok(sqlx::query_as(outbox::CONDITION).fetch_one(&self.readers).await?)
     }
 
     /// Why this machine's clock may be wrong, as far as the event log shows it; nothing is removed by retention meanwhile.

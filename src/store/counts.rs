@@ -11,6 +11,7 @@ use crate::protocol::log::CodeId;
 use crate::protocol::{CompletionStatus, LockAction};
 
 use super::history::push_locks;
+use super::outbox::WAITING;
 use super::{Store, StoreError};
 
 /// Whose events are summed up.
@@ -225,14 +226,7 @@ impl Store {
     /// [`StoreError`] when the file cannot be read.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         let _held = self.hold_time().await;
-        let rows = sqlx::query_as(
-            "select c.id as slot, count(o.id) as waiting
-             from callbacks c left join outbox o on o.callback_seq = c.seq and o.state = 'waiting'
-             group by c.id order by c.id",
-        )
-        .fetch_all(&self.readers)
-        .await?;
-        Ok(rows)
+        Ok(sqlx::query_as(WAITING).fetch_all(&self.readers).await?)
     }
 
     /// Everybody and every code that the log has named, by number and by the name of then.

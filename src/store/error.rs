@@ -136,6 +136,9 @@ pub enum StoreError {
     /// Anything else.
     #[error("the database refused: {0}")]
     Sql(sqlx::Error),
+    /// Anything else, while a page was read.
+    #[error("the database cannot be read: {0}")]
+    Read(rusqlite::Error),
     /// Anything else, while the log was verified.
     #[error("the database cannot be verified: {0}")]
     Verify(rusqlite::Error),
@@ -173,8 +176,8 @@ pub(super) fn classify(error: &sqlx::Error) -> Class {
     code.map_or(Class::Other, Class::of)
 }
 
-/// The same of the errors that `verify` meets.
-pub(super) fn classify_verify(error: &rusqlite::Error) -> Class {
+/// The same of the errors of rusqlite.
+pub(super) fn classify_rusqlite(error: &rusqlite::Error) -> Class {
     error.sqlite_error().map_or(Class::Other, |reason| Class::of(reason.extended_code))
 }
 
@@ -190,7 +193,7 @@ impl From<sqlx::Error> for StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        match classify_verify(&error) {
+        match classify_rusqlite(&error) {
             Class::Busy => Self::Busy,
             Class::Full => Self::Full,
             Class::Damaged | Class::Other => Self::Verify(error),

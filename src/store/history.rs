@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{QueryBuilder, Sqlite};
-
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::frame::AuthId;
 use crate::protocol::log::CodeId;
 
 use super::history_row::{HistoryRow, RawRow};
+use super::statement::{Question, Statement};
 use super::{Store, StoreError};
 
 /// No page is longer, whatever the filter says.
@@ -112,8 +111,7 @@ impl Store {
         let _held = self.hold_time().await;
         let limit = filter.limit.min(MAX_PAGE);
         // One more tells whether there is a next page.
-        let mut query = page_query(filter, limit + 1);
-        let rows: Vec<RawRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        let rows = self.pages.rows(page_query(filter, limit + 1), RawRow::read).await?;
         let mut rows = rows.into_iter().map(RawRow::row).collect::<Result<Vec<_>, _>>()?;
         let asked = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > asked;
@@ -145,29 +143,29 @@ impl Store {
     }
 }
 
-fn page_query(filter: &HistoryFilter, rows: u32) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("select * from entries where true");
+fn page_query(filter: &HistoryFilter, rows: u32) -> Question {
+    let mut query = Question::new(format!("select {} from entries where true", RawRow::COLUMNS));
     push_filter(&mut query, filter, Lead::of(filter));
     if let Some(from) = filter.from {
-        query.push(" and at >= ").push_bind(from.0);
+        query.sql(" and at >= ").number(from.0);
     }
     if let Some(to) = filter.to {
-        query.push(" and at < ").push_bind(to.0);
+        query.sql(" and at < ").number(to.0);
     }
     match (filter.order, filter.after) {
         (Order::Number, Some(key)) => {
-            query.push(" and id < ").push_bind(key.id);
+            query.sql(" and id < ").number(key.id);
         }
         (Order::Time, Some(key)) => {
-            query.push(" and (at, id) < (").push_bind(key.at.0).push(", ").push_bind(key.id).push(")");
+            query.sql(" and (at, id) < (").number(key.at.0).sql(", ").number(key.id).sql(")");
         }
         (_, None) => {}
     }
-    query.push(match filter.order {
+    query.sql(match filter.order {
         Order::Number => " order by id desc limit ",
         Order::Time => " order by at desc, id desc limit ",
     });
-    query.push_bind(rows);
+    query.number(i64::from(rows));
     query
 }
 
@@ -201,66 +199,55 @@ impl Lead {
 }
 
 /// Every condition but those on time and place in the order.
-pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &HistoryFilter, lead: Lead) {
+pub(super) fn push_filter(query: &mut impl Statement, filter: &HistoryFilter, lead: Lead) {
     let sign = |leads: Lead| if lead == leads { "" } else { "+" };
     if let Some(nuki_id) = filter.nuki_id {
-        query.push(format_args!(" and {}nuki_id = ", sign(Lead::Lock))).push_bind(nuki_id);
+        query.sql(format_args!(" and {}nuki_id = ", sign(Lead::Lock))).number(nuki_id.into());
     }
     if let Some(locks) = &filter.locks {
         push_locks(query, locks);
     }
     if let Some(auth_id) = filter.auth_id {
-        query.push(format_args!(" and {}auth_id = ", sign(Lead::User))).push_bind(auth_id);
+        query.sql(format_args!(" and {}auth_id = ", sign(Lead::User))).number(auth_id.into());
     }
     if let Some(code_id) = filter.code_id {
-        query.push(format_args!(" and {}code_id = ", sign(Lead::Code))).push_bind(code_id);
+        query.sql(format_args!(" and {}code_id = ", sign(Lead::Code))).number(code_id.into());
     }
     if let Some(refused) = filter.refused {
         // Not bound: a partial index is only taken for a condition that is known beforehand.
-        query.push(format_args!(" and {}refused = {}", sign(Lead::Refused), u8::from(refused)));
+        query.sql(format_args!(" and {}refused = {}", sign(Lead::Refused), u8::from(refused)));
     }
     if let Some(name) = &filter.user_name {
-        query.push(" and user_name = ").push_bind(name.clone());
+        query.sql(" and user_name = ").text(name);
     }
     if let Some(action) = filter.action {
-        query.push(" and action_code = ").push_bind(action);
+        query.sql(" and action_code = ").number(action.into());
     }
     if let Some(method) = &filter.method {
-        query.push(" and method = ").push_bind(method.clone());
+        query.sql(" and method = ").text(method);
     }
     if let Some(attribution) = &filter.attribution {
-        query.push(" and attribution = ").push_bind(attribution.clone());
+        query.sql(" and attribution = ").text(attribution);
     }
     if !filter.kinds.is_empty() {
-        let mut kinds = query.push(" and kind in (").separated(", ");
-        for kind in &filter.kinds {
-            kinds.push_bind(kind.clone());
-        }
-        query.push(")");
+        query.sql(" and kind in ").texts(filter.kinds.iter().map(String::as_str));
     }
 }
 
 /// Only of these locks. Never the condition whose index is taken: the set may be every lock there is.
-pub(super) fn push_locks(query: &mut QueryBuilder<Sqlite>, locks: &BTreeSet<NukiId>) {
-    let mut list = query.push(" and +nuki_id in (").separated(", ");
-    for lock in locks {
-        list.push_bind(*lock);
-    }
-    query.push(")");
+pub(super) fn push_locks(query: &mut impl Statement, locks: &BTreeSet<NukiId>) {
+    query.sql(" and +nuki_id in ").numbers(locks.iter().copied().map(i64::from));
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use sqlx::Row;
-
     use super::*;
 
     async fn plan(store: &Store, filter: &HistoryFilter) -> Vec<String> {
-        let query = page_query(filter, 21);
-        let explained = format!("explain query plan {}", query.sql().as_str());
-        let rows = sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(&store.readers).await.unwrap();
-        rows.iter().map(|row| row.get("detail")).collect()
+        let Question { sql, values } = page_query(filter, 21);
+        let explain = Question { sql: format!("explain query plan {sql}"), values };
+        store.pages.rows(explain, |row| row.get("detail")).await.unwrap()
     }
 
     /// However long the log grows, no page may walk through it or sort it.

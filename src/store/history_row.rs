@@ -83,9 +83,35 @@ pub struct HistoryRow {
     pub answered_by: Option<i64>,
 }
 
+/// A struct whose fields are columns, for sqlx by their names and for rusqlite by their places.
+macro_rules! columns {
+    ($(#[$meta:meta])* struct $name:ident { $($column:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(sqlx::FromRow)]
+        pub(super) struct $name {
+            $($column: $type,)*
+        }
+
+        impl $name {
+            /// What to select for [`read`](Self::read).
+            pub(super) const COLUMNS: &'static str = columns!(@list $($column)*);
+
+            /// From a row of [`COLUMNS`](Self::COLUMNS).
+            pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+                let mut places = 0..;
+                let mut next = || places.next().unwrap_or(usize::MAX);
+                Ok(Self { $($column: row.get(next())?,)* })
+            }
+        }
+    };
+    (@list $first:ident $($column:ident)*) => {
+        concat!(stringify!($first) $(, ", ", stringify!($column))*)
+    };
+}
+
+columns! {
 /// A row of the view `entries` or `event_rows`.
-#[derive(sqlx::FromRow)]
-pub(super) struct RawRow {
+struct RawRow {
     id: i64,
     nuki_id: u32,
     lock_name: String,
@@ -120,6 +146,7 @@ pub(super) struct RawRow {
     zone_offset: Option<i16>,
     clock_skew: Option<i64>,
     answered_by: Option<i64>,
+}
 }
 
 impl RawRow {

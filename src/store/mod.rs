@@ -9,6 +9,7 @@
 //! | `users` | authorizations and keypad codes, with validity in time |
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
 //! | `history`, `history_row`, `audit` | reading the log, late answers joined in |
+//! | `reader`, `statement` | how pages of it are read without copying each value |
 //! | `live` | reading it row by row, as it is written |
 //! | `counts` | sums over it |
 //! | `intents`, `intent_keys` | what clients asked for, and under which keys |
@@ -18,7 +19,7 @@
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
 //! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
 //!
-//! One connection writes, two read. A write returns after it is on disk
+//! One connection writes, two read, and two more read pages. A write returns after it is on disk
 //! (`synchronous = FULL`), so whatever a caller was told stands after a power cut.
 //!
 //! Tables and views for people with `sqlite3` are described in `migrations/`.
@@ -52,10 +53,12 @@ mod look;
 mod note;
 mod open;
 mod outbox;
+mod reader;
 mod record;
 mod retention;
 mod seal;
 mod simulation;
+mod statement;
 mod users;
 mod verify;
 mod webhook_queue;
@@ -67,6 +70,8 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::protocol::beacon::NukiId;
 use simulation::{HeldTime, Time};
+
+use reader::PageReaders;
 
 pub use audit::AuditRow;
 pub use backup::backup;
@@ -103,6 +108,7 @@ pub use webhooks::{AddWebhook, MAX_WEBHOOKS, NewWebhook, Webhook, WebhookFilter,
 pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
+    pages: PageReaders,
     time: Time,
 }
 
@@ -129,6 +135,7 @@ impl Store {
     /// Closes the file after the running calls; what is in the write-ahead log goes into the main file.
     pub async fn close(&self) {
         let _held = self.hold_time().await;
+        self.pages.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }

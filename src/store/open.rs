@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{Class, classify};
+use super::reader::PageReaders;
 use super::simulation::{HeldTime, Time};
 use super::{Store, StoreError, backup, look, seal};
 use crate::owner::give_to_owner_of_dir;
@@ -54,7 +55,7 @@ impl Store {
         })?;
         seal::seal_older(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
-        Ok(Self { writer, readers, time: Time::Real })
+        Ok(Self { writer, readers, pages: PageReaders::new(path), time: Time::Real })
     }
 
     /// Opens the file for reading alone, while a gateway may be writing: nothing is made and nothing is migrated. What
@@ -66,7 +67,7 @@ impl Store {
         look::look(path).await?.close().await.map_err(|error| failed(path, error))?;
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let readers = pool(READERS).connect_with(options).await.map_err(|error| failed(path, error))?;
-        Ok(Self { writer: readers.clone(), readers, time: Time::Real })
+        Ok(Self { writer: readers.clone(), readers, pages: PageReaders::new(path), time: Time::Real })
     }
 }
 

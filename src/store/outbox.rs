@@ -14,6 +14,30 @@ pub const OUTBOX_LIMIT: i64 = 1000;
 /// How long deliveries that ended should be kept, for the audit.
 pub const OUTBOX_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+// What was told stays in the table for a month. Left to itself, SQLite reads these along `outbox_by_callback`, and so
+// through all that a receiver was ever told.
+const NEXT_DELIVERY: &str = "select o.id, o.url, o.body, o.attempts, o.created_at
+     from callbacks c join outbox o indexed by outbox_waiting on o.callback_seq = c.seq
+     where c.id = ? and o.state = 'waiting'
+     order by o.id limit 1";
+const KEEP_BOUND: &str = "update outbox indexed by outbox_waiting
+     set state = 'gave_up', reason = 'too many undelivered', ended_at = ?1
+     where callback_seq = ?2 and state = 'waiting' and id <= (
+         select id from outbox indexed by outbox_waiting where callback_seq = ?2 and state = 'waiting'
+         order by id desc limit 1 offset ?3)";
+
+/// How many bodies wait for each registered callback, by slot.
+pub(super) const WAITING: &str = "select c.id as slot, count(o.id) as waiting
+     from callbacks c left join outbox o indexed by outbox_waiting on o.callback_seq = c.seq and o.state = 'waiting'
+     group by c.id order by c.id";
+/// What waits for the receiver of one slot is forgotten.
+pub(super) const FORGET_WAITING: &str = "delete from outbox indexed by outbox_waiting
+     where state = 'waiting' and callback_seq = (select seq from callbacks where id = ?)";
+/// See [`OutboxCondition`](super::OutboxCondition).
+pub(super) const CONDITION: &str = "select
+     (select count(*) from outbox indexed by outbox_given_up where state = 'gave_up') as given_up,
+     (select min(created_at) from outbox indexed by outbox_waiting where state = 'waiting') as waiting_since";
+
 /// Something to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -65,15 +89,8 @@ impl Store {
     /// [`StoreError`] when the file cannot be read.
     pub async fn next_delivery(&self, callback_id: u8) -> Result<Option<Delivery>, StoreError> {
         let _held = self.hold_time().await;
-        let row: Option<(i64, String, String, u32, i64)> = sqlx::query_as(
-            "select o.id, o.url, o.body, o.attempts, o.created_at
-             from callbacks c join outbox o on o.callback_seq = c.seq
-             where c.id = ? and o.state = 'waiting'
-             order by o.id limit 1",
-        )
-        .bind(callback_id)
-        .fetch_optional(&self.readers)
-        .await?;
+        let row: Option<(i64, String, String, u32, i64)> =
+            sqlx::query_as(NEXT_DELIVERY).bind(callback_id).fetch_optional(&self.readers).await?;
         Ok(row.map(|(outbox_id, url, body, attempts, created_at)| Delivery {
             outbox_id,
             callback_id,
@@ -162,17 +179,31 @@ pub(super) async fn enqueue(
     }
     let receivers: Vec<i64> = sqlx::query_scalar("select seq from callbacks").fetch_all(&mut **tx).await?;
     for seq in receivers {
-        sqlx::query(
-            "update outbox set state = 'gave_up', reason = 'too many undelivered', ended_at = ?1
-             where callback_seq = ?2 and state = 'waiting' and id <= (
-                 select id from outbox where callback_seq = ?2 and state = 'waiting'
-                 order by id desc limit 1 offset ?3)",
-        )
-        .bind(at.0)
-        .bind(seq)
-        .bind(OUTBOX_LIMIT)
-        .execute(&mut **tx)
-        .await?;
+        sqlx::query(KEEP_BOUND).bind(at.0).bind(seq).bind(OUTBOX_LIMIT).execute(&mut **tx).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// However much was told in a month, what waits is found without walking through it.
+    #[tokio::test]
+    async fn what_waits_is_found_beside_whatever_was_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
+        for statement in [NEXT_DELIVERY, KEEP_BOUND, WAITING, FORGET_WAITING, CONDITION] {
+            let explain = sqlx::AssertSqlSafe(format!("explain query plan {statement}"));
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&store.writer).await.unwrap();
+            let reads = |step: &&str| step.split(' ').any(|word| word == "outbox" || word == "o");
+            let steps: Vec<&str> = plan.iter().map(|(.., detail)| detail.as_str()).filter(reads).collect();
+            assert!(!steps.is_empty(), "{statement}");
+            for step in steps {
+                let is_short = step.contains(" outbox_waiting") || step.contains(" outbox_given_up");
+                assert!(is_short, "{statement}\n{step}");
+            }
+        }
+    }
 }

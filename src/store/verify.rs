@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::StoreError;
 use super::chain::ChainHead;
-use super::error::{Class, classify_verify};
+use super::error::{Class, classify_rusqlite};
 use super::look::look;
 use super::open::{self, BUSY_TIMEOUT};
 use walk::walk;
@@ -54,7 +54,7 @@ pub async fn verify(
 fn examine(connection: &Connection) -> Result<Option<String>, StoreError> {
     match connection.query_row("pragma integrity_check(1)", [], |row| row.get::<_, String>(0)) {
         Ok(result) => Ok((result != "ok").then_some(result)),
-        Err(error) if classify_verify(&error) == Class::Damaged => Ok(Some(error.to_string())),
+        Err(error) if classify_rusqlite(&error) == Class::Damaged => Ok(Some(error.to_string())),
         Err(error) => Err(error.into()),
     }
 }

@@ -95,6 +95,8 @@ mod event_lines;
 #[cfg(feature = "daemon")]
 mod gateway_acting;
 #[cfg(feature = "daemon")]
+mod gateway_at_rest;
+#[cfg(feature = "daemon")]
 mod gateway_backfill;
 #[cfg(feature = "daemon")]
 mod gateway_clock;
@@ -156,6 +158,7 @@ mod reassembly;
 mod secrets;
 #[cfg(feature = "daemon")]
 mod secrets_credential;
+mod session_at_rest;
 mod session_codes;
 mod session_directory;
 mod session_hygiene;

@@ -236,3 +236,19 @@ fn a_damaged_token_is_refused_with_its_place_and_without_its_text() {
         assert!(!error.contains(secret.as_str()), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_closed_output_does_not_break_a_command_off() {
+    let owner = Owner::new().await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = Command::new(env!("CARGO_BIN_EXE_keyturner"))
+        .args(["token", "add", "--name", "alarm", "--scope", "read"])
+        .env("STATE_DIRECTORY", owner.dir())
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(!text(&ended.stderr).contains("panicked"), "{ended:?}");
+    assert!(owner.secrets().tokens().iter().any(|token| token.name == "alarm"), "it is kept");
+}

@@ -8,8 +8,8 @@ mod progress;
 mod table;
 mod time;
 
-use std::fmt::Display;
-use std::io::{ErrorKind, Write, stdout};
+use std::fmt::{Arguments, Display};
+use std::io::{ErrorKind, Write, stderr, stdout};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
@@ -62,6 +62,16 @@ pub(super) fn styled(line: &str, style: Style) -> anyhow::Result<()> {
 pub(super) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string(document)?;
     written(writeln!(stdout().lock(), "{text}"))
+}
+
+/// Words about something that is done in any case, by `println!`. Whoever closed the output does not want them.
+pub(super) fn tell(words: Arguments<'_>) {
+    if let Err(error) = stdout().lock().write_fmt(words)
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // Where this cannot be told either, nobody is there to be told.
+        let _ = writeln!(stderr().lock(), "cannot write to standard output: {error}");
+    }
 }
 
 fn written(result: std::io::Result<()>) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::super::StoreError;
 use super::super::chain::{CONTENT_COLUMNS, ChainHead, Value};
 use super::super::columns::event_column_list;
-use super::super::error::{Class, classify_verify};
+use super::super::error::{Class, classify_rusqlite};
 use super::check::{Checker, EventValues, Row};
 use super::report::{Fault, VerifyReport};
 
@@ -47,7 +47,7 @@ pub(super) fn walk(
 
 /// A file that cannot be read any further is a finding; whatever else went wrong is an error.
 fn damaged(mut report: VerifyReport, error: rusqlite::Error) -> Result<VerifyReport, StoreError> {
-    if classify_verify(&error) != Class::Damaged {
+    if classify_rusqlite(&error) != Class::Damaged {
         return Err(error.into());
     }
     report.add(Fault::File(error.to_string()));

@@ -225,7 +225,9 @@ impl World {
         }
         self.feed()?;
         if !self.state.is_transitional() {
-            self.soon(80, 400, Due::Read);
+            // The log at once, then the state that clears the beacon's bit, and the log behind it.
+            self.soon(5, 400, Due::Read);
+            self.soon(20, 600, Due::Beacon);
         }
         Ok(())
     }

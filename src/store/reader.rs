@@ -1,0 +1,104 @@
+//! Reading pages of rows where SQLite holds them.
+//!
+//! sqlx copies each value of a row into an allocation of its own and sends the
+//! row from SQLite's thread to ours, which for the forty columns of an event
+//! takes several times as long as SQLite's own work (`docs/adr/0053`). What
+//! reads one row does not notice; a page of fifty does.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::StoreError;
+use super::error::{Class, classify_rusqlite};
+use super::open::BUSY_TIMEOUT;
+use super::statement::Question;
+
+/// So many pages are read at a time; whoever comes then waits.
+const AT_A_TIME: u32 = 2;
+
+/// Connections that only read, opened when they are needed and kept.
+#[derive(Debug, Clone)]
+pub(super) struct PageReaders(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    turns: Arc<Semaphore>,
+}
+
+impl PageReaders {
+    /// Of this file, which is not opened yet.
+    pub(super) fn new(path: &Path) -> Self {
+        let turns = Arc::new(Semaphore::new(AT_A_TIME as usize));
+        Self(Arc::new(Inner { path: path.to_owned(), idle: Mutex::default(), turns }))
+    }
+
+    /// Every row that answers `question`, as `read` makes it.
+    pub(super) async fn rows<T: Send + 'static>(
+        &self,
+        question: Question,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let inner = Arc::clone(&self.0);
+        let reading = spawn_blocking(move || {
+            // Whoever asked may be gone; the turn is over when the reading is.
+            let _turn = turn;
+            let connection = inner.take()?;
+            let rows = rows(&connection, &question, read)?;
+            inner.idle().push(connection);
+            Ok(rows)
+        });
+        reading.await.map_err(StoreError::BrokenOff)?.map_err(failed)
+    }
+
+    /// Closes them after the readings that go on. The last connection to leave tidies the file up, and one that only reads
+    /// cannot.
+    pub(super) async fn close(&self) {
+        let turns = self.0.turns.acquire_many(AT_A_TIME).await;
+        self.0.turns.close();
+        drop(turns);
+        self.0.idle().clear();
+    }
+}
+
+impl Inner {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        // Connections are put in and taken out whole.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> rusqlite::Result<Connection> {
+        let idle = self.idle().pop();
+        idle.map_or_else(|| open(&self.path), Ok)
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn rows<T>(
+    connection: &Connection,
+    question: &Question,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(&question.sql)?;
+    statement.query_map(params_from_iter(&question.values), read)?.collect()
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    match classify_rusqlite(&error) {
+        Class::Busy => StoreError::Busy,
+        Class::Full => StoreError::Full,
+        Class::Damaged | Class::Other => StoreError::Read(error),
+    }
+}
