@@ -1,6 +1,8 @@
 //! The configuration: a TOML file, small, every key with a default, and the environment over it.
 
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keys;
 mod load;
 mod status;

@@ -15,6 +15,8 @@
 //! feature `daemon`.
 
 pub mod attribution;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod protocol;
 pub mod session;
 pub mod simlock;

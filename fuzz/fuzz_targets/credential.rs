@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| keyturner::http::fuzzing::credential(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| keyturner::fuzzing::credential(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| keyturner::http::fuzzing::header(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| keyturner::fuzzing::header(data));

@@ -65,8 +65,13 @@ impl Sources {
             Err(error) if error.kind() == ErrorKind::NotFound && self.may_be_missing => (None, String::new()),
             Err(source) => return Err(ConfigError::Unreadable { path: self.path.clone(), source }),
         };
-        let mut reading = Reading { path: &self.path, text: &text, variables: Vec::new(), faults: Vec::new() };
-        let (table, errors) = DeTable::parse_recoverable(&text);
+        self.read(file, &text)
+    }
+
+    /// Puts it together, once the file is read.
+    pub(super) fn read(&self, file: Option<PathBuf>, text: &str) -> Result<Loaded, ConfigError> {
+        let mut reading = Reading { path: &self.path, text, variables: Vec::new(), faults: Vec::new() };
+        let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             reading.note(error);
         }
@@ -78,7 +83,7 @@ impl Sources {
         let Reading { mut faults, variables, .. } = reading;
         match config {
             Some(config) if faults.is_empty() => {
-                let set = settings(&table, &self.path, &text, &variables);
+                let set = settings(&table, &self.path, text, &variables);
                 Ok(Loaded { config, file, set, ignored })
             }
             _ => {

@@ -13,6 +13,8 @@
 mod client;
 mod file;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod place;
 mod webhook;
 

@@ -1,6 +1,7 @@
 //! Whose a number was: the name of then, or none.
 
-use keyturner::attribution::{Code, Directory, Order};
+use keyturner::attribution::{Code, Directory, Order, User, UserThen};
+use keyturner::protocol::IdType;
 use keyturner::protocol::datetime::DeviceTime;
 
 use crate::support::dice::Dice;
@@ -22,13 +23,20 @@ fn code((name, created): Holder) -> Code {
     Code { name: name.to_owned(), created: created.and_then(at) }
 }
 
+fn user((name, created): Holder, id_type: IdType) -> User {
+    User { name: name.to_owned(), id_type, created: created.and_then(at) }
+}
+
+/// The same holders of a code's number and of an authorization's.
 fn directory(former: &[Holder], now: Option<Holder>) -> Directory {
     let mut directory = Directory::default();
     for holder in former {
         directory.add_former_code(NUMBER, code(*holder));
+        directory.add_former_user(NUMBER.into(), user(*holder, IdType::App));
     }
     if let Some(holder) = now {
         directory.set_code(NUMBER, code(holder));
+        directory.set_user(NUMBER.into(), user(holder, IdType::App));
     }
     directory
 }
@@ -62,7 +70,25 @@ fn a_name_counts_if_everybody_bears_it_who_can_have_held_the_number() {
     for (what, former, now, time, named) in CASES {
         let directory = directory(former, *now);
         assert_eq!(directory.code_then(NUMBER, time.and_then(at), Order::Either), *named, "{what}");
+        let user = directory.user_then(NUMBER.into(), time.and_then(at), Order::Either);
+        assert_eq!(user.name, *named, "{what}, of an authorization");
     }
+}
+
+#[test]
+fn an_authorization_whose_number_was_somebody_elses_is_of_their_common_kind_alone() {
+    let then = |former: IdType, now: IdType, time: i64| {
+        let mut directory = Directory::default();
+        directory.add_former_user(3, user(("Anna", Some(0)), former));
+        directory.set_user(3, user(("Ben", Some(10 * DAY)), now));
+        let UserThen { name, id_type } = directory.user_then(3, at(time), Order::Either);
+        (name.map(str::to_owned), id_type)
+    };
+    let ben = || Some("Ben".to_owned());
+    assert_eq!(then(IdType::Fob, IdType::App, 15 * DAY), (ben(), Some(IdType::App)));
+    assert_eq!(then(IdType::Fob, IdType::App, 10 * DAY + HOUR), (None, None));
+    assert_eq!(then(IdType::App, IdType::App, 10 * DAY + HOUR), (None, Some(IdType::App)));
+    assert_eq!(Directory::default().user_then(3, at(0), Order::After), UserThen::default());
 }
 
 #[test]

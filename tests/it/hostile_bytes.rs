@@ -632,6 +632,13 @@ proptest! {
     }
 }
 
+#[test]
+fn a_message_that_is_wiped_holds_nothing_of_what_it_carried() {
+    let mut message = Message::new(Command::VerifySecurityPin, [7; 34]);
+    message.wipe();
+    assert!(message.payload.is_empty());
+}
+
 // Nothing forged is believed
 
 proptest! {

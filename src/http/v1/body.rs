@@ -36,6 +36,12 @@ impl Secret {
         timeout(BODY_WITHIN, collect(body)).await.map_err(|_| Problem::body_too_slow(BODY_WITHIN))?
     }
 
+    /// A body that has been read.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(body: &[u8]) -> Self {
+        Self(Zeroizing::new(body.to_vec()))
+    }
+
     /// What the body says, as exactly as `T` describes it. `expected` says in words what that is.
     ///
     /// # Errors

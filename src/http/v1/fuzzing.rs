@@ -1,4 +1,4 @@
-//! What has to be true of `/v1`'s queries and headers; called by [`http::fuzzing`](crate::http::fuzzing).
+//! What has to be true of `/v1`'s queries, headers and bodies; called by [`http::fuzzing`](crate::http::fuzzing).
 
 use axum::http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue};
@@ -8,12 +8,16 @@ use utoipa::openapi::path::ParameterIn;
 
 use super::super::doors::Doors;
 use super::super::edition::is_known;
+use super::super::idempotency::key_of;
 use super::super::query::Params;
 use super::accept::{Media, choose};
+use super::actions::WantedAction;
 use super::bearer;
+use super::body::Secret;
 use super::cursor;
 use super::events::{LiveQuery, NoQuery};
 use super::filter::{HistoryQuery, LockQuery, conditions, history};
+use super::problem::Problem;
 use super::query::{CREDENTIALS, Query, whole, without};
 use super::refused::CountsQuery;
 use crate::access::Access;
@@ -120,6 +124,7 @@ pub(in crate::http) fn headers(headers: &HeaderMap) {
             assert_eq!(bearer(&[b"bEARER  ", token].concat()), Some(token), "a token comes back");
         }
     }
+    keys(headers);
     let tag = "W/\"0123456789abcdef01234567\"";
     let any = |text: &str| {
         headers
@@ -133,6 +138,44 @@ pub(in crate::http) fn headers(headers: &HeaderMap) {
     let mut known = headers.clone();
     known.append(IF_NONE_MATCH, HeaderValue::from_static("\"x\", \"0123456789abcdef01234567\""));
     assert!(is_known(&known, tag), "an edition is known in a list, strong or weak");
+}
+
+/// One key names one request; of two nobody knows which.
+fn keys(headers: &HeaderMap) {
+    const NAME: &str = "idempotency-key";
+    let one = headers.get(NAME).map(HeaderValue::as_bytes);
+    match key_of(headers) {
+        Ok(Some(key)) => {
+            assert!(one.is_some_and(|text| text.is_ascii() && (1..=255).contains(&text.len())), "a key can be seen");
+            let mut other = headers.clone();
+            other.insert(NAME, HeaderValue::from_static("another-one"));
+            let is_other = one.is_some_and(|text| text != b"another-one");
+            assert!(!is_other || key_of(&other).ok().flatten() != Some(key), "two keys are two");
+            other.append(NAME, HeaderValue::from_static("a-second-one"));
+            assert!(key_of(&other).is_err(), "of two nobody knows which");
+        }
+        Ok(None) => assert!(one.is_none(), "a key is never overlooked"),
+        Err(_) => assert!(one.is_some(), "what was not sent is not wrong"),
+    }
+}
+
+/// The body of a request: for an action, a new code, or a change of one.
+pub fn body(data: &[u8]) {
+    let body = Secret::of(data);
+    if let Err(problem) = body.json::<WantedAction<'_>>("an action") {
+        repeats_nothing(data, &problem);
+    }
+    super::codes::fuzzing::codes(data, &body);
+}
+
+/// What stands in a body may be a code's digits, so no answer has any of it.
+pub(super) fn repeats_nothing(body: &[u8], problem: &Problem) {
+    let said = serde_json::to_string(problem).unwrap_or_default();
+    // The words around it have numbers of their own, and only shorter ones: the longest is a date's year.
+    for digits in body.split(|byte| !byte.is_ascii_digit()).filter(|run| run.len() >= 6) {
+        let digits = String::from_utf8_lossy(digits);
+        assert!(!said.contains(&*digits), "an answer repeats digits of the body: {said}");
+    }
 }
 
 /// No lock at all.

@@ -13,6 +13,9 @@ mod link;
 mod probe;
 mod scan;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use scan::fuzzing;
+
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};

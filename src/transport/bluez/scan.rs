@@ -1,5 +1,8 @@
 //! Listening to advertisements.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 

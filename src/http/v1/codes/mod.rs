@@ -1,6 +1,8 @@
 //! The keypad codes of one lock: listed, added, changed, removed. Their digits come in and never go out.
 
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod refused;
 
 use std::sync::Arc;
