@@ -4,6 +4,9 @@
 //! With a path behind the number the database stays there, and the next call walks along it at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "support/figure.rs"]
+#[allow(dead_code)]
+mod figure;
 #[path = "support/log.rs"]
 mod log;
 
@@ -11,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use keyturner::store::{Store, verify};
+use serde_json::json;
 
 const BATCH: u32 = 5000;
 
@@ -41,6 +45,11 @@ async fn main() {
         let started = Instant::now();
         let report = verify(&path, &[], |_, _| ()).await.unwrap();
         assert!(report.is_intact() && report.events == u64::from(count), "{report:?}");
+        if figure::wanted() {
+            let per_second = f64::from(count) / started.elapsed().as_secs_f64();
+            figure::figure("verify", &[("events", json!(count)), ("per_second", json!(per_second))]);
+            break;
+        }
         println!(
             "{count} events ({} MB) verified in {:.2} s, round {round}",
             size >> 20,
