@@ -93,10 +93,14 @@ def idle(house):
     return (spent(house) - before) / (time.monotonic() - began)
 
 
-def memory(house):
-    """Of the gateway now; of pyNukiBT in a process of its own, without what measures."""
+def memory_at_the_end(house):
+    """Of the gateway; of pyNukiBT in a process of its own, without what measures."""
     if house.central.name == Keyturner.name:
-        return cpu.memory(house.central.gateway.process.popen.pid)
+        figures = cpu.memory(house.central.gateway.process.popen.pid)
+        house.central.stop()
+        return figures
+    house.central.stop()
+    house.bus.order("forget")       # else it is known already, and bleak hears nothing new
     house.lock.command("pairing on")
     done = subprocess.run([sys.executable, "-B", str(HERE / "peer_alone.py")], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=120, check=False)
@@ -114,8 +118,7 @@ def cost(workspace, args):
     act(house, "lock")
     house.alone()
     figures = {"central": args.central, "idle": idle(house), **actions(house, args.cycles), **visits(house, args.cycles)}
-    figures["memory"] = memory(house)
-    house.central.stop()
+    figures["memory"] = memory_at_the_end(house)
     pathlib.Path(args.out).write_text(json.dumps(figures))
 
 
