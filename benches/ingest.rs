@@ -57,6 +57,12 @@ fn bytes_written() -> u64 {
     io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
 }
 
+/// The columns of a table that are written; those that SQLite generates are not.
+fn columns(connection: &Connection, table: &str) -> Vec<String> {
+    let mut names = connection.prepare("select name from pragma_table_info(?)").unwrap();
+    names.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
 /// SQLite with the store's tables and indexes, and the rows of the store's file.
 struct Raw {
     writer: Connection,
@@ -90,10 +96,11 @@ impl Raw {
     fn rows(&self, after: i64) -> [Vec<Vec<Value>>; 3] {
         TABLES.map(|table| {
             let condition = if table == "cursors" { "?1 = ?1".to_owned() } else { "id > ?1".to_owned() };
-            let mut statement = self.rows_of.prepare(&format!("select * from {table} where {condition}")).unwrap();
-            let columns = statement.column_count();
+            let names = columns(&self.rows_of, table);
+            let sql = format!("select {} from {table} where {condition}", names.join(", "));
+            let mut statement = self.rows_of.prepare(&sql).unwrap();
             let rows = statement
-                .query_map([after], |row| (0..columns).map(|column| row.get(column)).collect::<Result<_, _>>())
+                .query_map([after], |row| (0..names.len()).map(|column| row.get(column)).collect::<Result<_, _>>())
                 .unwrap();
             rows.map(Result::unwrap).collect()
         })
@@ -102,11 +109,11 @@ impl Raw {
     /// Writes these rows, so many events in a transaction, each of which moves the cursor.
     fn write(&self, rows: &[Vec<Vec<Value>>; 3], at_once: usize, cost: &mut Cost) {
         let [events, links, cursors] = rows;
-        let mut inserts = [("insert", "events", events), ("insert", "chain", links), ("replace", "cursors", cursors)]
-            .map(|(verb, table, rows)| {
-                let places = vec!["?"; rows[0].len()].join(", ");
-                self.writer.prepare(&format!("{verb} into {table} values ({places})")).unwrap()
-            });
+        let mut inserts = [("insert", "events"), ("insert", "chain"), ("replace", "cursors")].map(|(verb, table)| {
+            let names = columns(&self.writer, table);
+            let places = vec!["?"; names.len()].join(", ");
+            self.writer.prepare(&format!("{verb} into {table} ({}) values ({places})", names.join(", "))).unwrap()
+        });
         for (events, links) in events.chunks(at_once).zip(links.chunks(at_once)) {
             let before = bytes_written();
             let began = Instant::now();
