@@ -105,7 +105,8 @@ fn main() {
             }
         }
     }
-    assert!(!has_grown, "a page costs more in a longer log");
+    // In the table of bench/run it is a row that says no.
+    assert!(figure::wanted() || !has_grown, "a page costs more in a longer log");
 }
 
 fn measure(runtime: &tokio::runtime::Runtime, size: i64) -> Vec<Line> {
