@@ -19,6 +19,12 @@ impl Load {
         Self { sorted: times, took }
     }
 
+    /// Several, one after the other, as one.
+    pub(crate) fn joined(loads: Vec<Self>) -> Self {
+        let took = loads.iter().map(|load| load.took).sum();
+        Self::new(loads.into_iter().flat_map(|load| load.sorted).collect(), took)
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         f64::from(u32::try_from(self.sorted.len()).unwrap()) / self.took.as_secs_f64()
     }

@@ -6,9 +6,13 @@
 //! the locks rest and while they all move, and beside it a bare axum route that answers the same bytes. Then fifty
 //! clients mix `/list`, `/lockState` and actions for six times as long: each answer has to be 200, and each round of
 //! actions has to move each lock once. Then bodies are stored for a good receiver alone, and for the same one with a mute and a dead one beside it.
+//! With `--figures` only what `beside.rs` says is measured, for `bench/run`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod beside;
 mod client;
+#[path = "../support/figure.rs"]
+mod figure;
 #[path = "../support/host.rs"]
 mod host;
 #[path = "../support/pairing.rs"]
@@ -19,10 +23,7 @@ mod town;
 
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
-use tokio::net::TcpListener;
+use keyturner::http::bridge::BridgeSettings;
 
 use client::{Load, load};
 use town::Town;
@@ -34,24 +35,18 @@ const CONNECTIONS: usize = 8;
 async fn main() {
     let seconds: u64 = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(5);
     let within = Duration::from_secs(seconds);
-    let town = Town::start().await;
+    if figure::wanted() {
+        beside::measure(within).await;
+        return;
+    }
+    let town = Town::start(BridgeSettings::default()).await;
     let target = format!("/list?token={}", host::TOKEN);
     let body = client::body(town.address, &target).await;
-    let bare = {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let body = body.clone();
-        let route = get(move || {
-            let body = body.clone();
-            async move { ([(CONTENT_TYPE, "application/json")], body) }
-        });
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/list", route)).await });
-        address
-    };
+    let bare = beside::bare(&body).await;
     println!("/list of {} bytes over {CONNECTIONS} connections, {seconds} s each", body.len());
     // Each once for nothing, so that nobody pays for the first page fault.
     load(town.address, &target, CONNECTIONS, Duration::from_millis(500)).await;
-    load(bare, "/list", CONNECTIONS, Duration::from_millis(500)).await;
+    load(bare, "/bare", CONNECTIONS, Duration::from_millis(500)).await;
     let resting = load(town.address, &target, CONNECTIONS, within).await;
     let moving = {
         let movers = town.move_locks();
@@ -59,7 +54,7 @@ async fn main() {
         println!("{} actions were done meanwhile", movers.stop().await);
         moving
     };
-    let axum = load(bare, "/list", CONNECTIONS, within).await;
+    let axum = load(bare, "/bare", CONNECTIONS, within).await;
     show("locks at rest", &resting);
     show("locks moving", &moving);
     show("bare axum", &axum);

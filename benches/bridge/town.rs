@@ -34,7 +34,7 @@ pub(crate) struct Town {
 
 impl Town {
     /// When it returns, every lock was read once.
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(bridge: BridgeSettings) -> Self {
         let clock = Clock::system();
         let radio = SimRadio::new(clock, SimSettings::default(), [1; 32]);
         let (mut locks, mut doors) = (Vec::new(), Vec::new());
@@ -53,7 +53,7 @@ impl Town {
             transport: Arc::new(radio),
             store: Store::open(&files.path().join("keyturner.db")).await.unwrap(),
             webhook_secrets: Arc::new(|| Ok(Vec::new())),
-            bridge: BridgeSettings::default(),
+            bridge,
             host: Arc::new(NoHost),
             repeat_window: Duration::from_secs(2),
             callbacks: CallbackRules::default(),

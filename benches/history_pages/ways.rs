@@ -1,116 +1,27 @@
-//! The real HTTP server with a client on loopback, and a running `sqlite3`.
+//! The real HTTP server with a client on loopback, a running `sqlite3`, and SQLite's library.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use keyturner::clock::Clock;
-use keyturner::delivery::Waker;
-use keyturner::diagnostics::Diagnostics;
-use keyturner::gateway::{
-    ActionOutcome, Asker, ClockHealth, CodeChange, GatewayError, LockHealth, LockSnapshot, RadioHealth, ScanResult,
-    WaitFor,
-};
-use keyturner::http::bridge::{AuthWindow, Bridge, BridgeSettings};
-use keyturner::http::{
-    self, AppState, Authenticator, BridgeIdentity, DEFAULT_WINDOW, Doors, Gate, News, PlainTokens, Token,
-};
-use keyturner::protocol::LockAction;
-use keyturner::protocol::beacon::NukiId;
-use keyturner::protocol::log::CodeId;
-use keyturner::protocol::state::KeyturnerStates;
+use keyturner::http;
 use keyturner::store::{PageKey, Store};
+use rusqlite::types::Value as Column;
+use rusqlite::{Connection, OpenFlags, Statement};
 use serde_json::Value;
 
-use crate::host::{NoHost, TOKEN};
+use crate::app;
+use crate::host::TOKEN;
 
 const END: &str = "-- end --";
 
-/// No lock is paired; the log alone is asked.
-struct NoDoors;
-
-impl Doors for NoDoors {
-    fn locks(&self) -> Vec<LockSnapshot> {
-        Vec::new()
-    }
-
-    fn lock(&self, _: NukiId) -> Option<LockSnapshot> {
-        None
-    }
-
-    fn radio(&self) -> Option<RadioHealth> {
-        None
-    }
-
-    fn scan_results(&self) -> Vec<ScanResult> {
-        Vec::new()
-    }
-
-    fn health(&self, _: NukiId) -> Option<LockHealth> {
-        None
-    }
-
-    fn set_clock(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<ClockHealth, GatewayError>> {
-        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
-    }
-
-    fn change_code<'a>(
-        &'a self,
-        nuki_id: NukiId,
-        _: CodeChange,
-        _: Asker<'a>,
-    ) -> BoxFuture<'a, Result<Option<CodeId>, GatewayError>> {
-        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
-    }
-
-    fn forget(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<(), GatewayError>> {
-        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
-    }
-
-    fn read_state(&self, nuki_id: NukiId) -> BoxFuture<'_, Result<KeyturnerStates, GatewayError>> {
-        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
-    }
-
-    fn act<'a>(
-        &'a self,
-        nuki_id: NukiId,
-        _: LockAction,
-        _: Asker<'a>,
-        _: WaitFor,
-    ) -> BoxFuture<'a, Result<ActionOutcome, GatewayError>> {
-        Box::pin(async move { Err(GatewayError::UnknownLock(nuki_id)) })
-    }
-}
-
 pub(crate) async fn serve(store: Store) -> SocketAddr {
-    let clock = Clock::system();
-    let token = Token::new("bench", TOKEN).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = AppState {
-        gateway: Arc::new(NoDoors),
-        store,
-        gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Local)),
-        clock,
-        identity: BridgeIdentity::new(1, 2),
-        callbacks: keyturner::delivery::CallbackRules::default().into(),
-        delivery: Waker::new(),
-        news: News::new(),
-        bridge: Bridge {
-            settings: BridgeSettings::default().into(),
-            window: AuthWindow::new(false),
-            host: Arc::new(NoHost),
-            listen: address,
-        },
-        diagnostics: Diagnostics::default(),
-        metrics: keyturner::metrics::Metrics::default(),
-        config: keyturner::config::ConfigStatus::default(),
-        certificates: None,
-    };
-    tokio::spawn(http::serve(listener, http::router(app), std::future::pending()));
+    let router = http::router(app::state(store, Vec::new()));
+    tokio::spawn(http::serve(listener, router, std::future::pending()));
     address
 }
 
@@ -195,5 +106,31 @@ impl Drop for Sqlite {
         if self.child.wait().is_err() {
             self.child.kill().ok();
         }
+    }
+}
+
+/// SQLite's library on a connection of its own, with nothing around it. Statements stay prepared.
+pub(crate) struct Library {
+    connection: &'static Connection,
+    prepared: BTreeMap<String, Statement<'static>>,
+}
+
+impl Library {
+    pub(crate) fn open(path: &Path) -> Self {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        // It lives as long as the process, so that the statements can be kept beside it.
+        Self { connection: Box::leak(Box::new(connection)), prepared: BTreeMap::new() }
+    }
+
+    /// How many rows a query has. Every column of each is read.
+    pub(crate) fn rows(&mut self, sql: &str) -> usize {
+        if !self.prepared.contains_key(sql) {
+            self.prepared.insert(sql.to_owned(), self.connection.prepare(sql).unwrap());
+        }
+        let statement = self.prepared.get_mut(sql).unwrap();
+        let columns = statement.column_count();
+        let rows = statement
+            .query_map([], |row| (0..columns).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Column>>>());
+        std::hint::black_box(rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()).len()
     }
 }

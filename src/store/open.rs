@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::error::{Class, classify};
 use super::reader::PageReaders;
@@ -47,12 +47,18 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .pragma("recursive_triggers", "on")
             // What is removed or erased is overwritten, not just forgotten.
-            .pragma("secure_delete", "on");
+            .pragma("secure_delete", "on")
+            // SQLite keeps pages as they were before a statement that may fail. In a file of its own these are as many bytes
+            // again for a batch of entries, and names outside of our directory.
+            .pragma("temp_store", "memory");
         let writer = pool(1).connect_with(writing).await.map_err(|e| failed(path, e))?;
+        // An index over a long log is sorted, which needs more than a small machine has in memory.
+        temp_store(&writer, "file").await.map_err(|e| failed(path, e))?;
         MIGRATIONS.run(&writer).await.map_err(|source| match source {
             MigrateError::Execute(error) => failed(path, error),
             source => StoreError::Migration { path: path.to_owned(), source },
         })?;
+        temp_store(&writer, "memory").await.map_err(|e| failed(path, e))?;
         seal::seal_older(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
         Ok(Self { writer, readers, pages: PageReaders::new(path), time: Time::Real })
@@ -69,6 +75,12 @@ impl Store {
         let readers = pool(READERS).connect_with(options).await.map_err(|error| failed(path, error))?;
         Ok(Self { writer: readers.clone(), readers, pages: PageReaders::new(path), time: Time::Real })
     }
+}
+
+/// Where the writer keeps what lasts no longer than its transaction.
+async fn temp_store(writer: &SqlitePool, place: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(AssertSqlSafe(format!("pragma temp_store = {place}"))).execute(writer).await?;
+    Ok(())
 }
 
 /// Connections that stay open: no timers in the background, no pings.
@@ -193,6 +205,7 @@ mod tests {
         assert_eq!(pragma("select cast(synchronous as text) from pragma_synchronous").await, "2", "FULL");
         assert_eq!(pragma("select cast(foreign_keys as text) from pragma_foreign_keys").await, "1");
         assert_eq!(pragma("select cast(recursive_triggers as text) from pragma_recursive_triggers").await, "1");
+        assert_eq!(pragma("select cast(temp_store as text) from pragma_temp_store").await, "2", "MEMORY");
         let written = sqlx::query("delete from locks").execute(&store.readers).await;
         assert!(written.is_err(), "a reader can write");
     }

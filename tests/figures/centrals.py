@@ -85,7 +85,8 @@ class PyNukiBT:
         self.workspace, self.bus, self.lock = workspace, bus, lock
         os.environ.update(bus.env)      # bleak reads it when it opens the bus
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)   # library and D-Bus live in it
+        self.thread.start()
         self.scanner = None
         self.visit, self.watching = None, None
         self.alive = []

@@ -26,12 +26,12 @@ END = "<!-- to here -->"
 class House:
     """A process that measures one central at one interval for some rounds."""
 
-    def __init__(self, directory, number, central, interval, rounds, keyturner):
+    def __init__(self, directory, number, central, interval, rounds, keyturner, options):
         self.what = f"{central} at {interval} ms, house {number}"
         self.out = directory / f"{number}.jsonl"
         self.log = directory / f"{number}.log"
         command = [sys.executable, "-B", HERE / "measure.py", "--central", central, "--connection-interval", str(interval),
-                   "--rounds", str(rounds), "--out", self.out, *(["--keyturner", keyturner] if keyturner else [])]
+                   "--rounds", str(rounds), "--out", self.out, *options, *(["--keyturner", keyturner] if keyturner else [])]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -46,11 +46,12 @@ def plan(rounds):
     return [(central, interval, share) for share in shares if share for interval in INTERVALS for central in CENTRALS]
 
 
-def run_all(directory, rounds, keyturner):
+def run_all(directory, rounds, keyturner, options=()):
+    """Samples of all houses. `options` are more of those of measure.py."""
     houses = []
     try:
         for number, (central, interval, share) in enumerate(plan(rounds)):
-            houses.append(House(directory, number, central, interval, share, keyturner))
+            houses.append(House(directory, number, central, interval, share, keyturner, options))
             time.sleep(0.5)     # they all make keys and read modules first
         while any(house.process.poll() is None for house in houses):
             if any(house.process.poll() for house in houses):
@@ -74,12 +75,12 @@ def commit():
     return git("rev-parse", "--short", "HEAD") + (" with changes" if git("status", "--porcelain", "src", "Cargo.toml") else "")
 
 
-def write_into(path, text):
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+def write_into(path, text, begin=BEGIN, end=END):
+    before, _, rest = path.read_text().partition(begin)
+    _, _, after = rest.partition(end)
     if not rest or not after:
-        sys.exit(f"{path} lacks the two lines between which figures stand: {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        sys.exit(f"{path} lacks the two lines between which figures stand: {begin} and {end}")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def main():

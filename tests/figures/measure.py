@@ -27,11 +27,11 @@ def open_house(workspace, name, interval_ms, *options):
     return operations.House(lock, bus, Recording(bus.record), CENTRALS[name](workspace, bus, lock), interval_ms)
 
 
-def rounds(house, number):
+def rounds(house, number, is_short=False):
     """Every operation so often, in an order in which each leaves the lock as the next one needs it."""
     central = house.central
     operations.check_motor(house)
-    for _ in range(number):
+    for _ in range(0 if is_short else number):
         yield operations.pairing(house)
     central.start()
     house.alone()
@@ -39,6 +39,10 @@ def rounds(house, number):
         yield operations.action_cold(house)
         yield operations.action_linked(house)
         yield operations.keypad(house)
+        if is_short:
+            house.at_rest()
+            central.act("lock")
+            continue
         yield operations.state_after_beacon(house)
         yield operations.action_first(house)
         if central.name == Keyturner.name:
@@ -54,7 +58,7 @@ def rounds(house, number):
 def measure(workspace, args):
     house = open_house(workspace, args.central, args.connection_interval)
     with open(args.out, "w", buffering=1) as out:
-        for sample in rounds(house, args.rounds):
+        for sample in rounds(house, args.rounds, args.short):
             out.write(json.dumps({"central": args.central, "interval_ms": args.connection_interval,
                                   **dataclasses.asdict(sample)}) + "\n")
 
@@ -63,6 +67,7 @@ def add_arguments(ap):
     ap.add_argument("--central", choices=CENTRALS, required=True)
     ap.add_argument("--connection-interval", type=float, metavar="MS")
     ap.add_argument("--rounds", type=int, default=1)
+    ap.add_argument("--short", action="store_true", help="only actions on known services and the keypad: what bench/run shows")
     ap.add_argument("--out", required=True, metavar="FILE")
 
 

@@ -1,4 +1,4 @@
-"""The fake org.bluez with the simulated lock on it, for as long as the script runs."""
+"""The fake org.bluez with the simulated locks on it, for as long as the script runs."""
 import json
 import socket
 import subprocess
@@ -13,7 +13,7 @@ class FakeBus:
     """with-fake-bluez around a `cat`, which says the bus address and ends when our end of its stdin closes."""
 
     def __init__(self, workspace, lock, *options):
-        """`options` are those of with-fake-bluez, such as a connection interval."""
+        """`options` are those of with-fake-bluez, such as a connection interval, or the radio of another lock."""
         self.control, self.record = workspace.dir / "bluez.sock", workspace.dir / "radio-record"
         said = workspace.dir / "bus-address"
         with open(said, "wb") as out:

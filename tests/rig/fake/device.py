@@ -39,7 +39,7 @@ class Device:
         self._stored = False                # bluetoothd has written down that it is trusted
         adapter.devices.append(self)
         adapter.on_change.append(self._adapter_changed)
-        table.handlers[DEVICE1] = self
+        table.handlers.setdefault(DEVICE1, []).append(self)
         for name in ("Trusted", "Blocked", "Alias"):
             table.writable[(DEVICE1, name)] = lambda path, value, name=name: self._set_plain(path, name, value)
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""fakebluez.py --bus ADDRESS --bus-config FILE --radio SOCKET [--control SOCKET]
+"""fakebluez.py --bus ADDRESS --bus-config FILE --radio SOCKET [--radio SOCKET ...] [--control SOCKET]
 
-An org.bluez on a private bus that has one adapter and knows one lock: the one
-behind the sim socket. Prints "ready" when the name is owned and the lock has
-said hello. When the lock's process goes away the lock is out of range, until
+An org.bluez on a private bus that has one adapter and hears the locks behind the
+sim sockets. Prints "ready" when the name is owned and every lock has
+said hello. When a lock's process goes away the lock is out of range, until
 the process is back. The control socket makes things go wrong (control.py).
 """
 import argparse
@@ -45,15 +45,15 @@ def obey(device, message):
             raise SimSocketError(f"the lock asked for something unknown: {message}")
 
 
-async def serve_lock(table, adapter, args, ready):
+async def serve_lock(table, adapter, radio, record, args, ready):
     """One session with the lock's process after the other, always the same lock."""
     device, seen = None, None
     while True:
-        lock = await SimSocket.connect(args.radio, seconds=10.0 if device is None else float("inf"))
+        lock = await SimSocket.connect(radio, seconds=10.0 if device is None else float("inf"))
         hello = await lock.hello()
         if device is None:
             device = Device(table, adapter, lock, hello, args.disconnect_seconds, args.mtu,
-                            args.connection_interval and args.connection_interval / 1000, Record(args.record))
+                            args.connection_interval and args.connection_interval / 1000, record)
             seen = asyncio.get_running_loop().create_task(device.be_seen())
             ready.set()
         elif hello["address"] != device.address:
@@ -79,34 +79,42 @@ async def run(args):
     adapter = Adapter(table)
     bus = Bus(args.bus, args.bus_config)
     daemon = Bluetoothd(args.bus, table, adapter)
-    ready = asyncio.Event()
     loop = asyncio.get_running_loop()
-    serving = loop.create_task(serve_lock(table, adapter, args, ready))
-    beginning = loop.create_task(ready.wait())
-    await asyncio.wait({serving, beginning}, return_when=asyncio.FIRST_COMPLETED)
+    record = Record(args.record)
+    greeted = [asyncio.Event() for _ in args.radio]
+    serving = {loop.create_task(serve_lock(table, adapter, radio, record, args, ready))
+               for radio, ready in zip(args.radio, greeted, strict=True)}
+    beginning = loop.create_task(_all_set(greeted))
+    await asyncio.wait({*serving, beginning}, return_when=asyncio.FIRST_COMPLETED)
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
-    if ready.is_set():
+    if beginning.done():
         try:
             await bus.start()
             await daemon.start()
             control = await serve_control(args.control, daemon, bus) if args.control else None
             print("ready", flush=True)
-            ends = {serving, loop.create_task(daemon.bus_gone()), loop.create_task(ended.wait())}
+            ends = {*serving, loop.create_task(daemon.bus_gone()), loop.create_task(ended.wait())}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if control:
                 control.close()
         finally:
             await bus.stop()
-    if serving.done():
-        serving.result()
+    for task in serving:
+        if task.done():
+            task.result()
+
+
+async def _all_set(events):
+    for event in events:
+        await event.wait()
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bus", required=True, metavar="ADDRESS")
     ap.add_argument("--bus-config", required=True, metavar="FILE", help="what dbus-daemon is started with")
-    ap.add_argument("--radio", required=True, metavar="SOCKET", help="the sim socket of `keyturner sim`")
+    ap.add_argument("--radio", required=True, action="append", metavar="SOCKET", help="the sim socket of `keyturner sim`; once per lock")
     ap.add_argument("--control", metavar="SOCKET", help="where to listen for what is to go wrong")
     ap.add_argument("--mtu", type=int, default=517, help="ATT MTU of every link (default 517, as BlueZ asks for)")
     ap.add_argument("--disconnect-seconds", type=float, default=2.0,

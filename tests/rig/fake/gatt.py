@@ -18,8 +18,12 @@ class Gatt:
         self.uuids = [s["uuid"] for s in services]
         self.is_cached = False  # bluetoothd has kept the table of an earlier link
         self.notifiers = {}     # characteristic path -> unique names of the clients that have StartNotify
-        table.handlers[CHARACTERISTIC1] = self
+        table.handlers.setdefault(CHARACTERISTIC1, []).append(self)
         table.on_client_gone.append(self._client_gone)
+
+    @property
+    def path(self):
+        return self.device.path
 
     # ---- the tree -------------------------------------------------------
     def export(self):

@@ -53,7 +53,7 @@ class ObjectTable:
         self.bus = None         # None while bluetoothd does not run
         self.objects = {}
         self.faults = Faults()
-        self.handlers = {}      # interface -> handler
+        self.handlers = {}      # interface -> handler, or a list of those that answer below their own `path` each
         self.writable = {}      # (interface, property) -> coroutine(path, value) that carries a Set out
         self.on_client_gone = []    # called with the unique name of a client that left the bus
         self._tasks = set()
@@ -128,11 +128,17 @@ class ObjectTable:
                            f'Method "{member}" with signature "{msg.signature}" on interface "{interface}" doesn\'t exist')
         if interface == PROPERTIES:
             return await self._properties(path, member, *args)
-        method = getattr(self.handlers.get(interface), member or "", None)
+        method = getattr(self._handler(interface, path), member or "", None)
         if method is None or interface not in self.objects[path]:
             raise DBusFail(f"{DBUS}.Error.UnknownMethod",
                            f'Method "{member}" with signature "{msg.signature}" on interface "{interface}" doesn\'t exist')
         return await method(msg.sender, path, *args)
+
+    def _handler(self, interface, path):
+        handler = self.handlers.get(interface)
+        if isinstance(handler, list):
+            return next((each for each in handler if path.startswith(each.path)), handler[0])
+        return handler
 
     async def _properties(self, path, member, interface, name=None, value=None):
         table = self.objects[path].get(interface)
