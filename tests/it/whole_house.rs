@@ -17,7 +17,7 @@ mod receivers;
 mod trouble;
 
 /// Of each of the tests below.
-const LIVES: u64 = 12;
+const LIVES: u64 = 18;
 const DAYS: u64 = 4;
 const SHARES: u64 = 4;
 
@@ -26,7 +26,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn lived(plan: Plan) -> Findings {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let lived = std::panic::catch_unwind(|| runtime.block_on(live(plan)));
     let Plan { seed, days, .. } = plan;
     let repeat = format!("KEYTURNER_SEED={seed} KEYTURNER_DAYS={days} cargo test --test it whole_house -- --nocapture");
