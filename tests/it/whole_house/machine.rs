@@ -199,11 +199,11 @@ impl SimDisk for Machine {
             let slow = {
                 let mut state = self.state.lock().unwrap();
                 let slow = u64::try_from(state.slow.as_millis()).unwrap();
-                if slow > 0 { state.dice.between(0, slow) } else { 0 }
+                if slow > 0 { state.dice.between(1, slow) } else { 1 }
             };
-            if slow > 0 {
-                tokio::time::sleep(Duration::from_millis(slow)).await;
-            }
+            // Virtual time goes on when nobody has anything to do. So nothing runs beside SQLite's threads whose order with
+            // them would be chance.
+            tokio::time::sleep(Duration::from_millis(slow)).await;
             if !self.count() {
                 drop(turn);
                 std::future::pending::<()>().await;
