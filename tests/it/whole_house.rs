@@ -80,8 +80,16 @@ fn the_guarantees_hold_in_the_fourth_share_of_lives() {
     share(3);
 }
 
+/// What `synchronous = FULL` is for: without it, a power cut takes back what was told.
 #[test]
-fn the_same_seed_is_the_same_life() {
-    let plan = Plan { seed: 77, days: 2, is_lazy: false, is_loud: false };
-    assert_eq!(lived(plan).digest, lived(plan).digest);
+fn a_disk_that_is_never_told_to_sync_is_found_out() {
+    let cuts = (1..=6).map(|seed| live_on_a_lazy_disk(seed).violations);
+    let lost = cuts.flatten().filter(|violation| violation.starts_with("G2") && violation.contains("was told")).count();
+    assert!(lost > 0, "nobody noticed that what was told is gone");
+}
+
+fn live_on_a_lazy_disk(seed: u64) -> Findings {
+    let plan = Plan { seed, days: 3, is_lazy: true, is_loud: false };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(live(plan))
 }
