@@ -203,7 +203,12 @@ impl Session {
         match verdict {
             Verdict::Well => {}
             Verdict::Early => self.timers.set(Timer::LogAgain, now.saturating_add(SILENT_PAUSE)),
-            Verdict::Suspicious => self.want(Read::Newest),
+            Verdict::Suspicious => {
+                // A shorter log shows a lower number, one that is as long again another entry at the cursor.
+                self.doubts_log = true;
+                self.want(Read::Newest);
+                self.want(Read::Log);
+            }
         }
         if !has_more {
             self.log_searched(now);
