@@ -25,9 +25,13 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-fn lived(plan: Plan) -> Findings {
+fn lived_through(plan: Plan) -> Findings {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let lived = std::panic::catch_unwind(|| runtime.block_on(live(plan)));
+    runtime.block_on(live(plan))
+}
+
+fn lived(plan: Plan) -> Findings {
+    let lived = std::panic::catch_unwind(|| lived_through(plan));
     let Plan { seed, days, .. } = plan;
     let repeat = format!("KEYTURNER_SEED={seed} KEYTURNER_DAYS={days} cargo test --test it whole_house -- --nocapture");
     let findings = lived.unwrap_or_else(|panic| {
@@ -83,13 +87,7 @@ fn the_guarantees_hold_in_the_fourth_share_of_lives() {
 /// What `synchronous = FULL` is for: without it, a power cut takes back what was told.
 #[test]
 fn a_disk_that_is_never_told_to_sync_is_found_out() {
-    let cuts = (1..=6).map(|seed| live_on_a_lazy_disk(seed).violations);
+    let cuts = (1..=6).map(|seed| lived_through(Plan { seed, days: 3, is_lazy: true, is_loud: false }).violations);
     let lost = cuts.flatten().filter(|violation| violation.starts_with("G2") && violation.contains("was told")).count();
     assert!(lost > 0, "nobody noticed that what was told is gone");
-}
-
-fn live_on_a_lazy_disk(seed: u64) -> Findings {
-    let plan = Plan { seed, days: 3, is_lazy: true, is_loud: false };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(live(plan))
 }

@@ -10,7 +10,7 @@ use keyturner::protocol::{CompletionStatus, LockAction, LockState};
 use keyturner::store::verify;
 use rusqlite::types::Value as Sql;
 
-use super::door::{Door, open};
+use super::door::{Door, column, open};
 use super::life::{Life, executions};
 use super::receivers::{Receivers, Taken};
 
@@ -298,11 +298,9 @@ fn actions(findings: &mut Findings, life: &Life) {
             }
         }
     }
-    let connection = open(&life.database);
     for (number, door) in life.doors.iter().enumerate() {
-        let mut statement = connection.prepare("select id from intents where nuki_id = ?").unwrap();
-        let ids: Vec<i64> =
-            statement.query_map([door.door.nuki_id()], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let sql = "select id from intents where nuki_id = ?";
+        let ids: Vec<i64> = column(&life.database, sql, [door.door.nuki_id()]);
         let asked: u32 = ids
             .iter()
             .map(|id| {
@@ -355,7 +353,13 @@ fn told(findings: &mut Findings, life: &Life, rows: &[Row]) {
         }
         let stored: BTreeSet<i64> = rows.iter().map(|row| row.id).collect();
         // Whoever takes nothing for a day gets dead letters, which the owner sees and can send again.
-        let dead = if host == "bad" { dead_letters(&life.database) } else { BTreeSet::new() };
+        let dead: BTreeSet<i64> = match host {
+            "bad" => {
+                let sql = "select event_id from webhook_deliveries where state = 'dead'";
+                column(&life.database, sql, []).into_iter().collect()
+            }
+            _ => BTreeSet::new(),
+        };
         for missing in stored.iter().filter(|id| !keys.contains_key(id) && !dead.contains(id)).take(3) {
             findings.broken("G4", format!("{host} was never told event {missing}"));
         }
@@ -364,13 +368,6 @@ fn told(findings: &mut Findings, life: &Life, rows: &[Row]) {
         }
         calls(findings, life, host, receivers.called.get(host).map_or(&[][..], Vec::as_slice));
     }
-}
-
-fn dead_letters(database: &Path) -> BTreeSet<i64> {
-    let connection = open(database);
-    let mut statement = connection.prepare("select event_id from webhook_deliveries where state = 'dead'").unwrap();
-    let ids = statement.query_map([], |row| row.get(0)).unwrap();
-    ids.map(Result::unwrap).collect()
 }
 
 /// G10: while nothing is wrong but another receiver, what happens is told at once.

@@ -8,7 +8,8 @@ use keyturner::protocol::log::{LogEntry, LogEntryKind};
 use keyturner::protocol::{LockAction, LockState};
 use keyturner::simlock::{Device, Input, Owner, Person, Refusal};
 use keyturner::transport::sim::SimDoor;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags, Params};
 
 /// Numbers of whoever did something: an authorization, 0 for nobody's, and a keypad code.
 pub(crate) type Whose = (u32, Option<u16>);
@@ -156,24 +157,23 @@ impl Door {
     }
 
     pub(crate) fn rename_user(&mut self, auth_id: u32, name: &str, database: &Path) {
-        self.look(database);
-        let now = self.now();
-        self.names.entry((auth_id, None)).or_default().push((now, name.to_owned()));
-        self.door.input(Input::Owner(Owner::RenameUser(auth_id, name.to_owned())));
+        self.call((auth_id, None), name, Owner::RenameUser(auth_id, name.to_owned()), database);
     }
 
     pub(crate) fn replace_user(&mut self, auth_id: u32, name: &str, database: &Path) {
-        self.look(database);
-        let now = self.now();
-        self.names.entry((auth_id, None)).or_default().push((now, name.to_owned()));
-        self.door.input(Input::Owner(Owner::ReplaceUser(auth_id, name.to_owned())));
+        self.call((auth_id, None), name, Owner::ReplaceUser(auth_id, name.to_owned()), database);
     }
 
     pub(crate) fn rename_code(&mut self, code_id: u16, name: &str, database: &Path) {
+        self.call((self.keypad, Some(code_id)), name, Owner::RenameCode(code_id, name.to_owned()), database);
+    }
+
+    /// From now on this number bears this name, because of what the owner does.
+    fn call(&mut self, whose: Whose, name: &str, owner: Owner, database: &Path) {
         self.look(database);
         let now = self.now();
-        self.names.entry((self.keypad, Some(code_id))).or_default().push((now, name.to_owned()));
-        self.door.input(Input::Owner(Owner::RenameCode(code_id, name.to_owned())));
+        self.names.entry(whose).or_default().push((now, name.to_owned()));
+        self.door.input(Input::Owner(owner));
     }
 
     /// Every name that this number bore while an entry came about.
@@ -237,14 +237,16 @@ impl Door {
 
 /// What the event log has of a lock's own entries, in its order.
 pub(crate) fn stored(database: &Path, nuki_id: u32) -> Vec<Vec<u8>> {
+    let sql = "select raw from events where nuki_id = ? and log_index is not null
+               and kind not in ('gap', 'reset', 'state_change', 'intent_failed') order by id";
+    column(database, sql, [nuki_id])
+}
+
+/// The one column that a question asks for.
+pub(crate) fn column<T: FromSql>(database: &Path, sql: &str, values: impl Params) -> Vec<T> {
     let connection = open(database);
-    let mut statement = connection
-        .prepare(
-            "select raw from events where nuki_id = ? and log_index is not null
-             and kind not in ('gap', 'reset', 'state_change', 'intent_failed') order by id",
-        )
-        .unwrap();
-    let rows = statement.query_map([nuki_id], |row| row.get(0)).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map(values, |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
 }
 

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use super::adapter::{Adapter, Plug};
 use super::check::{Findings, check};
-use super::door::{Door, open};
+use super::door::{Door, column};
 use super::machine::{End, Machine};
 use super::receivers::{Net, Receivers};
 use super::trouble::Troubles;
@@ -418,9 +418,8 @@ impl Life {
         if self.boot.as_ref().is_none_or(|boot| !boot.clients.is_empty() && boot.machine.is_dead()) {
             return false;
         }
-        let connection = open(&self.database);
-        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-        count("select count(*) from webhook_deliveries where state = 'waiting'") == 0
+        let waiting = "select event_id from webhook_deliveries where state = 'waiting' limit 1";
+        column::<i64>(&self.database, waiting, []).is_empty()
             && self.doors.iter().all(|door| {
                 let wanted = door.entries.iter().filter(|entry| entry.excuse.is_none()).count();
                 super::door::stored(&self.database, door.door.nuki_id()).len() >= wanted
@@ -446,9 +445,7 @@ impl Life {
 
 /// How often what a client asked for was done, under whichever numbers.
 pub(crate) fn executions(database: &Path, client: &str, done: impl Fn(&str) -> u32) -> u32 {
-    let connection = open(database);
-    let mut statement = connection.prepare("select id from intents where requester = ?").unwrap();
-    let ids: Vec<i64> = statement.query_map([client], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let ids: Vec<i64> = column(database, "select id from intents where requester = ?", [client]);
     ids.into_iter().map(|id| done(&intent_suffix(id))).sum()
 }
 
