@@ -213,7 +213,7 @@ fn same_rows(path: &Path, events: i64) {
     }
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let seconds = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(5.0);
     for at_once in [1, 20] {

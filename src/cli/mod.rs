@@ -260,8 +260,8 @@ pub fn main() -> ExitCode {
     let is_demo = matches!(cli.command, Command::Demo(_));
     // The demo says itself what happens at its door.
     logging::init(if is_demo { "keyturner=warn,keyturner::event=off" } else { "keyturner=info" });
-    // Two threads: one for the database, one for everything else, would do; a second worker keeps a slow disk from delaying the radio.
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    // One thread: what blocks has threads of its own, and each hand-over to a second one costs more than most tasks (docs/adr/0055).
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),
     };

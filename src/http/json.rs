@@ -5,13 +5,18 @@
 
 use std::fmt::Write as _;
 
+/// Most objects fit, so that they need not grow.
+const ROOM: usize = 512;
+
 /// An object under construction; keys come out in the order they were added.
 #[derive(Debug)]
 pub(super) struct Object(String);
 
 impl Object {
     pub(super) fn new() -> Self {
-        Self(String::from("{"))
+        let mut text = String::with_capacity(ROOM);
+        text.push('{');
+        Self(text)
     }
 
     pub(super) fn int(mut self, key: &str, value: impl Into<i64>) -> Self {
@@ -87,20 +92,26 @@ pub(super) fn array(items: impl IntoIterator<Item = Object>) -> String {
 }
 
 fn push_text(out: &mut String, text: &str) {
+    let is_special = |c: char| !matches!(c, ' '..='~') || matches!(c, '"' | '\\');
     out.push('"');
-    for unit in text.encode_utf16() {
-        match u8::try_from(unit) {
-            Ok(plain @ (b'"' | b'\\')) => {
-                out.push('\\');
-                out.push(char::from(plain));
+    let mut left = text;
+    while let Some(at) = left.find(is_special) {
+        let (plain, rest) = left.split_at(at);
+        out.push_str(plain);
+        let mut chars = rest.chars();
+        match chars.next() {
+            Some(quoted @ ('"' | '\\')) => out.extend(['\\', quoted]),
+            Some(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
             }
-            Ok(plain @ b' '..=b'~') => out.push(char::from(plain)),
-            _ => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{unit:04x}");
-            }
+            None => {}
         }
+        left = chars.as_str();
     }
+    out.push_str(left);
     out.push('"');
 }
 

@@ -55,7 +55,7 @@ use crate::delivery::{CallbackRules, Waker};
 use crate::diagnostics::Diagnostics;
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::store::{IdempotencyKey, Store};
+use crate::store::Store;
 use error::Refusal;
 use origin::Foreign;
 use scoped::ScopedDoors;
@@ -95,10 +95,9 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The same with no other locks and no other actions than a client's token allows, for one request, perhaps with a key.
-    fn within_reach_of(&self, who: &Authenticated, key: Option<IdempotencyKey>) -> Self {
-        let doors = ScopedDoors::new(Arc::clone(&self.gateway), who.clone()).with_key(key);
-        Self { gateway: Arc::new(doors), ..self.clone() }
+    /// The locks and actions that a client's token allows, for one request.
+    fn within_reach_of(&self, who: &Authenticated) -> ScopedDoors {
+        ScopedDoors::new(Arc::clone(&self.gateway), who.clone())
     }
 }
 

@@ -1,25 +1,27 @@
 //! `/callback/add`, `/callback/list`, `/callback/remove`.
 
 use super::super::AppState;
+use super::super::doors::Doors;
 use super::super::error::Refusal;
 use super::super::json::Object;
 use super::super::query::Params;
 use super::success;
 use super::wire::callback_body;
+use crate::clock::UnixMillis;
 use crate::delivery::Target;
 use crate::gateway::LockSnapshot;
 use crate::protocol::beacon::NukiId;
 use crate::store::{AddCallback, NewCallback, Store};
 
 /// Registers a URL; the text is kept byte for byte, because clients search the list for their own.
-pub(super) async fn add(app: &AppState, params: &Params) -> Result<String, Refusal> {
+pub(super) async fn add(app: &AppState, doors: &dyn Doors, params: &Params) -> Result<String, Refusal> {
     let url = params.get("url").ok_or(Refusal::BadRequest)?;
     let target = Target::parse(url).map_err(|error| {
         tracing::info!(%error, "a callback was not registered");
         Refusal::BadRequest
     })?;
     let new = NewCallback { url, is_bare: app.callbacks.get().is_bare(&target), at: app.clock.wall() };
-    let current = || if app.callbacks.get().state_when_added { states(app) } else { Vec::new() };
+    let current = || if app.callbacks.get().state_when_added { states(doors, app.clock.wall()) } else { Vec::new() };
     Ok(match app.store.register_callback(new, current).await? {
         AddCallback::Added(id) => {
             tracing::info!(id, "a callback was registered");
@@ -32,13 +34,12 @@ pub(super) async fn add(app: &AppState, params: &Params) -> Result<String, Refus
 }
 
 /// How each lock stands, as a callback says it.
-fn states(app: &AppState) -> Vec<(NukiId, String)> {
-    let now = app.clock.wall();
+fn states(doors: &dyn Doors, now: UnixMillis) -> Vec<(NukiId, String)> {
     let told = |lock: LockSnapshot| {
         let (states, _) = lock.state?;
         Some((lock.nuki_id, callback_body(&lock, &states, None, now)))
     };
-    app.gateway.locks().into_iter().filter_map(told).collect()
+    doors.locks().into_iter().filter_map(told).collect()
 }
 
 /// In the order the store keeps: that of registration.

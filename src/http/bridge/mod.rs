@@ -165,7 +165,7 @@ pub(super) async fn answer(
 ) -> Response {
     let body = async {
         let key = if endpoint.acts() { key_of(headers)? } else { None };
-        body(&app.within_reach_of(who, key), endpoint, params, who).await
+        body(app, &app.within_reach_of(who).with_key(key), endpoint, params, who).await
     };
     respond(body.await)
 }
@@ -177,11 +177,17 @@ fn respond(answer: Result<String, Refusal>) -> Response {
     }
 }
 
-async fn body(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authenticated) -> Result<String, Refusal> {
+async fn body(
+    app: &AppState,
+    doors: &dyn Doors,
+    endpoint: Endpoint,
+    params: &Params,
+    who: &Authenticated,
+) -> Result<String, Refusal> {
     if let Some(answer) = endpoint.not_for(who.access()) {
         return answer;
     }
-    let (doors, requester) = (&*app.gateway, who.name());
+    let requester = who.name();
     match endpoint {
         Endpoint::ConfigAuth => auth::config(app, params).await,
         Endpoint::Info => {
@@ -197,7 +203,7 @@ async fn body(app: &AppState, endpoint: Endpoint, params: &Params, who: &Authent
         Endpoint::Lock => lock::simple(app, doors, lock::Simple::Lock, params, requester).await,
         Endpoint::Unlock => lock::simple(app, doors, lock::Simple::Unlock, params, requester).await,
         Endpoint::Unpair => maintenance::unpair(app, doors, params).await,
-        Endpoint::CallbackAdd => callback::add(app, params).await,
+        Endpoint::CallbackAdd => callback::add(app, doors, params).await,
         Endpoint::CallbackList => callback::list(&app.store).await,
         Endpoint::CallbackRemove => callback::remove(app, params).await,
         Endpoint::Log => {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::tz::Offset;
+
 use super::super::json::{Object, tame};
 use crate::attribution::{Attribution, Event, EventKind, Method};
 use crate::clock::UnixMillis;
@@ -241,5 +243,5 @@ pub(super) fn timestamp(at: UnixMillis) -> String {
     // A wall clock beyond the year 9999 is broken; clients still need a text that parses.
     let epoch = jiff::Timestamp::UNIX_EPOCH;
     let time = jiff::Timestamp::from_second(at.seconds()).unwrap_or(epoch);
-    format!("{}+00:00", time.strftime("%Y-%m-%dT%H:%M:%S"))
+    format!("{}+00:00", Offset::UTC.to_datetime(time))
 }

@@ -76,7 +76,7 @@ impl Ask {
 
     /// The locks that the client may know of.
     pub(super) fn doors(&self, app: &AppState) -> ScopedDoors {
-        ScopedDoors::new(Arc::clone(&app.gateway), self.who.clone())
+        app.within_reach_of(&self.who)
     }
 
     /// Whether the client may know of this lock.
