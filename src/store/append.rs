@@ -1,8 +1,11 @@
 //! The only way into `events`: a row, its link of the chain and what webhooks must be told of it, in one transaction.
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Transaction, params_from_iter};
+use sqlx::SqliteConnection;
 
 use super::chain::{ChainHead, Digest, Hasher, SALT_LEN, Value, link};
+use super::writer::Statements as _;
 use super::{Store, StoreError, webhook_queue};
 
 /// A value to store.
@@ -22,6 +25,17 @@ impl Field {
             Self::Text(text) => Value::Text(text.as_bytes()),
             Self::Blob(bytes) => Value::Blob(bytes),
         }
+    }
+}
+
+impl ToSql for Field {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
     }
 }
 
@@ -79,39 +93,25 @@ pub(super) struct Chain {
 
 impl Chain {
     /// Inserts an event with its link and gives its number.
-    pub(super) async fn append(&mut self, tx: &mut SqliteConnection, row: &NewEvent) -> Result<i64, StoreError> {
+    pub(super) fn append(&mut self, tx: &Transaction<'_>, row: &NewEvent) -> Result<i64, StoreError> {
         let columns = || row.content.iter().chain(&row.person);
-        let mut query = QueryBuilder::<Sqlite>::new("insert into events (");
-        let mut names = query.separated(", ");
-        for (name, _) in columns() {
-            names.push(name);
-        }
-        query.push(") values (");
-        let mut values = query.separated(", ");
-        for (_, field) in columns() {
-            match field {
-                // Bound as well, so that there is one statement to prepare.
-                Field::Null => values.push_bind(None::<i64>),
-                Field::Integer(number) => values.push_bind(*number),
-                Field::Text(text) => values.push_bind(text.clone()),
-                Field::Blob(bytes) => values.push_bind(bytes.clone()),
-            };
-        }
-        query.push(") returning id");
-        let id = query.build_query_scalar().fetch_one(&mut *tx).await?;
+        let names: Vec<&str> = columns().map(|(name, _)| *name).collect();
+        let places = vec!["?"; names.len()].join(", ");
+        let sql = format!("insert into events ({}) values ({places}) returning id", names.join(", "));
+        let id = tx.one(&sql, params_from_iter(columns().map(|(_, field)| field)), |row| row.get(0))?;
         let content = row.content.iter().map(|(name, field)| (*name, field.value()));
         let content = self.hasher.content([("id", Value::Integer(id))].into_iter().chain(content));
         let salt = salt()?;
         let person = self.hasher.person(&salt, row.person.iter().map(|(name, field)| (*name, field.value())));
-        self.add_link(tx, id, &salt, &content, &person).await?;
-        webhook_queue::enqueue(tx, id).await?;
+        self.add_link(tx, id, &salt, &content, &person)?;
+        webhook_queue::enqueue(tx, id)?;
         Ok(id)
     }
 
     /// Inserts the link of an event that stands in `events`.
-    pub(super) async fn add_link(
+    pub(super) fn add_link(
         &mut self,
-        tx: &mut SqliteConnection,
+        tx: &Transaction<'_>,
         id: i64,
         salt: &[u8; SALT_LEN],
         content: &Digest,
@@ -119,16 +119,11 @@ impl Chain {
     ) -> Result<(), StoreError> {
         let before = match self.hash {
             Some(hash) => hash,
-            None => head(&mut *tx).await?.hash,
+            None => head(tx)?.hash,
         };
         let hash = link(&before, content, person);
-        sqlx::query("insert into chain (id, salt, person, hash) values (?, ?, ?, ?)")
-            .bind(id)
-            .bind(salt.as_slice())
-            .bind(person.as_slice())
-            .bind(hash.as_slice())
-            .execute(&mut *tx)
-            .await?;
+        let insert = "insert into chain (id, salt, person, hash) values (?, ?, ?, ?)";
+        tx.run(insert, (id, salt, person, hash))?;
         self.hash = Some(hash);
         Ok(())
     }
@@ -142,19 +137,25 @@ pub(super) fn salt() -> Result<[u8; SALT_LEN], StoreError> {
 }
 
 /// The last link; where the chain begins if there is none.
-pub(super) async fn head(connection: &mut SqliteConnection) -> Result<ChainHead, StoreError> {
-    let (id, hash): (i64, Vec<u8>) = sqlx::query_as(
-        "select id, hash from (select id, hash from chain order by id desc limit 1)
-         union all select id, hash from chain_start
-         order by id desc limit 1",
-    )
-    .fetch_one(connection)
-    .await?;
-    let hash = hash.try_into().map_err(|hash: Vec<u8>| StoreError::Content {
-        column: "chain.hash",
-        value: format!("{} bytes", hash.len()),
-    })?;
-    Ok(ChainHead { id, hash })
+const HEAD: &str = "select id, hash from (select id, hash from chain order by id desc limit 1)
+     union all select id, hash from chain_start
+     order by id desc limit 1";
+
+pub(super) fn head(tx: &Connection) -> Result<ChainHead, StoreError> {
+    let (id, hash) = tx.one(HEAD, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(ChainHead { id, hash: digest(hash)? })
+}
+
+/// The same of a connection that reads.
+pub(super) async fn read_head(connection: &mut SqliteConnection) -> Result<ChainHead, StoreError> {
+    let (id, hash) = sqlx::query_as(HEAD).fetch_one(connection).await?;
+    Ok(ChainHead { id, hash: digest(hash)? })
+}
+
+/// A hash as it stands in its column.
+pub(super) fn digest(hash: Vec<u8>) -> Result<Digest, StoreError> {
+    hash.try_into()
+        .map_err(|hash: Vec<u8>| StoreError::Content { column: "chain.hash", value: format!("{} bytes", hash.len()) })
 }
 
 impl Store {
@@ -167,6 +168,6 @@ impl Store {
     pub async fn chain_head(&self) -> Result<ChainHead, StoreError> {
         let _held = self.hold_time().await;
         let mut reader = self.readers.acquire().await?;
-        head(&mut reader).await
+        read_head(&mut reader).await
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::append::head;
+use super::append::read_head;
 use super::error::{Class, classify};
 use super::look::look;
 use super::open::{self, BUSY_TIMEOUT};
@@ -28,7 +28,7 @@ const KEPT: usize = 2;
 /// [`StoreError`] when there is something at `to`, or the copy cannot be made; then none is left.
 pub async fn backup(path: &Path, to: &Path) -> Result<VerifyReport, StoreError> {
     let mut source = look(path).await?;
-    let before: ChainHead = head(&mut source).await?;
+    let before: ChainHead = read_head(&mut source).await?;
     source.close().await.map_err(|error| open::failed(path, error))?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(to) {
         Ok(_) => {}

@@ -106,7 +106,7 @@ impl Store {
                 .bind(is_bare(&callback.url))
                 .bind(callback.id)
                 .bind(&callback.url)
-                .execute(&self.writer)
+                .execute(&self.seldom)
                 .await?;
         }
         Ok(())

@@ -166,7 +166,7 @@ impl Store {
         .bind(error)
         .bind(at.0)
         .bind(id)
-        .execute(&self.writer)
+        .execute(&self.seldom)
         .await?;
         if done.rows_affected() == 0 { Err(StoreError::CodeChangeNotOpen(id)) } else { Ok(()) }
     }
@@ -180,7 +180,7 @@ impl Store {
         let _held = self.hold_time().await;
         let done = sqlx::query("update code_changes set state = 'unknown', finished_at = ? where state = 'open'")
             .bind(at.0)
-            .execute(&self.writer)
+            .execute(&self.seldom)
             .await?;
         Ok(done.rows_affected())
     }

@@ -1,17 +1,9 @@
 //! Rows of `events` as they are hashed: the columns to select, and their values as SQLite stores them.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, QueryBuilder, Row, Sqlite, TypeInfo, ValueRef};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
-use super::StoreError;
 use super::chain::{CONTENT_COLUMNS, PERSON_COLUMNS, Value};
-
-/// `start`, then every column that is hashed, content first.
-pub(super) fn event_columns(start: &str, table: &str) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(start);
-    query.push(event_column_list(table));
-    query
-}
 
 /// Every column that is hashed, content first.
 pub(super) fn event_column_list(table: &str) -> String {
@@ -20,24 +12,23 @@ pub(super) fn event_column_list(table: &str) -> String {
     columns.join(", ")
 }
 
-/// The first `count` values from column `start` on.
-pub(super) fn values(row: &SqliteRow, start: usize, count: usize) -> Result<Vec<Value<'_>>, StoreError> {
-    (start..start + count).map(|index| value(row, index)).collect()
+/// As many values as the array holds, from column `start` on.
+pub(super) fn values<'a, const COUNT: usize>(row: &'a Row<'_>, start: usize) -> rusqlite::Result<[Value<'a>; COUNT]> {
+    let mut values = [Value::Null; COUNT];
+    for (index, slot) in (start..).zip(&mut values) {
+        *slot = value(row, index)?;
+    }
+    Ok(values)
 }
 
 /// A value by its own type, not that of its column: a flipped byte may have changed it.
-pub(super) fn value(row: &SqliteRow, index: usize) -> Result<Value<'_>, StoreError> {
-    let raw = row.try_get_raw(index)?;
-    if raw.is_null() {
-        return Ok(Value::Null);
-    }
-    let storage = raw.type_info().into_owned();
-    let value = match storage.name() {
-        "INTEGER" => i64::decode(raw).map(Value::Integer),
-        "REAL" => f64::decode(raw).map(Value::Real),
-        // As bytes, because they need not be UTF-8 any more.
-        "TEXT" => <&[u8]>::decode(raw).map(Value::Text),
-        _ => <&[u8]>::decode(raw).map(Value::Blob),
-    };
-    value.map_err(|error| StoreError::Sql(sqlx::Error::Decode(error)))
+/// A text as bytes, because they need not be UTF-8 any more.
+pub(super) fn value<'a>(row: &'a Row<'_>, index: usize) -> rusqlite::Result<Value<'a>> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(bytes) => Value::Text(bytes),
+        ValueRef::Blob(bytes) => Value::Blob(bytes),
+    })
 }

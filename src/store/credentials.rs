@@ -80,7 +80,7 @@ impl Store {
     /// [`StoreError`] when the file cannot be written.
     pub async fn forget_token_use(&self, name: &str) -> Result<(), StoreError> {
         let _held = self.hold_time().await;
-        sqlx::query("delete from token_uses where name = ?").bind(name).execute(&self.writer).await?;
+        sqlx::query("delete from token_uses where name = ?").bind(name).execute(&self.seldom).await?;
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! Dead letters of webhooks: looked at, sent again, forgotten after a while.
 
+use rusqlite::Transaction;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
 
+use super::writer::Statements as _;
 use super::{Store, StoreError, webhook_queue};
 
 /// An event that a receiver did not take in time.
@@ -55,24 +57,22 @@ impl Store {
         chosen: Option<&[i64]>,
         at: UnixMillis,
     ) -> Result<u64, StoreError> {
-        let _held = self.hold_time().await;
-        let mut tx = self.begin().await?;
-        let mut query = sqlx::QueryBuilder::new("update webhook_deliveries set state = 'waiting', ended_at = null, ");
-        query.push("reason = null, waits_since = ").push_bind(at.0);
-        query.push(" where state = 'dead' and webhook_id = ").push_bind(webhook_id);
-        if let Some(chosen) = chosen {
-            // One value, however many are chosen: SQLite counts parameters.
-            let ids = serde_json::to_string(chosen)
-                .map_err(|error| StoreError::Content { column: "id", value: error.to_string() })?;
-            query.push(" and id in (select value from json_each(").push_bind(ids).push("))");
-        }
-        let replayed = query.build().execute(&mut *tx).await?.rows_affected();
-        if replayed > 0 {
-            webhook_queue::keep_bound(&mut tx, webhook_id, at).await?;
-        }
-        hurry(&mut tx, webhook_id).await?;
-        tx.commit().await?;
-        Ok(replayed)
+        // One value, however many are chosen: SQLite counts parameters.
+        let chosen = chosen.map(serde_json::to_string).transpose();
+        let chosen = chosen.map_err(|error| StoreError::Content { column: "id", value: error.to_string() })?;
+        self.write(move |tx| {
+            let replayed = tx.run(
+                "update webhook_deliveries set state = 'waiting', ended_at = null, reason = null, waits_since = ?1
+                 where state = 'dead' and webhook_id = ?2 and (?3 is null or id in (select value from json_each(?3)))",
+                (at.0, webhook_id, chosen),
+            )?;
+            if replayed > 0 {
+                webhook_queue::keep_bound(tx, webhook_id, at)?;
+            }
+            hurry(tx, webhook_id)?;
+            Ok(replayed as u64)
+        })
+        .await
     }
 
     /// Has a receiver tried at once, because it is known to work again.
@@ -80,11 +80,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn hurry_webhook(&self, webhook_id: i64) -> Result<(), StoreError> {
-        let _held = self.hold_time().await;
-        let mut tx = self.begin().await?;
-        hurry(&mut tx, webhook_id).await?;
-        tx.commit().await?;
-        Ok(())
+        self.write(move |tx| Ok(hurry(tx, webhook_id)?)).await
     }
 
     /// Forgets deliveries that ended before `before`, told or dead, and says how many. What waits is never touched.
@@ -95,13 +91,13 @@ impl Store {
         let _held = self.hold_time().await;
         let pruned = sqlx::query("delete from webhook_deliveries where state <> 'waiting' and ended_at < ?")
             .bind(before.0)
-            .execute(&self.writer)
+            .execute(&self.seldom)
             .await?;
         Ok(pruned.rows_affected())
     }
 }
 
-async fn hurry(tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>, webhook_id: i64) -> Result<(), StoreError> {
-    sqlx::query("update webhooks set hurried = hurried + 1 where id = ?").bind(webhook_id).execute(&mut **tx).await?;
+fn hurry(tx: &Transaction<'_>, webhook_id: i64) -> rusqlite::Result<()> {
+    tx.run("update webhooks set hurried = hurried + 1 where id = ?", [webhook_id])?;
     Ok(())
 }

@@ -136,14 +136,11 @@ pub enum StoreError {
     /// Anything else.
     #[error("the database refused: {0}")]
     Sql(sqlx::Error),
-    /// Anything else, while a page was read.
-    #[error("the database cannot be read: {0}")]
-    Read(rusqlite::Error),
-    /// Anything else, while the log was verified.
-    #[error("the database cannot be verified: {0}")]
-    Verify(rusqlite::Error),
-    /// A thread that read the database ended before its work.
-    #[error("the look at the database was broken off: {0}; please report this with the output of `keyturner verify`")]
+    /// The same, from the other library.
+    #[error("the database refused: {0}")]
+    Sqlite(rusqlite::Error),
+    /// A thread that worked on the database ended before its work.
+    #[error("the work at the database was broken off: {0}; please report this with the output of `keyturner verify`")]
     BrokenOff(tokio::task::JoinError),
 }
 
@@ -196,7 +193,7 @@ impl From<rusqlite::Error> for StoreError {
         match classify_rusqlite(&error) {
             Class::Busy => Self::Busy,
             Class::Full => Self::Full,
-            Class::Damaged | Class::Other => Self::Verify(error),
+            Class::Damaged | Class::Other => Self::Sqlite(error),
         }
     }
 }

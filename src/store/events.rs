@@ -1,6 +1,6 @@
 //! One transaction per batch: what was seen, what happened, up to where the log is read, and what must be told.
 
-use sqlx::{Sqlite, Transaction};
+use rusqlite::{Transaction, params};
 
 use crate::attribution::{Attribution, Event, EventKind, StateChange};
 use crate::clock::UnixMillis;
@@ -14,7 +14,8 @@ use super::append::Chain;
 use super::convert::device_time;
 use super::insert::{Place, event_row, insert_observation};
 use super::outbox::CallbackBody;
-use super::{Store, StoreError, log_epoch, outbox};
+use super::writer::Statements as _;
+use super::{LOG_EPOCH, Store, StoreError, outbox};
 
 /// What one look at a lock brought; stored whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,34 +107,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownLock`], or the file cannot be written; then nothing of the batch is stored.
     pub async fn commit(&self, batch: &Batch) -> Result<Vec<i64>, StoreError> {
-        let _held = self.hold_time().await;
-        let mut tx = self.begin().await?;
-        let mut writer = Writer::new(&mut tx, batch).await?;
-        let mut any_new = batch.events.is_empty() && batch.observations.is_empty();
-        for observation in &batch.observations {
-            any_new |= writer.observation(observation).await?;
-        }
-        let mut ids = Vec::with_capacity(batch.events.len());
-        for event in &batch.events {
-            let (id, is_new) = writer.event(event).await?;
-            any_new |= is_new;
-            ids.push(id);
-        }
-        if let Some(cursor) = batch.cursor {
-            sqlx::query(
-                "insert into cursors (nuki_id, log_index) values (?, ?)
-                 on conflict (nuki_id) do update set log_index = excluded.log_index",
-            )
-            .bind(batch.nuki_id)
-            .bind(cursor)
-            .execute(&mut *tx)
-            .await?;
-        }
-        if any_new {
-            outbox::enqueue(&mut tx, batch.nuki_id, &batch.callback_bodies, batch.observed_at).await?;
-        }
-        tx.commit().await?;
-        Ok(ids)
+        let batch = batch.clone();
+        self.write(move |tx| commit(tx, &batch)).await
     }
 
     /// The events of a lock that are [`Attribution::Pending`] and have no answer yet, oldest first.
@@ -178,9 +153,40 @@ pub(super) const fn is_numbered(event: &Event) -> bool {
         && !matches!(event.kind, EventKind::StateChange | EventKind::IntentFailed | EventKind::Gap | EventKind::Reset)
 }
 
+/// The epoch of a registered lock's log.
+pub(super) fn epoch(tx: &Transaction<'_>, nuki_id: NukiId) -> Result<i64, StoreError> {
+    tx.first(LOG_EPOCH, [nuki_id], |row| row.get(0))?.ok_or(StoreError::UnknownLock(nuki_id))
+}
+
+/// See [`Store::commit`].
+fn commit(tx: &Transaction<'_>, batch: &Batch) -> Result<Vec<i64>, StoreError> {
+    let mut entry = Entry::new(tx, batch)?;
+    let mut any_new = batch.events.is_empty() && batch.observations.is_empty();
+    for observation in &batch.observations {
+        any_new |= entry.observation(observation)?;
+    }
+    let mut ids = Vec::with_capacity(batch.events.len());
+    for event in &batch.events {
+        let (id, is_new) = entry.event(event)?;
+        any_new |= is_new;
+        ids.push(id);
+    }
+    if let Some(cursor) = batch.cursor {
+        tx.run(
+            "insert into cursors (nuki_id, log_index) values (?, ?)
+             on conflict (nuki_id) do update set log_index = excluded.log_index",
+            (batch.nuki_id, cursor),
+        )?;
+    }
+    if any_new {
+        outbox::enqueue(tx, batch.nuki_id, &batch.callback_bodies, batch.observed_at)?;
+    }
+    Ok(ids)
+}
+
 /// The running transaction of one batch.
-struct Writer<'a> {
-    tx: &'a mut Transaction<'static, Sqlite>,
+struct Entry<'a> {
+    tx: &'a Transaction<'a>,
     batch: &'a Batch,
     /// Epoch of the next event.
     epoch: i64,
@@ -189,151 +195,130 @@ struct Writer<'a> {
     chain: Chain,
 }
 
-#[derive(sqlx::FromRow)]
 struct Stood {
     events: i64,
     observations: i64,
 }
 
-impl<'a> Writer<'a> {
-    async fn new(tx: &'a mut Transaction<'static, Sqlite>, batch: &'a Batch) -> Result<Self, StoreError> {
-        let current = log_epoch(tx, batch.nuki_id).await?;
-        let stood = sqlx::query_as(
-            "select coalesce((select max(id) from events), 0) as events,
-                    coalesce((select max(id) from observations), 0) as observations",
-        )
-        .fetch_one(&mut **tx)
-        .await?;
-        let mut writer = Self { tx, batch, epoch: current, stood, chain: Chain::default() };
+impl<'a> Entry<'a> {
+    fn new(tx: &'a Transaction<'a>, batch: &'a Batch) -> Result<Self, StoreError> {
+        let current = epoch(tx, batch.nuki_id)?;
+        let stood = tx.one(
+            "select coalesce((select max(id) from events), 0), coalesce((select max(id) from observations), 0)",
+            (),
+            |row| Ok(Stood { events: row.get(0)?, observations: row.get(1)? }),
+        )?;
+        let mut entry = Self { tx, batch, epoch: current, stood, chain: Chain::default() };
         // In a repeated batch, what stands before the reset belongs to the epoch before.
         if let Some(reset) = batch.events.iter().find(|event| event.kind == EventKind::Reset)
-            && let Some((_, epoch)) = writer.find_unnumbered(reset).await?
+            && let Some((_, epoch)) = entry.find_unnumbered(reset)?
         {
-            writer.epoch = epoch - 1;
+            entry.epoch = epoch - 1;
         }
-        Ok(writer)
+        Ok(entry)
     }
 
     /// `true` if it was not stored yet.
-    async fn observation(&mut self, observation: &Observation) -> Result<bool, StoreError> {
+    fn observation(&self, observation: &Observation) -> Result<bool, StoreError> {
         let payload = observation.states.encode();
-        let known: bool = sqlx::query_scalar(
+        let known: bool = self.tx.one(
             "select exists (
                  select 1 from observations where nuki_id = ? and observed_at = ? and id <= ? and payload = ?)",
-        )
-        .bind(self.batch.nuki_id)
-        .bind(self.batch.observed_at.0)
-        .bind(self.stood.observations)
-        .bind(&payload)
-        .fetch_one(&mut **self.tx)
-        .await?;
+            (self.batch.nuki_id, self.batch.observed_at.0, self.stood.observations, &payload),
+            |row| row.get(0),
+        )?;
         if !known {
-            insert_observation(self.tx, self.batch, observation, payload).await?;
+            insert_observation(self.tx, self.batch, observation, &payload)?;
         }
         Ok(!known)
     }
 
     /// The event's number, and `true` if it was not stored yet.
-    async fn event(&mut self, event: &Event) -> Result<(i64, bool), StoreError> {
+    fn event(&mut self, event: &Event) -> Result<(i64, bool), StoreError> {
         // Looked up first: a conflict while inserting would use up a number, and a hole in an audit log looks like a deletion.
         let known = if is_numbered(event) {
-            self.find_numbered(event).await?.map(|id| (id, self.epoch))
+            self.find_numbered(event)?.map(|id| (id, self.epoch))
         } else {
-            self.find_unnumbered(event).await?
+            self.find_unnumbered(event)?
         };
         if let Some((id, epoch)) = known {
             self.epoch = epoch;
             return Ok((id, false));
         }
         if event.kind == EventKind::Reset {
-            self.epoch =
-                sqlx::query_scalar("update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch")
-                    .bind(self.batch.nuki_id)
-                    .fetch_one(&mut **self.tx)
-                    .await?;
+            let next = "update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch";
+            self.epoch = self.tx.one(next, [self.batch.nuki_id], |row| row.get(0))?;
         }
-        let answered = if event.answers_pending { self.answered(event).await? } else { None };
+        let answered = if event.answers_pending { self.answered(event)? } else { None };
         let place = Place { batch: self.batch, epoch: self.epoch, answered };
-        let id = self.chain.append(self.tx, &event_row(&place, event)).await?;
-        self.note_open_question(id, event, answered.map(|a| a.id)).await?;
+        let id = self.chain.append(self.tx, &event_row(&place, event))?;
+        self.note_open_question(id, event, answered.map(|a| a.id))?;
         Ok((id, true))
     }
 
-    async fn find_numbered(&mut self, event: &Event) -> Result<Option<i64>, StoreError> {
-        let id = sqlx::query_scalar(
+    fn find_numbered(&self, event: &Event) -> rusqlite::Result<Option<i64>> {
+        self.tx.first(
             "select id from events where nuki_id = ? and log_epoch = ? and log_index = ?
              and kind not in ('state_change', 'intent_failed', 'gap', 'reset')",
+            (self.batch.nuki_id, self.epoch, event.log_index),
+            |row| row.get(0),
         )
-        .bind(self.batch.nuki_id)
-        .bind(self.epoch)
-        .bind(event.log_index)
-        .fetch_optional(&mut **self.tx)
-        .await?;
-        Ok(id)
     }
 
     /// Number and epoch of a row that a batch of the same moment left with the same content.
-    async fn find_unnumbered(&mut self, event: &Event) -> Result<Option<(i64, i64)>, StoreError> {
-        let row = sqlx::query_as(
+    fn find_unnumbered(&self, event: &Event) -> rusqlite::Result<Option<(i64, i64)>> {
+        self.tx.first(
             "select id, log_epoch from events
              where nuki_id = ? and observed_at = ? and id <= ?
                and (log_index is null or kind in ('state_change', 'intent_failed', 'gap', 'reset'))
                and kind = ? and kind_code is ? and log_index is ? and action_code is ? and intent_id is ?
                and state_before_code is ? and state_after_code is ? and attribution = ? and detail is ? and raw = ?
              order by id limit 1",
+            params![
+                self.batch.nuki_id,
+                self.batch.observed_at.0,
+                self.stood.events,
+                event.kind.name(),
+                event.kind.code(),
+                event.log_index,
+                event.action.map(LockAction::code),
+                event.intent_id,
+                event.change.and_then(|c| c.before).map(LockState::code),
+                event.change.map(|c| c.after.code()),
+                event.attribution.name(),
+                event.detail,
+                event.raw,
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
-        .bind(self.batch.nuki_id)
-        .bind(self.batch.observed_at.0)
-        .bind(self.stood.events)
-        .bind(event.kind.name())
-        .bind(event.kind.code())
-        .bind(event.log_index)
-        .bind(event.action.map(LockAction::code))
-        .bind(event.intent_id)
-        .bind(event.change.and_then(|c| c.before).map(LockState::code))
-        .bind(event.change.map(|c| c.after.code()))
-        .bind(event.attribution.name())
-        .bind(&event.detail)
-        .bind(&event.raw)
-        .fetch_optional(&mut **self.tx)
-        .await?;
-        Ok(row)
     }
 
     /// The question that this event answers. A change that does not match is never guessed at: it could be another person's.
-    async fn answered(&mut self, event: &Event) -> Result<Option<Answered>, StoreError> {
+    fn answered(&self, event: &Event) -> rusqlite::Result<Option<Answered>> {
         let Some(change) = event.change else { return Ok(None) };
-        let row = sqlx::query_as(
+        self.tx.first(
             "select e.id, e.at, e.completion_code
              from unanswered u join events e on e.id = u.event_id
              where u.nuki_id = ?1 and e.state_after_code = ?2
                and (?3 is null or e.state_before_code is null or e.state_before_code = ?3)
              order by u.event_id limit 1",
+            (self.batch.nuki_id, change.after.code(), change.before.map(LockState::code)),
+            |row| Ok(Answered { id: row.get(0)?, at: row.get(1)?, completion_code: row.get(2)? }),
         )
-        .bind(self.batch.nuki_id)
-        .bind(change.after.code())
-        .bind(change.before.map(LockState::code))
-        .fetch_optional(&mut **self.tx)
-        .await?;
-        Ok(row)
     }
 
-    async fn note_open_question(&mut self, id: i64, event: &Event, answered: Option<i64>) -> Result<(), StoreError> {
+    fn note_open_question(&self, id: i64, event: &Event, answered: Option<i64>) -> rusqlite::Result<()> {
         if let Some(question) = answered {
-            sqlx::query("delete from unanswered where event_id = ?").bind(question).execute(&mut **self.tx).await?;
+            self.tx.run("delete from unanswered where event_id = ?", [question])?;
         } else if event.attribution == Attribution::Pending {
-            sqlx::query("insert into unanswered (event_id, nuki_id) values (?, ?)")
-                .bind(id)
-                .bind(self.batch.nuki_id)
-                .execute(&mut **self.tx)
-                .await?;
+            self.tx.run("insert into unanswered (event_id, nuki_id) values (?, ?)", (id, self.batch.nuki_id))?;
         }
         Ok(())
     }
 }
 
 /// What an answer takes over from its question.
-#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Answered {
     pub(super) id: i64,
     pub(super) at: i64,

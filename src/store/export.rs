@@ -124,7 +124,7 @@ pub async fn export<E: From<StoreError>>(
     let mut connection = look(path).await?;
     let mut tx = connection.begin().await.map_err(StoreError::from)?;
     let person = match &filter.person {
-        Some(selector) => Some(Person::find(&mut tx, selector, filter.nuki_id).await?),
+        Some(selector) => Some(Person::find_by_sqlx(&mut tx, selector, filter.nuki_id).await?),
         None => None,
     };
     let mut rows = sqlx::query_as::<_, ExportRow>(

@@ -102,7 +102,7 @@ impl Store {
         .bind(tries.refused)
         .bind(tries.unanswered)
         .bind(tries.is_proven)
-        .execute(&self.writer)
+        .execute(&self.seldom)
         .await?;
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Store {
                  pin_set = pin_set + 1",
         )
         .bind(nuki_id)
-        .execute(&self.writer)
+        .execute(&self.seldom)
         .await?;
         Ok(done.rows_affected() > 0)
     }
@@ -151,7 +151,7 @@ impl Store {
         .bind(directory.read_at.0)
         .bind(directory.users)
         .bind(directory.codes)
-        .execute(&self.writer)
+        .execute(&self.seldom)
         .await?;
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Store {
         .bind(seen.device_time.to_string())
         .bind(seen.clock.zone_offset)
         .bind(seen.clock.skew)
-        .execute(&self.writer)
+        .execute(&self.seldom)
         .await?;
         Ok(())
     }

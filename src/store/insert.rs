@@ -1,15 +1,15 @@
 //! Rows of events and observations, column by column.
 
-use sqlx::{Sqlite, Transaction};
+use rusqlite::{Transaction, params};
 
 use crate::attribution::{Attribution, Event, EventKind};
 use crate::clock::UnixMillis;
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::{CompletionStatus, DoorSensorState, IdType, LockAction, LockState, Trigger};
 
-use super::StoreError;
 use super::append::NewEvent;
 use super::events::{Answered, Batch, Observation};
+use super::writer::Statements as _;
 
 /// Where an event belongs.
 pub(super) struct Place<'a> {
@@ -94,37 +94,37 @@ pub(super) fn event_row(place: &Place<'_>, event: &Event) -> NewEvent {
     }
 }
 
-pub(super) async fn insert_observation(
-    tx: &mut Transaction<'static, Sqlite>,
+pub(super) fn insert_observation(
+    tx: &Transaction<'_>,
     batch: &Batch,
     observation: &Observation,
-    payload: Vec<u8>,
-) -> Result<(), StoreError> {
+    payload: &[u8],
+) -> rusqlite::Result<()> {
     let states = &observation.states;
-    sqlx::query(
+    tx.run(
         "insert into observations (
              nuki_id, observed_at, device_time, state_before, state_before_code, state, state_code,
              trigger, trigger_code, door, door_code, battery_critical, battery_percent, payload, zone_offset, clock_skew)
          values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(batch.nuki_id)
-    .bind(batch.observed_at.0)
-    .bind(states.current_time.map(|t| t.to_string()))
-    .bind(observation.before.map(|s| s.to_string()))
-    .bind(observation.before.map(LockState::code))
-    .bind(states.lock_state.to_string())
-    .bind(states.lock_state.code())
-    .bind(states.trigger.to_string())
-    .bind(states.trigger.code())
-    .bind(states.door_sensor.map(|d| d.to_string()))
-    .bind(states.door_sensor.map(DoorSensorState::code))
-    .bind(states.battery.is_critical())
-    .bind(states.battery.percent())
-    .bind(payload)
-    .bind(batch.clock.map(|clock| clock.zone_offset))
-    .bind(batch.clock.map(|clock| clock.skew))
-    .execute(&mut **tx)
-    .await?;
+        params![
+            batch.nuki_id,
+            batch.observed_at.0,
+            states.current_time.map(|t| t.to_string()),
+            observation.before.map(|s| s.to_string()),
+            observation.before.map(LockState::code),
+            states.lock_state.to_string(),
+            states.lock_state.code(),
+            states.trigger.to_string(),
+            states.trigger.code(),
+            states.door_sensor.map(|d| d.to_string()),
+            states.door_sensor.map(DoorSensorState::code),
+            states.battery.is_critical(),
+            states.battery.percent(),
+            payload,
+            batch.clock.map(|clock| clock.zone_offset),
+            batch.clock.map(|clock| clock.skew),
+        ],
+    )?;
     Ok(())
 }
 

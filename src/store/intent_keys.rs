@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rusqlite::Transaction;
 use sha2::{Digest, Sha256};
 
 use crate::clock::UnixMillis;
@@ -9,6 +10,7 @@ use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
 
 use super::intents::{IntentState, NewIntent, insert_intent};
+use super::writer::Statements as _;
 use super::{Store, StoreError};
 
 /// A key counts for so long.
@@ -80,7 +82,13 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Option<KeyedIntent>, StoreError> {
         let _held = self.hold_time().await;
-        find(&mut *self.readers.acquire().await?, requester, key, now).await
+        let row = sqlx::query_as(KEYED)
+            .bind(requester)
+            .bind(key.digest())
+            .bind(now.before(KEYS_KEPT).0)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.map(keyed))
     }
 
     /// Writes an intent down together with its key, unless the key was used before. It is on disk when this returns.
@@ -88,35 +96,8 @@ impl Store {
     /// # Errors
     /// As [`begin_intent`](Self::begin_intent).
     pub async fn begin_keyed_intent(&self, intent: &NewIntent, key: &IdempotencyKey) -> Result<Begun, StoreError> {
-        let _held = self.hold_time().await;
-        let mut tx = self.begin().await?;
-        sqlx::query("delete from intent_keys where requester = ? and created_at <= ?")
-            .bind(&intent.requester)
-            .bind(intent.at.before(KEYS_KEPT).0)
-            .execute(&mut *tx)
-            .await?;
-        if let Some(known) = find(&mut tx, &intent.requester, key, intent.at).await? {
-            return Ok(Begun::Before(known));
-        }
-        let (count, oldest): (u32, Option<i64>) =
-            sqlx::query_as("select count(*), min(created_at) from intent_keys where requester = ?")
-                .bind(&intent.requester)
-                .fetch_one(&mut *tx)
-                .await?;
-        if count >= KEYS_LIMIT {
-            let free_at = UnixMillis(oldest.unwrap_or(intent.at.0)).plus(KEYS_KEPT);
-            return Ok(Begun::TooMany(free_at.since(intent.at)));
-        }
-        let id = insert_intent(&mut tx, intent).await?;
-        sqlx::query("insert into intent_keys (requester, digest, intent_id, created_at) values (?, ?, ?, ?)")
-            .bind(&intent.requester)
-            .bind(key.digest())
-            .bind(id)
-            .bind(intent.at.0)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Begun::New(id))
+        let (intent, key) = (intent.clone(), *key);
+        self.write(move |tx| begin(tx, &intent, &key)).await
     }
 
     /// Frees the key of an intent that never left, so that the client may ask again under it.
@@ -125,31 +106,41 @@ impl Store {
     /// [`StoreError`] when the file cannot be written.
     pub async fn release_key(&self, intent_id: i64) -> Result<(), StoreError> {
         let _held = self.hold_time().await;
-        sqlx::query("delete from intent_keys where intent_id = ?").bind(intent_id).execute(&self.writer).await?;
+        sqlx::query("delete from intent_keys where intent_id = ?").bind(intent_id).execute(&self.seldom).await?;
         Ok(())
     }
 }
 
-async fn find(
-    connection: &mut sqlx::SqliteConnection,
-    requester: &str,
-    key: &IdempotencyKey,
-    now: UnixMillis,
-) -> Result<Option<KeyedIntent>, StoreError> {
-    let row: Option<(i64, NukiId, u8, String)> = sqlx::query_as(
-        "select i.id, i.nuki_id, i.action_code, i.state
-         from intent_keys k join intents i on i.id = k.intent_id
-         where k.requester = ? and k.digest = ? and k.created_at > ?",
-    )
-    .bind(requester)
-    .bind(key.digest())
-    .bind(now.before(KEYS_KEPT).0)
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|(id, nuki_id, action, state)| KeyedIntent {
-        id,
-        nuki_id,
-        action: LockAction::from_code(action),
-        state: IntentState::from_name(&state),
-    }))
+fn begin(tx: &Transaction<'_>, intent: &NewIntent, key: &IdempotencyKey) -> Result<Begun, StoreError> {
+    let (requester, forgotten) = (&intent.requester, intent.at.before(KEYS_KEPT).0);
+    tx.run("delete from intent_keys where requester = ? and created_at <= ?", (requester, forgotten))?;
+    let known = tx.first(KEYED, (requester, key.digest(), forgotten), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    if let Some(known) = known {
+        return Ok(Begun::Before(keyed(known)));
+    }
+    let (count, oldest): (u32, Option<i64>) =
+        tx.one("select count(*), min(created_at) from intent_keys where requester = ?", [requester], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if count >= KEYS_LIMIT {
+        let free_at = UnixMillis(oldest.unwrap_or(intent.at.0)).plus(KEYS_KEPT);
+        return Ok(Begun::TooMany(free_at.since(intent.at)));
+    }
+    let id = insert_intent(tx, intent)?;
+    tx.run(
+        "insert into intent_keys (requester, digest, intent_id, created_at) values (?, ?, ?, ?)",
+        (requester, key.digest(), id, intent.at.0),
+    )?;
+    Ok(Begun::New(id))
+}
+
+/// What a client's key stands for.
+const KEYED: &str = "select i.id, i.nuki_id, i.action_code, i.state
+     from intent_keys k join intents i on i.id = k.intent_id
+     where k.requester = ? and k.digest = ? and k.created_at > ?";
+
+fn keyed((id, nuki_id, action, state): (i64, NukiId, u8, String)) -> KeyedIntent {
+    KeyedIntent { id, nuki_id, action: LockAction::from_code(action), state: IntentState::from_name(&state) }
 }

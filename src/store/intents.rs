@@ -1,11 +1,12 @@
 //! What clients asked for: on disk before the first byte leaves, so that nothing is done twice or forgotten.
 
-use sqlx::{Sqlite, Transaction};
+use rusqlite::Transaction;
 
 use crate::clock::UnixMillis;
 use crate::protocol::LockAction;
 use crate::protocol::beacon::NukiId;
 
+use super::writer::Statements as _;
 use super::{Store, StoreError};
 
 /// An action that a client asks for.
@@ -67,22 +68,14 @@ pub struct OpenIntent {
     pub at: UnixMillis,
 }
 
-pub(super) async fn insert_intent(
-    tx: &mut Transaction<'static, Sqlite>,
-    intent: &NewIntent,
-) -> Result<i64, StoreError> {
-    sqlx::query_scalar(
+pub(super) fn insert_intent(tx: &Transaction<'_>, intent: &NewIntent) -> Result<i64, StoreError> {
+    tx.first(
         "insert into intents (nuki_id, action, action_code, requester, created_at)
          select nuki_id, ?, ?, ?, ? from locks where nuki_id = ?
          returning id",
-    )
-    .bind(intent.action.to_string())
-    .bind(intent.action.code())
-    .bind(&intent.requester)
-    .bind(intent.at.0)
-    .bind(intent.nuki_id)
-    .fetch_optional(&mut **tx)
-    .await?
+        (intent.action.to_string(), intent.action.code(), &intent.requester, intent.at.0, intent.nuki_id),
+        |row| row.get(0),
+    )?
     .ok_or(StoreError::UnknownLock(intent.nuki_id))
 }
 
@@ -92,17 +85,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownLock`], or the file cannot be written: then nothing may be sent.
     pub async fn begin_intent(&self, intent: &NewIntent) -> Result<i64, StoreError> {
-        let _held = self.hold_time().await;
-        // Without a transaction of its own, the first returned row could be handed out before the statement commits.
-        let mut tx = self.begin().await?;
-        let id = insert_intent(&mut tx, intent).await?;
-        tx.commit().await?;
-        Ok(id)
+        let intent = intent.clone();
+        self.write(move |tx| insert_intent(tx, &intent)).await
     }
 
     /// Who asked for what a lock did; `None` if no intent of this lock has the number.
     ///
-    /// Read as writes are done, so that a commit never waits for long readers of the history.
+    /// Not read by those who read the history, so that a commit never waits for them.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
@@ -111,7 +100,7 @@ impl Store {
         Ok(sqlx::query_scalar("select requester from intents where id = ? and nuki_id = ?")
             .bind(intent_id)
             .bind(nuki_id)
-            .fetch_optional(&self.writer)
+            .fetch_optional(&self.seldom)
             .await?)
     }
 
@@ -126,16 +115,15 @@ impl Store {
         detail: &str,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time().await;
-        let done =
-            sqlx::query("update intents set state = ?, detail = ?, finished_at = ? where id = ? and state = 'open'")
-                .bind(state.name())
-                .bind(detail)
-                .bind(at.0)
-                .bind(intent_id)
-                .execute(&self.writer)
-                .await?;
-        if done.rows_affected() == 0 { Err(StoreError::IntentNotOpen(intent_id)) } else { Ok(()) }
+        let detail = detail.to_owned();
+        self.write(move |tx| {
+            let done = tx.run(
+                "update intents set state = ?, detail = ?, finished_at = ? where id = ? and state = 'open'",
+                (state.name(), detail, at.0, intent_id),
+            )?;
+            if done == 0 { Err(StoreError::IntentNotOpen(intent_id)) } else { Ok(()) }
+        })
+        .await
     }
 
     /// Ends every open intent as [`IntentState::Expired`] and gives what was open, oldest first.
@@ -153,7 +141,7 @@ impl Store {
              returning id, nuki_id, action_code, requester, created_at",
         )
         .bind(at.0)
-        .fetch_all(&self.writer)
+        .fetch_all(&self.seldom)
         .await?;
         let mut open: Vec<OpenIntent> = rows
             .into_iter()

@@ -70,7 +70,7 @@ impl Store {
         .bind(&lock.firmware_version)
         .bind(lock.has_keypad)
         .bind(lock.paired_at.0)
-        .execute(&self.writer)
+        .execute(&self.seldom)
         .await?;
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! | `events` | the append-only log, the cursor; what must be told is written in the same transaction |
 //! | `history`, `history_row`, `audit` | reading the log, late answers joined in |
 //! | `reader`, `statement` | how pages of it are read without copying each value |
+//! | `writer` | how a transaction is done in one go |
 //! | `live` | reading it row by row, as it is written |
 //! | `counts` | sums over it |
 //! | `intents`, `intent_keys` | what clients asked for, and under which keys |
@@ -19,7 +20,8 @@
 //! | `callbacks`, `outbox` | receivers of the Bridge API, and what each must still be told |
 //! | `webhooks`, `webhook_queue`, `dead_letters` | receivers of event webhooks, and what each must still be told |
 //!
-//! One connection writes, two read, and two more read pages. A write returns after it is on disk
+//! One connection writes what doors and clients bring, another one what is written seldom; two read, and two more read pages.
+//! A write returns after it is on disk
 //! (`synchronous = FULL`), so whatever a caller was told stands after a power cut.
 //!
 //! Tables and views for people with `sqlite3` are described in `migrations/`.
@@ -63,6 +65,7 @@ mod users;
 mod verify;
 mod webhook_queue;
 mod webhooks;
+mod writer;
 
 use std::sync::Arc;
 
@@ -72,6 +75,7 @@ use crate::protocol::beacon::NukiId;
 use simulation::{HeldTime, Time};
 
 use reader::PageReaders;
+use writer::Writer;
 
 pub use audit::AuditRow;
 pub use backup::backup;
@@ -106,7 +110,9 @@ pub use webhooks::{AddWebhook, MAX_WEBHOOKS, NewWebhook, Webhook, WebhookFilter,
 /// The database, to be cloned freely.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: SqlitePool,
+    writer: Writer,
+    /// Writes what is written seldom.
+    seldom: SqlitePool,
     readers: SqlitePool,
     pages: PageReaders,
     time: Time,
@@ -137,7 +143,11 @@ impl Store {
         let _held = self.hold_time().await;
         self.pages.close().await;
         self.readers.close().await;
-        self.writer.close().await;
+        if let Err(error) = self.writer.close().await {
+            tracing::error!(%error, "the event log could not be closed in order; nothing of it is lost");
+        }
+        // The last one to leave tidies the file up.
+        self.seldom.close().await;
     }
 
     async fn hold_time(&self) -> Option<HeldTime> {
@@ -147,15 +157,13 @@ impl Store {
     /// A transaction that holds the write lock from its beginning, so that it cannot fail in the middle
     /// because another program writes.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("begin immediate").await?)
+        Ok(self.seldom.begin_with("begin immediate").await?)
     }
 }
 
+const LOG_EPOCH: &str = "select log_epoch from locks where nuki_id = ?";
+
 /// The epoch of a registered lock's log.
 async fn log_epoch(tx: &mut SqliteConnection, nuki_id: NukiId) -> Result<i64, StoreError> {
-    sqlx::query_scalar("select log_epoch from locks where nuki_id = ?")
-        .bind(nuki_id)
-        .fetch_optional(tx)
-        .await?
-        .ok_or(StoreError::UnknownLock(nuki_id))
+    sqlx::query_scalar(LOG_EPOCH).bind(nuki_id).fetch_optional(tx).await?.ok_or(StoreError::UnknownLock(nuki_id))
 }

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::error::{Class, classify};
 use super::reader::PageReaders;
 use super::simulation::{HeldTime, Time};
+use super::writer::Writer;
 use super::{Store, StoreError, backup, look, seal};
 use crate::owner::give_to_owner_of_dir;
 
@@ -20,6 +21,17 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// How long to wait for another program that writes, such as an owner with `sqlite3`.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How a connection that writes is set up, beside its journal.
+pub(super) const WRITING: [(&str, &str); 5] = [
+    ("synchronous", "full"),
+    ("foreign_keys", "on"),
+    ("recursive_triggers", "on"),
+    // What is removed or erased is overwritten, not just forgotten.
+    ("secure_delete", "on"),
+    // SQLite keeps pages as they were before a statement that may fail. In a file of its own these are as many bytes
+    // again for a batch of entries, and names outside of our directory.
+    ("temp_store", "memory"),
+];
 /// Enough for the HTTP server and one more; each is a thread and a page cache.
 const READERS: u32 = 2;
 
@@ -41,27 +53,21 @@ impl Store {
             .create_if_missing(false)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writing = options
-            .clone()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("recursive_triggers", "on")
-            // What is removed or erased is overwritten, not just forgotten.
-            .pragma("secure_delete", "on")
-            // SQLite keeps pages as they were before a statement that may fail. In a file of its own these are as many bytes
-            // again for a batch of entries, and names outside of our directory.
-            .pragma("temp_store", "memory");
-        let writer = pool(1).connect_with(writing).await.map_err(|e| failed(path, e))?;
+        let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
+        let writing = WRITING.into_iter().fold(writing, |options, (name, value)| options.pragma(name, value));
+        let seldom = pool(1).connect_with(writing).await.map_err(|e| failed(path, e))?;
         // An index over a long log is sorted, which needs more than a small machine has in memory.
-        temp_store(&writer, "file").await.map_err(|e| failed(path, e))?;
-        MIGRATIONS.run(&writer).await.map_err(|source| match source {
+        temp_store(&seldom, "file").await.map_err(|e| failed(path, e))?;
+        MIGRATIONS.run(&seldom).await.map_err(|source| match source {
             MigrateError::Execute(error) => failed(path, error),
             source => StoreError::Migration { path: path.to_owned(), source },
         })?;
-        temp_store(&writer, "memory").await.map_err(|e| failed(path, e))?;
-        seal::seal_older(&writer).await?;
+        temp_store(&seldom, "memory").await.map_err(|e| failed(path, e))?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
-        Ok(Self { writer, readers, pages: PageReaders::new(path), time: Time::Real })
+        let (writer, pages) = (Writer::new(path), PageReaders::new(path));
+        let store = Self { writer, seldom, readers, pages, time: Time::Real };
+        seal::seal_older(&store).await?;
+        Ok(store)
     }
 
     /// Opens the file for reading alone, while a gateway may be writing: nothing is made and nothing is migrated. What
@@ -73,13 +79,14 @@ impl Store {
         look::look(path).await?.close().await.map_err(|error| failed(path, error))?;
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let readers = pool(READERS).connect_with(options).await.map_err(|error| failed(path, error))?;
-        Ok(Self { writer: readers.clone(), readers, pages: PageReaders::new(path), time: Time::Real })
+        let (writer, pages) = (Writer::refusing(path), PageReaders::new(path));
+        Ok(Self { writer, seldom: readers.clone(), readers, pages, time: Time::Real })
     }
 }
 
-/// Where the writer keeps what lasts no longer than its transaction.
-async fn temp_store(writer: &SqlitePool, place: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::query(AssertSqlSafe(format!("pragma temp_store = {place}"))).execute(writer).await?;
+/// Where a connection keeps what lasts no longer than its transaction.
+async fn temp_store(connection: &SqlitePool, place: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(AssertSqlSafe(format!("pragma temp_store = {place}"))).execute(connection).await?;
     Ok(())
 }
 
@@ -191,23 +198,49 @@ pub(super) fn failed(path: &Path, error: sqlx::Error) -> StoreError {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::panic, clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_writer_syncs_every_commit_and_checks_references() {
+    async fn whoever_writes_syncs_every_commit_and_checks_references() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
-        let pragma =
-            async |name: &'static str| -> String { sqlx::query_scalar(name).fetch_one(&store.writer).await.unwrap() };
-        assert_eq!(pragma("select journal_mode from pragma_journal_mode").await, "wal");
-        assert_eq!(pragma("select cast(synchronous as text) from pragma_synchronous").await, "2", "FULL");
-        assert_eq!(pragma("select cast(foreign_keys as text) from pragma_foreign_keys").await, "1");
-        assert_eq!(pragma("select cast(recursive_triggers as text) from pragma_recursive_triggers").await, "1");
-        assert_eq!(pragma("select cast(temp_store as text) from pragma_temp_store").await, "2", "MEMORY");
+        const SETTINGS: &str = "select (select journal_mode from pragma_journal_mode)
+             || ' ' || (select synchronous from pragma_synchronous)
+             || ' ' || (select foreign_keys from pragma_foreign_keys)
+             || ' ' || (select recursive_triggers from pragma_recursive_triggers)
+             || ' ' || (select secure_delete from pragma_secure_delete)
+             || ' ' || (select temp_store from pragma_temp_store)";
+        // FULL and MEMORY are 2.
+        let wanted = "wal 2 1 1 1 2";
+        let often: String = store.write(|tx| Ok(tx.query_row(SETTINGS, (), |row| row.get(0))?)).await.unwrap();
+        let seldom: String = sqlx::query_scalar(SETTINGS).fetch_one(&store.seldom).await.unwrap();
+        assert_eq!([often.as_str(), seldom.as_str()], [wanted; 2]);
         let written = sqlx::query("delete from locks").execute(&store.readers).await;
         assert!(written.is_err(), "a reader can write");
+    }
+
+    #[tokio::test]
+    async fn what_fails_in_the_middle_leaves_nothing_and_the_next_one_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
+        let insert = "insert into token_uses (name, used_at) values (?, 1)";
+        let failed = store.write(move |tx| {
+            tx.execute(insert, ["half"])?;
+            Err::<(), _>(StoreError::IntentNotOpen(7))
+        });
+        assert!(matches!(failed.await, Err(StoreError::IntentNotOpen(7))));
+        let broken = store.write(move |tx| {
+            tx.execute(insert, ["half"])?;
+            panic!("in the middle")
+        });
+        let broken: Result<(), _> = broken.await;
+        assert!(matches!(broken, Err(StoreError::BrokenOff(_))), "{broken:?}");
+        store.write(move |tx| Ok(tx.execute(insert, ["whole"])?)).await.unwrap();
+        let names: Vec<String> =
+            sqlx::query_scalar("select name from token_uses").fetch_all(&store.readers).await.unwrap();
+        assert_eq!(names, ["whole"]);
     }
 
     #[test]

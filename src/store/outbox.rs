@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::{Sqlite, Transaction};
+use rusqlite::Transaction;
 
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
 
+use super::writer::Statements as _;
 use super::{Store, StoreError};
 
 /// So many deliveries may wait per receiver. Beyond, the oldest is given up, and its row says so.
@@ -111,32 +112,30 @@ impl Store {
         outcome: DeliveryOutcome,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time().await;
-        let query = match outcome {
-            // A row may have been given up for the bound while it was on its way: that it arrived is the truth.
-            DeliveryOutcome::Told => sqlx::query(
-                "update outbox
-                 set state = 'told', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = null
-                 where id = ?2 and state <> 'told'",
-            )
-            .bind(at.0)
-            .bind(outbox_id),
-            DeliveryOutcome::Retry => sqlx::query(
-                "update outbox set attempts = attempts + 1, tried_at = ? where id = ? and state = 'waiting'",
-            )
-            .bind(at.0)
-            .bind(outbox_id),
-            DeliveryOutcome::GaveUp(reason) => sqlx::query(
-                "update outbox
-                 set state = 'gave_up', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = ?3
-                 where id = ?2 and state = 'waiting'",
-            )
-            .bind(at.0)
-            .bind(outbox_id)
-            .bind(reason),
-        };
-        query.execute(&self.writer).await?;
-        Ok(())
+        self.write(move |tx| {
+            let at = at.0;
+            match outcome {
+                // A row may have been given up for the bound while it was on its way: that it arrived is the truth.
+                DeliveryOutcome::Told => tx.run(
+                    "update outbox
+                     set state = 'told', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = null
+                     where id = ?2 and state <> 'told'",
+                    (at, outbox_id),
+                )?,
+                DeliveryOutcome::Retry => tx.run(
+                    "update outbox set attempts = attempts + 1, tried_at = ? where id = ? and state = 'waiting'",
+                    (at, outbox_id),
+                )?,
+                DeliveryOutcome::GaveUp(reason) => tx.run(
+                    "update outbox
+                     set state = 'gave_up', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = ?3
+                     where id = ?2 and state = 'waiting'",
+                    (at, outbox_id, reason),
+                )?,
+            };
+            Ok(())
+        })
+        .await
     }
 
     /// Forgets deliveries that ended before `before` and says how many. What waits is never touched.
@@ -149,37 +148,31 @@ impl Store {
         let _held = self.hold_time().await;
         let pruned = sqlx::query("delete from outbox where state <> 'waiting' and ended_at < ?")
             .bind(before.0)
-            .execute(&self.writer)
+            .execute(&self.seldom)
             .await?;
         Ok(pruned.rows_affected())
     }
 }
 
 /// Puts a body into the queue of every receiver.
-pub(super) async fn enqueue(
-    tx: &mut Transaction<'static, Sqlite>,
+pub(super) fn enqueue(
+    tx: &Transaction<'_>,
     nuki_id: NukiId,
     bodies: &[CallbackBody],
     at: UnixMillis,
-) -> Result<(), StoreError> {
+) -> rusqlite::Result<()> {
     if bodies.is_empty() {
         return Ok(());
     }
     for body in bodies {
-        sqlx::query(
+        tx.run(
             "insert into outbox (callback_seq, url, nuki_id, body, created_at)
              select seq, url, ?, iif(bare, ?, ?), ? from callbacks order by seq",
-        )
-        .bind(nuki_id)
-        .bind(body.bare.as_ref().unwrap_or(&body.whole))
-        .bind(&body.whole)
-        .bind(at.0)
-        .execute(&mut **tx)
-        .await?;
+            (nuki_id, body.bare.as_ref().unwrap_or(&body.whole), &body.whole, at.0),
+        )?;
     }
-    let receivers: Vec<i64> = sqlx::query_scalar("select seq from callbacks").fetch_all(&mut **tx).await?;
-    for seq in receivers {
-        sqlx::query(KEEP_BOUND).bind(at.0).bind(seq).bind(OUTBOX_LIMIT).execute(&mut **tx).await?;
+    for seq in tx.all("select seq from callbacks", (), |row| row.get::<_, i64>(0))? {
+        tx.run(KEEP_BOUND, (at.0, seq, OUTBOX_LIMIT))?;
     }
     Ok(())
 }
@@ -196,7 +189,7 @@ mod tests {
         let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
         for statement in [NEXT_DELIVERY, KEEP_BOUND, WAITING, FORGET_WAITING, CONDITION] {
             let explain = sqlx::AssertSqlSafe(format!("explain query plan {statement}"));
-            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&store.writer).await.unwrap();
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&store.readers).await.unwrap();
             let reads = |step: &&str| step.split(' ').any(|word| word == "outbox" || word == "o");
             let steps: Vec<&str> = plan.iter().map(|(.., detail)| detail.as_str()).filter(reads).collect();
             assert!(!steps.is_empty(), "{statement}");

@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::StoreError;
-use super::error::{Class, classify_rusqlite};
 use super::open::BUSY_TIMEOUT;
 use super::statement::Question;
 
@@ -44,17 +43,25 @@ impl PageReaders {
         question: Question,
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
+        self.read(move |connection| Ok(rows(connection, &question, read)?)).await
+    }
+
+    /// What `look` sees.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let inner = Arc::clone(&self.0);
         let reading = spawn_blocking(move || {
             // Whoever asked may be gone; the turn is over when the reading is.
             let _turn = turn;
-            let connection = inner.take()?;
-            let rows = rows(&connection, &question, read)?;
+            let mut connection = inner.take()?;
+            let seen = look(&mut connection)?;
             inner.idle().push(connection);
-            Ok(rows)
+            Ok(seen)
         });
-        reading.await.map_err(StoreError::BrokenOff)?.map_err(failed)
+        reading.await.map_err(StoreError::BrokenOff)?
     }
 
     /// Closes them after the readings that go on. The last connection to leave tidies the file up, and one that only reads
@@ -93,12 +100,4 @@ fn rows<T>(
 ) -> rusqlite::Result<Vec<T>> {
     let mut statement = connection.prepare_cached(&question.sql)?;
     statement.query_map(params_from_iter(&question.values), read)?.collect()
-}
-
-fn failed(error: rusqlite::Error) -> StoreError {
-    match classify_rusqlite(&error) {
-        Class::Busy => StoreError::Busy,
-        Class::Full => StoreError::Full,
-        Class::Damaged | Class::Other => StoreError::Read(error),
-    }
 }

@@ -4,13 +4,16 @@ mod clock;
 mod rules;
 mod start;
 
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use rusqlite::{Transaction, params_from_iter};
+use sqlx::SqliteConnection;
 
 use super::append::{Chain, head};
 use super::chain::{CONTENT_COLUMNS, Hasher, IdDigest};
-use super::columns::{event_columns, values};
+use super::columns::{event_column_list, values};
 use super::note::note;
 use super::record::Record;
+use super::statement::{Question, Statement as _};
+use super::writer::Statements as _;
 use super::{Store, StoreError};
 use crate::attribution::EventKind;
 use crate::clock::UnixMillis;
@@ -49,21 +52,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written; what was removed until then is recorded.
     pub async fn remove_old(&self, rules: &RetentionRules, now: UnixMillis) -> Result<Removed, StoreError> {
-        let _held = self.hold_time().await;
         let mut removed = Removed::default();
-        let mut reader = self.readers.acquire().await?;
-        if !anything_old(&mut reader, rules, now).await? {
-            return Ok(removed);
-        }
-        removed.doubt = clock::doubt(&mut reader, now).await?;
-        drop(reader);
-        if removed.doubt.is_some() {
-            return Ok(removed);
-        }
-        let locks: Vec<NukiId> =
-            sqlx::query_scalar("select nuki_id from locks order by nuki_id").fetch_all(&self.readers).await?;
+        let locks: Vec<NukiId> = {
+            let _held = self.hold_time().await;
+            let mut reader = self.readers.acquire().await?;
+            if !anything_old(&mut reader, rules, now).await? {
+                return Ok(removed);
+            }
+            removed.doubt = clock::doubt(&mut reader, now).await?;
+            if removed.doubt.is_some() {
+                return Ok(removed);
+            }
+            sqlx::query_scalar("select nuki_id from locks order by nuki_id").fetch_all(&mut *reader).await?
+        };
         for group in rules.groups() {
-            let selection = Selection { rules, group: &group, now };
+            let selection = Selection::new(rules, &group, now);
             for nuki_id in &locks {
                 removed.events += self.remove_group(*nuki_id, &selection).await?;
             }
@@ -101,12 +104,11 @@ impl Store {
         Ok(removed)
     }
 
-    async fn remove_group(&self, nuki_id: NukiId, selection: &Selection<'_>) -> Result<u64, StoreError> {
+    async fn remove_group(&self, nuki_id: NukiId, selection: &Selection) -> Result<u64, StoreError> {
         let mut all = 0;
         loop {
-            let mut tx = self.begin().await?;
-            let count = remove_events(&mut tx, nuki_id, selection).await?;
-            tx.commit().await?;
+            let selection = selection.clone();
+            let count = self.write(move |tx| remove_events(tx, nuki_id, &selection)).await?;
             all += count;
             if count == 0 {
                 return Ok(all);
@@ -117,9 +119,9 @@ impl Store {
     async fn remove_rows(&self, statement: &'static str, before: UnixMillis) -> Result<u64, StoreError> {
         let mut all = 0;
         loop {
-            let done = sqlx::query(statement).bind(before.0).bind(AT_ONCE).execute(&self.writer).await?;
-            all += done.rows_affected();
-            if done.rows_affected() == 0 {
+            let done = self.write(move |tx| Ok(tx.run(statement, (before.0, AT_ONCE))? as u64)).await?;
+            all += done;
+            if done == 0 {
                 return Ok(all);
             }
         }
@@ -147,31 +149,46 @@ async fn anything_old(
 }
 
 /// Which events are looked at.
-struct Selection<'a> {
-    rules: &'a RetentionRules,
-    group: &'a Group<'a>,
+#[derive(Clone)]
+struct Selection {
+    /// What is kept for how long, in words.
+    words: String,
+    /// What was observed before is old.
+    before: Option<i64>,
+    /// Of these kinds.
+    kinds: Vec<String>,
+    /// Or of none of these.
+    but: Option<Vec<String>>,
     now: UnixMillis,
 }
 
+impl Selection {
+    fn new(rules: &RetentionRules, group: &Group<'_>, now: UnixMillis) -> Self {
+        Self {
+            words: group.to_string(),
+            before: group.keep.cutoff(now).map(|at| at.0),
+            kinds: group.kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            but: group.others.then(|| rules.kinds.keys().cloned().collect()),
+            now,
+        }
+    }
+}
+
 /// Removes some of a lock's events that are due, and says how many.
-async fn remove_events(
-    tx: &mut SqliteConnection,
-    nuki_id: NukiId,
-    selection: &Selection<'_>,
-) -> Result<u64, StoreError> {
-    let ids = due(tx, nuki_id, selection).await?;
+fn remove_events(tx: &Transaction<'_>, nuki_id: NukiId, selection: &Selection) -> Result<u64, StoreError> {
+    let ids = due(tx, nuki_id, selection)?;
     if ids.count == 0 {
         return Ok(0);
     }
     // The record comes last, because it says where the chain begins then; its number is the next one.
-    let record_id = head(tx).await?.id + 1;
-    leave_digests(tx, record_id).await?;
-    sqlx::query("delete from unanswered where event_id in (select id from due)").execute(&mut *tx).await?;
-    sqlx::query("delete from events where id in (select id from due)").execute(&mut *tx).await?;
-    let start = start::advance(tx).await?;
-    let words = format!("{} old events were removed ({})", ids.count, selection.group);
+    let record_id = head(tx)?.id + 1;
+    leave_digests(tx, record_id)?;
+    tx.run("delete from unanswered where event_id in (select id from due)", ())?;
+    tx.run("delete from events where id in (select id from due)", ())?;
+    let start = start::advance(tx)?;
+    let words = format!("{} old events were removed ({})", ids.count, selection.words);
     let record = Record::new(words, &ids, start);
-    let id = note(tx, &mut Chain::default(), nuki_id, EventKind::Retention, &record, selection.now).await?;
+    let id = note(tx, &mut Chain::default(), nuki_id, EventKind::Retention, &record, selection.now)?;
     if id != record_id {
         return Err(StoreError::Content { column: "sqlite_sequence.seq", value: (id - 1).to_string() });
     }
@@ -180,10 +197,9 @@ async fn remove_events(
 
 /// Puts the numbers of what is due into the temporary table `due`: a question and its answer together, as old as the
 /// answer, and no record that the chain still needs.
-async fn due(tx: &mut SqliteConnection, nuki_id: NukiId, selection: &Selection<'_>) -> Result<IdDigest, StoreError> {
-    sqlx::query("create temporary table if not exists due (id integer primary key)").execute(&mut *tx).await?;
-    sqlx::query("delete from due").execute(&mut *tx).await?;
-    let mut query = QueryBuilder::<Sqlite>::new(
+fn due(tx: &Transaction<'_>, nuki_id: NukiId, selection: &Selection) -> Result<IdDigest, StoreError> {
+    tx.execute_batch("create temporary table if not exists due (id integer primary key); delete from due")?;
+    let mut question = Question::new(
         "insert into due
          select g.id from events g where g.shown_as in (
              select m.shown_as from events m
@@ -194,48 +210,37 @@ async fn due(tx: &mut SqliteConnection, nuki_id: NukiId, selection: &Selection<'
                    and m.id is not (select max(id) from events where kind = 'retention' and detail like '% start=%]')))
                and m.nuki_id = ",
     );
-    let Selection { rules, group, now } = selection;
-    query.push_bind(nuki_id).push(" and m.observed_at < ").push_bind(group.keep.cutoff(*now).map(|at| at.0));
-    query.push(" and (m.kind in (");
-    push_list(&mut query, group.kinds.iter().copied());
-    query.push(")");
-    if group.others {
-        query.push(" or m.kind not in (");
-        push_list(&mut query, rules.kinds.keys().map(String::as_str));
-        query.push(")");
+    question.number(nuki_id.into()).sql(" and m.observed_at < ");
+    match selection.before {
+        Some(before) => question.number(before),
+        None => question.sql("null"),
+    };
+    question.sql(" and (m.kind in ").texts(selection.kinds.iter().map(String::as_str));
+    if let Some(but) = &selection.but {
+        question.sql(" or m.kind not in ").texts(but.iter().map(String::as_str));
     }
-    query.push(") order by m.shown_as limit ").push_bind(AT_ONCE).push(")");
-    query.build().execute(&mut *tx).await?;
+    question.sql(") order by m.shown_as limit ").number(AT_ONCE).sql(")");
+    tx.execute(&question.sql, params_from_iter(&question.values))?;
     let mut ids = IdDigest::default();
-    let numbers: Vec<i64> = sqlx::query_scalar("select id from due order by id").fetch_all(&mut *tx).await?;
-    for id in numbers {
+    for id in tx.all("select id from due order by id", (), |row| row.get(0))? {
         ids.add(id);
     }
     Ok(ids)
 }
 
-fn push_list<'a>(query: &mut QueryBuilder<Sqlite>, kinds: impl Iterator<Item = &'a str>) {
-    let mut list = query.separated(", ");
-    for kind in kinds {
-        list.push_bind(kind.to_owned());
-    }
-}
-
 /// What is due leaves the digest of its content in the chain. The salt goes: nothing shall tell who it was.
-async fn leave_digests(tx: &mut SqliteConnection, record_id: i64) -> Result<(), StoreError> {
-    let mut query = event_columns("select ", "e");
-    query.push(" from events e where e.id in (select id from due)");
-    let rows = query.build().fetch_all(&mut *tx).await?;
+fn leave_digests(tx: &Transaction<'_>, record_id: i64) -> Result<(), StoreError> {
+    let sql = format!("select {} from events e where e.id in (select id from due)", event_column_list("e"));
+    let mut statement = tx.prepare(&sql)?;
+    let mut rows = statement.query(())?;
     let mut hasher = Hasher::default();
-    for row in &rows {
-        let content = values(row, 0, CONTENT_COLUMNS.len())?;
+    while let Some(row) = rows.next()? {
+        let content: [_; CONTENT_COLUMNS.len()] = values(row, 0)?;
         let content = hasher.content(CONTENT_COLUMNS.into_iter().zip(content));
-        sqlx::query("update chain set salt = null, content = ?, removed_by = ? where id = ?")
-            .bind(content.as_slice())
-            .bind(record_id)
-            .bind(row.try_get::<i64, _>(0)?)
-            .execute(&mut *tx)
-            .await?;
+        tx.run(
+            "update chain set salt = null, content = ?, removed_by = ? where id = ?",
+            (content, record_id, row.get::<_, i64>(0)?),
+        )?;
     }
     Ok(())
 }

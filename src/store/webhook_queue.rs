@@ -1,9 +1,10 @@
 //! What each webhook must still be told, oldest event first, and what became of each try.
 
-use sqlx::SqliteConnection;
+use rusqlite::Transaction;
 
 use crate::clock::UnixMillis;
 
+use super::writer::Statements as _;
 use super::{Store, StoreError};
 
 /// Something that waits for a receiver.
@@ -44,8 +45,8 @@ pub struct AfterFailure {
 }
 
 /// Queues a new event for every webhook whose filter it passes. Part of the transaction that stores the event.
-pub(super) async fn enqueue(tx: &mut SqliteConnection, event_id: i64) -> Result<(), StoreError> {
-    let queued: Vec<(i64, i64)> = sqlx::query_as(
+pub(super) fn enqueue(tx: &Transaction<'_>, event_id: i64) -> rusqlite::Result<()> {
+    let queued = tx.all(
         "insert into webhook_deliveries (webhook_id, event_id, waits_since)
          select w.id, e.id, e.observed_at from webhooks w join events e on e.id = ?1
          where (json_array_length(w.nuki_ids) = 0 or e.nuki_id in (select value from json_each(w.nuki_ids)))
@@ -55,34 +56,27 @@ pub(super) async fn enqueue(tx: &mut SqliteConnection, event_id: i64) -> Result<
            and (json_array_length(w.kinds) = 0 or e.kind in (select value from json_each(w.kinds)))
            and (w.refused_only = 0 or e.refused = 1)
          returning webhook_id, waits_since",
-    )
-    .bind(event_id)
-    .fetch_all(&mut *tx)
-    .await?;
+        [event_id],
+        |row| Ok((row.get(0)?, UnixMillis(row.get(1)?))),
+    )?;
     for (webhook_id, at) in queued {
-        keep_bound(tx, webhook_id, UnixMillis(at)).await?;
+        keep_bound(tx, webhook_id, at)?;
     }
     Ok(())
 }
 
 /// Of too many that wait, the oldest become dead letters.
-pub(super) async fn keep_bound(tx: &mut SqliteConnection, webhook_id: i64, at: UnixMillis) -> Result<(), StoreError> {
-    let overflow = sqlx::query(
+pub(super) fn keep_bound(tx: &Transaction<'_>, webhook_id: i64, at: UnixMillis) -> rusqlite::Result<()> {
+    let overflow = tx.run(
         "update webhook_deliveries set state = 'dead', ended_at = ?2, reason = 'too many waited'
          where webhook_id = ?1 and state = 'waiting' and event_id <= (
              select event_id from webhook_deliveries where webhook_id = ?1 and state = 'waiting'
              order by event_id desc limit 1 offset (select queue_limit from webhooks where id = ?1))",
-    )
-    .bind(webhook_id)
-    .bind(at.0)
-    .execute(&mut *tx)
-    .await?;
-    if overflow.rows_affected() > 0 {
-        sqlx::query("update webhooks set overflowed = overflowed + ? where id = ?")
-            .bind(i64::try_from(overflow.rows_affected()).unwrap_or(i64::MAX))
-            .bind(webhook_id)
-            .execute(&mut *tx)
-            .await?;
+        (webhook_id, at.0),
+    )?;
+    if overflow > 0 {
+        let overflow = i64::try_from(overflow).unwrap_or(i64::MAX);
+        tx.run("update webhooks set overflowed = overflowed + ? where id = ?", (overflow, webhook_id))?;
     }
     Ok(())
 }
@@ -109,27 +103,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub async fn webhook_told(&self, delivery: &WebhookDelivery, at: UnixMillis) -> Result<(), StoreError> {
-        let _held = self.hold_time().await;
-        let mut tx = self.begin().await?;
-        // It may have become a dead letter for the bound while it was on its way: that it arrived is the truth.
-        sqlx::query(
-            "update webhook_deliveries
-             set state = 'told', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = null
-             where id = ?2 and state <> 'told'",
-        )
-        .bind(at.0)
-        .bind(delivery.id)
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query(
-            "update webhooks set failures = 0, last_told_at = ?, last_error = null, next_try_at = null where id = ?",
-        )
-        .bind(at.0)
-        .bind(delivery.webhook_id)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(())
+        let (id, webhook_id) = (delivery.id, delivery.webhook_id);
+        self.write(move |tx| {
+            // It may have become a dead letter for the bound while it was on its way: that it arrived is the truth.
+            tx.run(
+                "update webhook_deliveries
+                 set state = 'told', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = null
+                 where id = ?2 and state <> 'told'",
+                (at.0, id),
+            )?;
+            tx.run(
+                "update webhooks set failures = 0, last_told_at = ?, last_error = null, next_try_at = null where id = ?",
+                (at.0, webhook_id),
+            )?;
+            Ok(())
+        })
+        .await
     }
 
     /// Notes a failed try; the delivery stays the first unless it is given up.
@@ -141,39 +130,28 @@ impl Store {
         delivery: &WebhookDelivery,
         failed: &FailedTry,
     ) -> Result<AfterFailure, StoreError> {
-        let _held = self.hold_time().await;
-        let mut tx = self.begin().await?;
-        sqlx::query("update webhook_deliveries set attempts = attempts + 1, tried_at = ? where id = ?")
-            .bind(failed.at.0)
-            .bind(delivery.id)
-            .execute(&mut *tx)
-            .await?;
-        let mut given_up = 0;
-        if let Some(before) = failed.give_up_before {
-            let dead = sqlx::query(
-                "update webhook_deliveries set state = 'dead', ended_at = ?1, reason = ?2
-                 where webhook_id = ?3 and state = 'waiting' and waits_since <= ?4",
-            )
-            .bind(failed.at.0)
-            .bind(&failed.error)
-            .bind(delivery.webhook_id)
-            .bind(before.0)
-            .execute(&mut *tx)
-            .await?;
-            given_up = dead.rows_affected();
-        }
-        let overflowed: Option<i64> = sqlx::query_scalar(
-            "update webhooks set failures = failures + 1, last_failed_at = ?, last_error = ?, next_try_at = ?
-             where id = ? returning overflowed",
-        )
-        .bind(failed.at.0)
-        .bind(&failed.error)
-        .bind(failed.next_try_at.0)
-        .bind(delivery.webhook_id)
-        .fetch_optional(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(AfterFailure { given_up, overflowed: overflowed.unwrap_or(0) })
+        let (id, webhook_id) = (delivery.id, delivery.webhook_id);
+        let FailedTry { at, error, next_try_at, give_up_before } = failed.clone();
+        self.write(move |tx| {
+            let tried = "update webhook_deliveries set attempts = attempts + 1, tried_at = ? where id = ?";
+            tx.run(tried, (at.0, id))?;
+            let given_up = match give_up_before {
+                Some(before) => tx.run(
+                    "update webhook_deliveries set state = 'dead', ended_at = ?1, reason = ?2
+                     where webhook_id = ?3 and state = 'waiting' and waits_since <= ?4",
+                    (at.0, &error, webhook_id, before.0),
+                )?,
+                None => 0,
+            };
+            let overflowed = tx.first(
+                "update webhooks set failures = failures + 1, last_failed_at = ?, last_error = ?, next_try_at = ?
+                 where id = ? returning overflowed",
+                (at.0, &error, next_try_at.0, webhook_id),
+                |row| row.get(0),
+            )?;
+            Ok(AfterFailure { given_up: given_up as u64, overflowed: overflowed.unwrap_or(0) })
+        })
+        .await
     }
 
     /// Makes one delivery a dead letter, so that the rest can go on.
@@ -186,17 +164,16 @@ impl Store {
         reason: &str,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let _held = self.hold_time().await;
-        sqlx::query(
-            "update webhook_deliveries
-             set state = 'dead', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = ?2
-             where id = ?3 and state = 'waiting'",
-        )
-        .bind(at.0)
-        .bind(reason)
-        .bind(delivery.id)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
+        let (id, reason) = (delivery.id, reason.to_owned());
+        self.write(move |tx| {
+            tx.run(
+                "update webhook_deliveries
+                 set state = 'dead', attempts = attempts + 1, tried_at = ?1, ended_at = ?1, reason = ?2
+                 where id = ?3 and state = 'waiting'",
+                (at.0, reason, id),
+            )?;
+            Ok(())
+        })
+        .await
     }
 }

@@ -199,7 +199,7 @@ impl Store {
         let _held = self.hold_time().await;
         let id = sqlx::query_scalar("delete from webhooks where name = ? returning id")
             .bind(name)
-            .fetch_optional(&self.writer)
+            .fetch_optional(&self.seldom)
             .await?;
         Ok(id)
     }

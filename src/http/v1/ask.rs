@@ -1,7 +1,5 @@
 //! One request and the frame of its answer: form, edition, cache rules.
 
-use std::sync::Arc;
-
 use axum::extract::FromRequestParts;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK, VARY};
 use axum::http::request::Parts;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::str::FromStr;
 
+use rusqlite::Connection;
 use sqlx::SqliteConnection;
 
 use super::super::StoreError;
+use super::super::writer::Statements as _;
 use crate::protocol::IdType;
 use crate::protocol::beacon::NukiId;
 use crate::protocol::frame::AuthId;
@@ -79,6 +81,8 @@ struct Known {
     name: Option<String>,
 }
 
+const KEYPADS: [u8; 2] = [IdType::Keypad.code(), IdType::Keypad2.code()];
+
 /// What is known of every key: from the lists, and from events whose lists are older than we.
 const KNOWN: &str = "
     select nuki_id, auth_id as number, 0 as is_code, id_type_code in (?1, ?2) as is_keypad,
@@ -91,16 +95,36 @@ const KNOWN: &str = "
 
 impl Person {
     /// Finds who is meant, at one lock or at all. A keypad is nobody: many people use it.
-    pub(in crate::store) async fn find(
-        connection: &mut SqliteConnection,
+    pub(in crate::store) fn find(
+        snapshot: &Connection,
         selector: &PersonSelector,
         nuki_id: Option<NukiId>,
     ) -> Result<Self, StoreError> {
-        let known: Vec<Known> = sqlx::query_as(KNOWN)
-            .bind(IdType::Keypad.code())
-            .bind(IdType::Keypad2.code())
-            .fetch_all(connection)
-            .await?;
+        let known = snapshot.all(KNOWN, KEYPADS, |row| {
+            Ok(Known {
+                nuki_id: row.get(0)?,
+                number: row.get(1)?,
+                is_code: row.get(2)?,
+                is_keypad: row.get(3)?,
+                is_current: row.get(4)?,
+                name: row.get(5)?,
+            })
+        })?;
+        Self::among(known, selector, nuki_id)
+    }
+
+    /// The same, for a snapshot of sqlx.
+    pub(in crate::store) async fn find_by_sqlx(
+        snapshot: &mut SqliteConnection,
+        selector: &PersonSelector,
+        nuki_id: Option<NukiId>,
+    ) -> Result<Self, StoreError> {
+        let [keypad, keypad2] = KEYPADS;
+        let known = sqlx::query_as(KNOWN).bind(keypad).bind(keypad2).fetch_all(snapshot).await?;
+        Self::among(known, selector, nuki_id)
+    }
+
+    fn among(known: Vec<Known>, selector: &PersonSelector, nuki_id: Option<NukiId>) -> Result<Self, StoreError> {
         let known: Vec<(Key, Known)> = known
             .into_iter()
             .filter(|row| nuki_id.is_none_or(|id| id == row.nuki_id))

@@ -1,47 +1,37 @@
 //! The beginning of the chain moves up behind events that were removed, so that the file does not grow for ever.
 
-use sqlx::SqliteConnection;
+use rusqlite::Transaction;
 
 use super::super::StoreError;
+use super::super::append::digest;
 use super::super::chain::ChainHead;
+use super::super::writer::Statements as _;
 
 /// Forgets the links of removed events at the beginning, and gives the new beginning if it moved.
 ///
 /// A record proves itself by the numbers of all events it is about. Their
 /// links go together or stay together, so it can be checked to its end.
-pub(super) async fn advance(tx: &mut SqliteConnection) -> Result<Option<ChainHead>, StoreError> {
-    let first_kept: Option<i64> =
-        sqlx::query_scalar("select id from chain where removed_by is null order by id limit 1")
-            .fetch_optional(&mut *tx)
-            .await?;
+pub(super) fn advance(tx: &Transaction<'_>) -> Result<Option<ChainHead>, StoreError> {
+    let first_kept =
+        tx.first("select id from chain where removed_by is null order by id limit 1", (), |row| row.get::<_, i64>(0))?;
     let mut end = match first_kept {
         Some(id) => id - 1,
-        None => sqlx::query_scalar("select coalesce(max(id), 0) from chain").fetch_one(&mut *tx).await?,
+        None => tx.one("select coalesce(max(id), 0) from chain", (), |row| row.get(0))?,
     };
     // The first link of a record whose links would not all go.
-    while let Some(first) = sqlx::query_scalar::<_, Option<i64>>(
+    while let Some(first) = tx.one(
         "select min(c.id) from chain c where c.id <= ?1 and (
              exists (select 1 from chain d where d.removed_by = c.removed_by and d.id > ?1)
              or exists (select 1 from chain d where d.erased_by = c.erased_by and d.id > ?1))",
-    )
-    .bind(end)
-    .fetch_one(&mut *tx)
-    .await?
-    {
+        [end],
+        |row| row.get::<_, Option<i64>>(0),
+    )? {
         end = first - 1;
     }
-    let Some(hash) = sqlx::query_scalar::<_, Vec<u8>>("select hash from chain where id = ?")
-        .bind(end)
-        .fetch_optional(&mut *tx)
-        .await?
-    else {
+    let Some(hash) = tx.first("select hash from chain where id = ?", [end], |row| row.get::<_, Vec<u8>>(0))? else {
         return Ok(None);
     };
-    sqlx::query("update chain_start set id = ?, hash = ?").bind(end).bind(&hash).execute(&mut *tx).await?;
-    sqlx::query("delete from chain where id <= ?").bind(end).execute(&mut *tx).await?;
-    let hash = hash.try_into().map_err(|hash: Vec<u8>| StoreError::Content {
-        column: "chain.hash",
-        value: format!("{} bytes", hash.len()),
-    })?;
-    Ok(Some(ChainHead { id: end, hash }))
+    tx.run("update chain_start set id = ?, hash = ?", (end, &hash))?;
+    tx.run("delete from chain where id <= ?", [end])?;
+    Ok(Some(ChainHead { id: end, hash: digest(hash)? }))
 }

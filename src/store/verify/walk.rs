@@ -3,13 +3,12 @@
 //! By rusqlite, which shows values where SQLite holds them. sqlx copies each of them
 //! on its way to another thread, which takes longer than all that is done here (docs/adr/0018).
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::watch;
 
 use super::super::StoreError;
 use super::super::chain::{CONTENT_COLUMNS, ChainHead, Value};
-use super::super::columns::event_column_list;
+use super::super::columns::{event_column_list, value, values};
 use super::super::error::{Class, classify_rusqlite};
 use super::check::{Checker, EventValues, Row};
 use super::report::{Fault, VerifyReport};
@@ -124,29 +123,5 @@ fn decode<'a>(row: &'a rusqlite::Row<'_>) -> Result<Row<'a>, rusqlite::Error> {
         erased_by: value(row, 5)?,
         removed_by: value(row, 6)?,
         event: is_there.then_some(EventValues { content, person }),
-    })
-}
-
-/// As many values as the array holds, from column `start` on.
-fn values<'a, const COUNT: usize>(
-    row: &'a rusqlite::Row<'_>,
-    start: usize,
-) -> Result<[Value<'a>; COUNT], rusqlite::Error> {
-    let mut values = [Value::Null; COUNT];
-    for (index, slot) in (start..).zip(&mut values) {
-        *slot = value(row, index)?;
-    }
-    Ok(values)
-}
-
-/// A value by its own type, not that of its column: a flipped byte may have changed it.
-/// A text as bytes, because they need not be UTF-8 any more.
-fn value<'a>(row: &'a rusqlite::Row<'_>, index: usize) -> Result<Value<'a>, rusqlite::Error> {
-    Ok(match row.get_ref(index)? {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Integer(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(bytes) => Value::Text(bytes),
-        ValueRef::Blob(bytes) => Value::Blob(bytes),
     })
 }
