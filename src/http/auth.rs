@@ -372,7 +372,10 @@ impl Authenticator {
 
     /// This token was used, itself or through a browser's session.
     pub(super) fn note_use(&mut self, who: &Authenticated, now: UnixMillis) {
-        self.uses.insert(who.name().to_owned(), now);
+        match self.uses.get_mut(who.name()) {
+            Some(last) => *last = now,
+            None => drop(self.uses.insert(who.name().to_owned(), now)),
+        }
     }
 
     fn check_plain(&self, token: &[u8], presented: &Presented<'_>) -> Result<usize, Denied> {

@@ -139,10 +139,9 @@ const fn fold(id: u32) -> u32 {
 
 /// Every endpoint.
 pub fn router(app: AppState) -> Router {
-    let gate = Arc::clone(&app.gate);
+    let entry = Entry { gate: Arc::clone(&app.gate), metrics: app.metrics.clone() };
     let app = Arc::new(app);
     let (v1, measured) = (v1::router(&app), v1::metrics_router(&app));
-    let metrics = app.metrics.clone();
     Router::new()
         .nest(v1::PREFIX, v1)
         .merge(measured)
@@ -152,12 +151,18 @@ pub fn router(app: AppState) -> Router {
             let (parts, _) = request.into_parts();
             async move { answer(&app, &parts).await }
         })
-        .layer(from_fn_with_state(gate, first_look))
-        .layer(from_fn_with_state(metrics, count))
+        .layer(from_fn_with_state(entry, enter))
 }
 
-/// Counts what was answered, by the route as this program names it.
-async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+/// What every request passes first. One layer, because each is a few allocations for every request.
+#[derive(Clone)]
+struct Entry {
+    gate: Arc<Gate>,
+    metrics: Metrics,
+}
+
+/// Refuses what no client needs, and counts what was answered, by the route as this program names it.
+async fn enter(State(entry): State<Entry>, request: Request, next: Next) -> Response {
     let route = match request.extensions().get::<MatchedPath>() {
         Some(matched) => matched.as_str().to_owned(),
         None => {
@@ -166,16 +171,19 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
             if is_known { path } else { "other".to_owned() }
         }
     };
-    let response = next.run(request).await;
-    metrics.request(&route, response.status().as_u16());
+    let response = match first_look(&entry.gate, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    entry.metrics.request(&route, response.status().as_u16());
     response
 }
 
-/// Refuses what no client needs before anything looks at it.
-async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+/// Before anything else looks at it.
+fn first_look(gate: &Gate, request: &Request) -> Result<(), Refusal> {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     if path.len() + query.len() > MAX_URL {
-        return Refusal::UriTooLong.into_response();
+        return Err(Refusal::UriTooLong);
     }
     let headers = request.headers();
     // Somebody who follows a link to the page is its reader, wherever the link stands.
@@ -184,11 +192,10 @@ async fn first_look(State(gate): State<Arc<Gate>>, request: Request, next: Next)
     } else {
         origin::check(headers, &gate.hosts())
     };
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(Foreign::Site) => Refusal::ForeignSite.into_response(),
-        Err(Foreign::Host) => Refusal::ForeignHost.into_response(),
-    }
+    checked.map_err(|foreign| match foreign {
+        Foreign::Site => Refusal::ForeignSite,
+        Foreign::Host => Refusal::ForeignHost,
+    })
 }
 
 /// Where a request comes from. The server says so of every request; one that it says nothing of is a stranger's.

@@ -89,16 +89,16 @@ pub(super) struct Chain {
     /// The last hash, once it was read.
     hash: Option<Digest>,
     hasher: Hasher,
+    /// The statement for a row; every row has the same columns.
+    insert: Option<String>,
 }
 
 impl Chain {
     /// Inserts an event with its link and gives its number.
     pub(super) fn append(&mut self, tx: &Transaction<'_>, row: &NewEvent) -> Result<i64, StoreError> {
         let columns = || row.content.iter().chain(&row.person);
-        let names: Vec<&str> = columns().map(|(name, _)| *name).collect();
-        let places = vec!["?"; names.len()].join(", ");
-        let sql = format!("insert into events ({}) values ({places}) returning id", names.join(", "));
-        let id = tx.one(&sql, params_from_iter(columns().map(|(_, field)| field)), |row| row.get(0))?;
+        let sql = self.insert.get_or_insert_with(|| insert(columns().map(|(name, _)| *name)));
+        let id = tx.one(sql, params_from_iter(columns().map(|(_, field)| field)), |row| row.get(0))?;
         let content = row.content.iter().map(|(name, field)| (*name, field.value()));
         let content = self.hasher.content([("id", Value::Integer(id))].into_iter().chain(content));
         let salt = salt()?;
@@ -127,6 +127,12 @@ impl Chain {
         self.hash = Some(hash);
         Ok(())
     }
+}
+
+fn insert<'a>(columns: impl Iterator<Item = &'a str>) -> String {
+    let columns: Vec<&str> = columns.collect();
+    let places = vec!["?"; columns.len()].join(", ");
+    format!("insert into events ({}) values ({places}) returning id", columns.join(", "))
 }
 
 /// Fresh for each event, so that equal persons have different digests.
