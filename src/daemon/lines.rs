@@ -66,20 +66,27 @@ impl Lines {
             let last = self.last.load(Ordering::Relaxed);
             let newest = self.store.row_numbers().await?.newest;
             let rows = self.store.rows_after(&HistoryFilter::default(), last, newest, PAGE).await?;
-            if rows.is_empty() {
+            if !rows.is_empty() {
+                self.write_each(&rows).await?;
+            }
+            if rows.len() < PAGE as usize {
                 // Numbers without a row were taken back or removed.
                 self.last.fetch_max(newest, Ordering::Relaxed);
                 return Ok(());
             }
-            let ids: Vec<i64> = rows.iter().map(|row| row.entry.id).collect();
-            let words = self.store.sentences(&ids).await?;
-            for row in &rows {
-                if let Some(words) = words.get(&row.entry.id) {
-                    log(row, &sentence(row, words, self.clock.wall()));
-                }
-                self.last.store(row.row_id, Ordering::Relaxed);
-            }
         }
+    }
+
+    async fn write_each(&self, rows: &[LiveRow]) -> Result<(), StoreError> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.entry.id).collect();
+        let words = self.store.sentences(&ids).await?;
+        for row in rows {
+            if let Some(words) = words.get(&row.entry.id) {
+                log(row, &sentence(row, words, self.clock.wall()));
+            }
+            self.last.store(row.row_id, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 

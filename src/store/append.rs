@@ -91,6 +91,8 @@ pub(super) struct Chain {
     hasher: Hasher,
     /// The statement for a row; every row has the same columns.
     insert: Option<String>,
+    /// Whether anybody must be told, once it was asked.
+    has_webhooks: Option<bool>,
 }
 
 impl Chain {
@@ -98,13 +100,21 @@ impl Chain {
     pub(super) fn append(&mut self, tx: &Transaction<'_>, row: &NewEvent) -> Result<i64, StoreError> {
         let columns = || row.content.iter().chain(&row.person);
         let sql = self.insert.get_or_insert_with(|| insert(columns().map(|(name, _)| *name)));
-        let id = tx.one(sql, params_from_iter(columns().map(|(_, field)| field)), |row| row.get(0))?;
+        tx.run(sql, params_from_iter(columns().map(|(_, field)| field)))?;
+        // `returning` would have SQLite keep a table for its one row.
+        let id = tx.last_insert_rowid();
         let content = row.content.iter().map(|(name, field)| (*name, field.value()));
         let content = self.hasher.content([("id", Value::Integer(id))].into_iter().chain(content));
         let salt = salt()?;
         let person = self.hasher.person(&salt, row.person.iter().map(|(name, field)| (*name, field.value())));
         self.add_link(tx, id, &salt, &content, &person)?;
-        webhook_queue::enqueue(tx, id)?;
+        let has_webhooks = match self.has_webhooks {
+            Some(has) => has,
+            None => *self.has_webhooks.insert(webhook_queue::is_wanted(tx)?),
+        };
+        if has_webhooks {
+            webhook_queue::enqueue(tx, id)?;
+        }
         Ok(id)
     }
 
@@ -132,7 +142,7 @@ impl Chain {
 fn insert<'a>(columns: impl Iterator<Item = &'a str>) -> String {
     let columns: Vec<&str> = columns.collect();
     let places = vec!["?"; columns.len()].join(", ");
-    format!("insert into events ({}) values ({places}) returning id", columns.join(", "))
+    format!("insert into events ({}) values ({places})", columns.join(", "))
 }
 
 /// Fresh for each event, so that equal persons have different digests.

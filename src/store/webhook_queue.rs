@@ -44,6 +44,11 @@ pub struct AfterFailure {
     pub overflowed: i64,
 }
 
+/// Whether there is any webhook.
+pub(super) fn is_wanted(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
+    tx.one("select exists (select 1 from webhooks)", (), |row| row.get(0))
+}
+
 /// Queues a new event for every webhook whose filter it passes. Part of the transaction that stores the event.
 pub(super) fn enqueue(tx: &Transaction<'_>, event_id: i64) -> rusqlite::Result<()> {
     let queued = tx.all(
