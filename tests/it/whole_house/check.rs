@@ -158,6 +158,9 @@ pub(crate) async fn check(life: &mut Life) {
     actions(&mut findings, life);
     told(&mut findings, life, &rows);
     delays(&mut findings, life, &rows);
+    for silent in life.silent.lock().unwrap().iter() {
+        findings.broken("G10", format!("systemd would have ended the gateway: {silent} hung"));
+    }
     // G9
     let report = verify(&life.database, &[], |_, _| {}).await.unwrap();
     if !report.is_intact() {

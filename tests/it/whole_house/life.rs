@@ -1,6 +1,7 @@
 //! One life of a house from one seed: people and clients come and go, everything goes wrong now and then, and in the end
 //! everything is well again for a few hours.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
@@ -14,13 +15,15 @@ use keyturner::http::bridge::wire::callback_body;
 use keyturner::http::entry_json;
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{IdType, LockAction};
+use keyturner::pulse::Pulses;
 use keyturner::secrets::WebhookSecret;
 use keyturner::session::intent_suffix;
 use keyturner::simlock::{Device, SimLockConfig, UserConfig};
 use keyturner::store::{AddWebhook, IdempotencyKey, NewWebhook, Store};
 use keyturner::transport::sim::{SimRadio, SimSettings};
+use rusqlite::Connection;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::adapter::{Adapter, Plug};
 use super::check::{Findings, check};
@@ -44,7 +47,7 @@ const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(20 * HOUR);
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) days: u64,
-    /// The disk forgets what was not synced, and is never told to sync.
+    /// The disk forgets what was not synced, and is never told to sync, whatever the store is set to.
     pub(crate) is_lazy: bool,
     /// Says what happens.
     pub(crate) is_loud: bool,
@@ -72,6 +75,9 @@ struct Boot {
     store: Store,
     clients: JoinSet<()>,
     until: End,
+    /// The disk is never told to sync.
+    is_lazy: bool,
+    watchdog: JoinHandle<()>,
 }
 
 pub(crate) struct Life {
@@ -83,13 +89,17 @@ pub(crate) struct Life {
     pub(crate) radio: SimRadio,
     pub(crate) doors: Vec<Door>,
     pub(crate) locks: Vec<PairedLock>,
-    pub(crate) plug: Plug,
+    pub(crate) plug: Arc<Mutex<Plug>>,
     pub(crate) receivers: Arc<Mutex<Receivers>>,
     pub(crate) requests: Arc<Mutex<Vec<Request>>>,
     pub(crate) database: PathBuf,
     pub(crate) findings: Findings,
     secrets: Vec<WebhookSecret>,
     boot: Option<Boot>,
+    /// Another program that holds the database.
+    holder: Arc<Mutex<Option<Connection>>>,
+    /// Loops for which systemd would have ended the gateway.
+    pub(crate) silent: Arc<Mutex<BTreeSet<String>>>,
     pub(crate) boots: u32,
     files: TempDir,
     pub(crate) zone: i16,
@@ -144,13 +154,15 @@ impl Life {
             radio,
             doors,
             locks,
-            plug: Plug::default(),
+            plug: Arc::default(),
             receivers: Arc::default(),
             requests: Arc::default(),
             database,
             findings: Findings::default(),
             secrets,
             boot: None,
+            holder: Arc::default(),
+            silent: Arc::default(),
             boots: 0,
             files,
             zone: 0,
@@ -181,15 +193,22 @@ impl Life {
     /// Starts the gateway on what is on the disk.
     pub(crate) async fn start(&mut self) {
         assert!(self.boot.is_none());
+        // It would be refused, and started again until it is not.
+        self.release_database();
         self.boots += 1;
         let boot = self.boots;
         self.say(|| format!("the gateway starts for the {boot}. time"));
         let machine = Machine::new(&self.database, Dice::new(self.dice.next()));
-        let store = Store::open(&self.database).await.unwrap().with_simulated_disk(machine.clone());
+        let store = Store::open(&self.database).await.unwrap().with_virtual_time();
+        let is_lazy = self.plan.is_lazy || !store.syncs_every_commit().await.unwrap();
+        store.wait_for_nobody().await.unwrap();
+        let store = store.with_simulated_disk(machine.clone());
         let waker = Waker::new();
         let seeds = Arc::new(Mutex::new(Dice::new(self.dice.next())));
         let seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync> = Arc::new(move || seed_of(&mut seeds.lock().unwrap()));
         let committed = waker.clone();
+        let pulses = Pulses::default();
+        let watchdog = watchdog(pulses.clone(), machine.clone(), Arc::clone(&self.silent));
         let tools = Tools {
             store: store.clone(),
             clock: self.host_clock,
@@ -198,7 +217,7 @@ impl Life {
             repeat_window: Duration::from_secs(2).into(),
             committed: Arc::new(move || committed.wake()),
             diagnostics: keyturner::diagnostics::Diagnostics::default(),
-            pulses: keyturner::pulse::Pulses::default(),
+            pulses: pulses.clone(),
             metrics: keyturner::metrics::Metrics::default(),
         };
         let transport = Arc::new(Adapter {
@@ -208,7 +227,6 @@ impl Life {
             turn: tokio::sync::Mutex::default(),
         });
         let net = Net { clock: self.clock, machine: machine.clone(), boot, receivers: Arc::clone(&self.receivers) };
-        let pulses = keyturner::pulse::Pulses::default();
         let gateway = Gateway::start(self.locks.clone(), transport, tools).await.unwrap();
         let workers = keyturner::delivery::start(&store, &net, self.host_clock, &waker, &pulses);
         let secrets = self.secrets.clone();
@@ -225,7 +243,17 @@ impl Life {
         };
         let webhooks = webhook::start(told, &waker);
         let until = End::Kill;
-        self.boot = Some(Boot { machine, gateway, workers, webhooks, store, clients: JoinSet::new(), until });
+        self.boot = Some(Boot {
+            machine,
+            gateway,
+            workers,
+            webhooks,
+            store,
+            clients: JoinSet::new(),
+            until,
+            is_lazy,
+            watchdog,
+        });
     }
 
     /// The machine will stop after so many steps, wherever it is then; with `None` it will not.
@@ -242,16 +270,43 @@ impl Life {
         }
     }
 
+    /// Another program begins to write, this much later, and does not end, or after some time.
+    pub(crate) fn hold_database(&self, later: Duration, time: Option<Duration>) {
+        let Some(boot) = &self.boot else { return };
+        let (machine, database, holder) = (boot.machine.clone(), self.database.clone(), Arc::clone(&self.holder));
+        tokio::spawn(async move {
+            tokio::time::sleep(later).await;
+            let turn = machine.turn().await;
+            if machine.is_dead() {
+                return;
+            }
+            let connection = Connection::open(&database).unwrap();
+            connection.execute_batch("begin immediate").unwrap();
+            *holder.lock().unwrap() = Some(connection);
+            drop(turn);
+            if let Some(time) = time {
+                tokio::time::sleep(time).await;
+                drop(holder.lock().unwrap().take());
+            }
+        });
+    }
+
+    pub(crate) fn release_database(&self) {
+        drop(self.holder.lock().unwrap().take());
+    }
+
     /// What happens when the machine has stopped: whatever was under way is gone, the file is what it was.
     pub(crate) async fn bury(&mut self) {
         let Some(boot) = self.boot.take() else { return };
-        let Boot { machine, gateway, workers, webhooks, store, mut clients, until } = boot;
+        let Boot { machine, gateway, workers, webhooks, store, mut clients, until, is_lazy, watchdog } = boot;
         if !machine.is_dead() {
             machine.stop();
         }
+        watchdog.abort();
+        self.release_database();
         let steps = machine.steps();
         let next = self.files.path().join(format!("life{}.db", self.boots));
-        machine.remains(until, self.plan.is_lazy, &next).await;
+        machine.remains(until, is_lazy, &next).await;
         self.say(|| format!("the machine has stopped after {steps} steps: {until:?}"));
         clients.shutdown().await;
         // Dropped where they stand: nothing that they would still do reaches disk or air.
@@ -270,7 +325,8 @@ impl Life {
     /// Ends the gateway in order.
     pub(crate) async fn stop(&mut self) {
         let Some(boot) = self.boot.take() else { return };
-        let Boot { machine, gateway, workers, webhooks, store, mut clients, .. } = boot;
+        let Boot { machine, gateway, workers, webhooks, store, mut clients, watchdog, .. } = boot;
+        watchdog.abort();
         if machine.is_dead() {
             return;
         }
@@ -399,7 +455,8 @@ impl Life {
 
     pub(crate) async fn set_pin(&mut self, door: usize, pin: Pin) {
         self.locks[door].pin = Some(pin);
-        // As `keyturner pin` does, from a process of its own.
+        // As `keyturner pin` does, from a process of its own. It is refused while another one writes.
+        self.release_database();
         let store = Store::open(&self.database).await.unwrap().with_virtual_time();
         store.forget_pin_tries(self.locks[door].nuki_id).await.unwrap();
         store.close().await;
@@ -441,6 +498,18 @@ impl Life {
         self.stop().await;
         check(self).await;
     }
+}
+
+/// systemd's: it asks twice a minute whether a loop hangs.
+fn watchdog(pulses: Pulses, machine: Arc<Machine>, silent: Arc<Mutex<BTreeSet<String>>>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while !machine.is_dead() {
+            if let Some(loop_) = pulses.silent() {
+                silent.lock().unwrap().insert(loop_.name);
+            }
+            tokio::time::sleep(Duration::from_secs(30)).await;
+        }
+    })
 }
 
 /// How often what a client asked for was done, under whichever numbers.
