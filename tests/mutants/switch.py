@@ -51,7 +51,8 @@ def tests_of(work, copy, *features):
                                  "--no-run", "--message-format=json")
     out = subprocess.run(command, cwd=copy, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     binaries = {report["target"]["name"]: report["executable"]
-                for report in reports(out.stdout) if report.get("executable")}
+                # The program itself has the library's name.
+                for report in reports(out.stdout) if report.get("executable") and report["profile"]["test"]}
     return [binaries["keyturner"], binaries["it"]]
 
 
