@@ -316,6 +316,7 @@ fn inside(life: &mut Life, door: usize) {
         Fault::SwallowLogEntry,
         Fault::LogPadding(true),
         Fault::ShortList,
+        Fault::RepeatEntry,
     ]);
     life.say(|| format!("door {door}: {fault:?}"));
     if fault == Fault::SwallowLogEntry {
