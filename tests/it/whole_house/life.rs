@@ -122,6 +122,7 @@ impl Life {
                 Device::SmartLock1,
                 Device::SmartDoor,
                 Device::Ultra,
+                Device::Opener,
             ]);
             let nuki_id = FIRST_NUKI_ID + u32::try_from(number).unwrap();
             let config = config(device, nuki_id, &mut dice);
@@ -525,7 +526,7 @@ fn config(device: Device, nuki_id: u32, dice: &mut Dice) -> SimLockConfig {
     users.push(UserConfig::new("Finn's phone", IdType::App));
     SimLockConfig {
         users,
-        auto_lock: dice.chance(50).then(|| Duration::from_secs(dice.pick(&[60, 300]))),
+        auto_lock: (device != Device::Opener && dice.chance(50)).then(|| Duration::from_secs(dice.pick(&[60, 300]))),
         motor_time: Duration::from_millis(dice.between(600, 3_000)),
         log_capacity: usize::try_from(dice.pick(&[1_000, 1_000, 1_000, 25])).unwrap(),
         log_start: dice.pick(&[1, 1, 1_000, u32::MAX - 100_000]),
