@@ -45,9 +45,9 @@ def reports(text):
     return map(json.loads, filter(None, text.splitlines()))
 
 
-def tests_of(work, copy, *features):
+def tests_of(work, copy, *words):
     """Builds the test binaries: the library's own, which is the fast one, and `it`."""
-    command, environment = cargo(work, "test", "--locked", *features, "--profile", "mutants", "--lib", "--test", "it",
+    command, environment = cargo(work, "test", "--locked", *words, "--profile", "mutants", "--lib", "--test", "it",
                                  "--no-run", "--message-format=json")
     out = subprocess.run(command, cwd=copy, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     binaries = {report["target"]["name"]: report["executable"]
