@@ -37,8 +37,8 @@ def copied(work):
 
 def cargo(work, *words):
     """A command of cargo in the copy, and its environment."""
-    environment = dict(os.environ, CARGO_TARGET_DIR=str(work / "target"))
-    return ["cargo", "--config", "build.rustflags=['--cap-lints=allow']", *words], environment
+    target = os.environ.get("CARGO_TARGET_DIR", str(work / "target"))
+    return ["cargo", *words], dict(os.environ, CARGO_TARGET_DIR=target)
 
 
 def reports(text):
@@ -47,8 +47,8 @@ def reports(text):
 
 def tests_of(work, copy, *words):
     """Builds the test binaries: the library's own, which is the fast one, and `it`."""
-    command, environment = cargo(work, "test", "--locked", *words, "--profile", "mutants", "--lib", "--test", "it",
-                                 "--no-run", "--message-format=json")
+    command, environment = cargo(work, "test", "--locked", *words, "--lib", "--test", "it", "--no-run",
+                                 "--message-format=json")
     out = subprocess.run(command, cwd=copy, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     binaries = {report["target"]["name"]: report["executable"]
                 # The program itself has the library's name.

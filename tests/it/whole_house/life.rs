@@ -10,16 +10,16 @@ use std::time::Duration;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::webhook::Webhooks;
 use keyturner::delivery::{Waker, Workers, webhook};
-use keyturner::gateway::{ActionOutcome, Asker, Gateway, GatewayError, PairedLock, Tools, WaitFor};
+use keyturner::gateway::{Gateway, PairedLock, Tools};
 use keyturner::http::bridge::wire::callback_body;
 use keyturner::http::entry_json;
 use keyturner::protocol::crypto::Pin;
-use keyturner::protocol::{IdType, LockAction};
+use keyturner::protocol::{IdType, LockAction, OpenerAction};
 use keyturner::pulse::Pulses;
 use keyturner::secrets::WebhookSecret;
 use keyturner::session::intent_suffix;
 use keyturner::simlock::{Device, SimLockConfig, UserConfig};
-use keyturner::store::{AddWebhook, IdempotencyKey, NewWebhook, Store};
+use keyturner::store::{AddWebhook, NewWebhook, Store};
 use keyturner::transport::sim::{SimRadio, SimSettings};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -28,6 +28,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::adapter::{Adapter, Plug};
 use super::check::{Findings, check};
 use super::door::{Door, column};
+use super::front::{self, Front, NEIGHBOUR, Overheard, READER, REPLAYED_AFTER, Reply};
 use super::machine::{End, Machine};
 use super::receivers::{Net, Receivers};
 use super::trouble::Troubles;
@@ -61,7 +62,7 @@ pub(crate) struct Request {
     pub(crate) at: Duration,
     pub(crate) times: u32,
     /// Answers that reached the client.
-    pub(crate) answers: Vec<Result<ActionOutcome, GatewayError>>,
+    pub(crate) answers: Vec<Reply>,
     /// How often the lock had done it when an answer came.
     pub(crate) done: Vec<u32>,
 }
@@ -69,6 +70,7 @@ pub(crate) struct Request {
 /// From one start of the gateway to its end.
 struct Boot {
     machine: Arc<Machine>,
+    front: Front,
     gateway: Gateway,
     workers: Workers,
     webhooks: Webhooks,
@@ -78,6 +80,8 @@ struct Boot {
     /// The disk is never told to sync.
     is_lazy: bool,
     watchdog: JoinHandle<()>,
+    /// Notes which token was used when.
+    uses: JoinHandle<()>,
 }
 
 pub(crate) struct Life {
@@ -100,6 +104,9 @@ pub(crate) struct Life {
     holder: Arc<Mutex<Option<Connection>>>,
     /// Loops for which systemd would have ended the gateway.
     pub(crate) silent: Arc<Mutex<BTreeSet<String>>>,
+    pub(crate) overheard: Arc<Mutex<Vec<Overheard>>>,
+    /// Strangers who were let in.
+    pub(crate) let_in: Arc<Mutex<Vec<String>>>,
     pub(crate) boots: u32,
     files: TempDir,
     pub(crate) zone: i16,
@@ -164,6 +171,8 @@ impl Life {
             boot: None,
             holder: Arc::default(),
             silent: Arc::default(),
+            overheard: Arc::default(),
+            let_in: Arc::default(),
             boots: 0,
             files,
             zone: 0,
@@ -229,6 +238,8 @@ impl Life {
         });
         let net = Net { clock: self.clock, machine: machine.clone(), boot, receivers: Arc::clone(&self.receivers) };
         let gateway = Gateway::start(self.locks.clone(), transport, tools).await.unwrap();
+        let (first, clients) = (self.doors[0].door.nuki_id(), self.requests.lock().unwrap().len());
+        let (front, uses) = Front::open(&gateway, &store, self.host_clock, &waker, first, clients).await;
         let workers = keyturner::delivery::start(&store, &net, self.host_clock, &waker, &pulses);
         let secrets = self.secrets.clone();
         let told = webhook::Tools {
@@ -243,18 +254,9 @@ impl Life {
             pulses,
         };
         let webhooks = webhook::start(told, &waker);
-        let until = End::Kill;
-        self.boot = Some(Boot {
-            machine,
-            gateway,
-            workers,
-            webhooks,
-            store,
-            clients: JoinSet::new(),
-            until,
-            is_lazy,
-            watchdog,
-        });
+        let (clients, until) = (JoinSet::new(), End::Kill);
+        self.boot =
+            Some(Boot { machine, front, gateway, workers, webhooks, store, clients, until, is_lazy, watchdog, uses });
     }
 
     /// The machine will stop after so many steps, wherever it is then; with `None` it will not.
@@ -299,11 +301,12 @@ impl Life {
     /// What happens when the machine has stopped: whatever was under way is gone, the file is what it was.
     pub(crate) async fn bury(&mut self) {
         let Some(boot) = self.boot.take() else { return };
-        let Boot { machine, gateway, workers, webhooks, store, mut clients, until, is_lazy, watchdog } = boot;
+        let Boot { machine, gateway, workers, webhooks, store, mut clients, until, is_lazy, watchdog, uses, .. } = boot;
         if !machine.is_dead() {
             machine.stop();
         }
         watchdog.abort();
+        uses.abort();
         self.release_database();
         let steps = machine.steps();
         let next = self.files.path().join(format!("life{}.db", self.boots));
@@ -326,8 +329,9 @@ impl Life {
     /// Ends the gateway in order.
     pub(crate) async fn stop(&mut self) {
         let Some(boot) = self.boot.take() else { return };
-        let Boot { machine, gateway, workers, webhooks, store, mut clients, watchdog, .. } = boot;
+        let Boot { machine, front, gateway, workers, webhooks, store, mut clients, watchdog, uses, .. } = boot;
         watchdog.abort();
+        uses.abort();
         if machine.is_dead() {
             return;
         }
@@ -335,6 +339,7 @@ impl Life {
         workers.stop().await;
         webhooks.stop().await;
         clients.shutdown().await;
+        front.close(&store).await;
         store.close().await;
         self.say(|| "the gateway was stopped".to_owned());
     }
@@ -396,8 +401,9 @@ impl Life {
             requests[number].times += 1;
             requests[number].clone()
         };
-        let (handle, machine) = (boot.gateway.handle.clone(), boot.machine.clone());
+        let (front, machine) = (boot.front.clone(), boot.machine.clone());
         let (door, database) = (self.doors[request.door].door.clone(), self.database.clone());
+        let is_opener = self.doors[request.door].is_opener;
         let (app_id, requests) = (self.doors[request.door].app_id, Arc::clone(&self.requests));
         let (loud, clock) = (self.plan.is_loud, self.clock);
         if loud {
@@ -410,8 +416,7 @@ impl Life {
         }
         boot.clients.spawn(async move {
             let name = format!("client {number}");
-            let asker = Asker { name: &name, key: Some(IdempotencyKey::of(name.as_bytes())) };
-            let answer = handle.act(door.nuki_id(), request.action, asker, WaitFor::Completed).await;
+            let answer = front.act(door.nuki_id(), request.action, is_opener, &name).await;
             // The answer has to leave the machine.
             machine.step().await;
             let done = executions(&database, &name, |suffix| door.inspect(|lock| lock.executions(app_id, suffix)));
@@ -432,7 +437,63 @@ impl Life {
             requests.push(request);
             requests.len() - 1
         };
+        if let Some(boot) = &self.boot {
+            boot.front.add_client(number + 1);
+        }
         self.ask(number);
+    }
+
+    /// A client asks with a credential that counts once, and somebody on the way sends the same again.
+    pub(crate) fn ask_once(&mut self, door: usize, action: LockAction) {
+        let rnr = self.dice.between(0, 65_535);
+        let (again_after, last) = (self.dice.pick(&REPLAYED_AFTER), self.dice.between(2, 250));
+        let nuki_id = self.doors[door].door.nuki_id();
+        self.overheard.lock().unwrap().push(front::hashed(nuki_id, action, self.clock.wall(), rnr));
+        let number = self.overheard.lock().unwrap().len() - 1;
+        self.say(|| format!("a bridge client asks for {action} at door {door}"));
+        let Some(boot) = &mut self.boot else { return };
+        let first = (boot.front.clone(), Arc::clone(&self.overheard));
+        let again = first.clone();
+        let from = front::stranger(u8::try_from(last - 1).unwrap());
+        boot.clients.spawn(async move { first.0.send(&first.1, number, from).await });
+        let from = front::stranger(u8::try_from(last).unwrap());
+        boot.clients.spawn(async move {
+            tokio::time::sleep(again_after).await;
+            again.0.send(&again.1, number, from).await;
+        });
+    }
+
+    /// Somebody tries what they may not.
+    pub(crate) fn a_stranger(&mut self, door: usize) {
+        let last = u8::try_from(self.dice.between(2, 250)).unwrap();
+        let (kind, action) = (self.dice.between(0, 3), self.dice.pick(&[LockAction::Unlock, LockAction::Unlatch]));
+        let overheard = self.overheard.lock().unwrap().len() as u64;
+        let number = usize::try_from(self.dice.between(0, overheard.max(1) - 1)).unwrap();
+        let (nuki_id, is_opener) = (self.doors[door].door.nuki_id(), self.doors[door].is_opener);
+        let Some(boot) = &mut self.boot else { return };
+        self.findings.strangers += 1;
+        let (front, overheard, let_in) = (boot.front.clone(), Arc::clone(&self.overheard), Arc::clone(&self.let_in));
+        let from = front::stranger(last);
+        let token = match kind {
+            0 => "nobodys-token".to_owned(),
+            1 => front::secret(READER),
+            // Every other door is somebody else's.
+            2 if door > 0 => front::secret(NEIGHBOUR),
+            _ if number < overheard.lock().unwrap().len() => {
+                boot.clients.spawn(async move { front.send(&overheard, number, from).await });
+                return;
+            }
+            // What counts once counts in no other form.
+            _ => front::hashed(nuki_id, action, self.clock.wall(), 1).path,
+        };
+        // An Opener's has another name, which it is not to come to.
+        let action = if is_opener { OpenerAction::Open.command() } else { action };
+        boot.clients.spawn(async move {
+            let reply = front.act_as(nuki_id, action, is_opener, "a stranger's key", &token, from).await;
+            if reply.is_admitted() {
+                let_in.lock().unwrap().push(format!("stranger {kind} was answered {reply:?}"));
+            }
+        });
     }
 
     /// Whoever was not told what became of their wish asks again.
@@ -440,9 +501,7 @@ impl Life {
         let now = self.now();
         let open: Vec<usize> = {
             let requests = self.requests.lock().unwrap();
-            let known = |request: &Request| {
-                request.answers.last().is_some_and(|answer| matches!(answer, Ok(ActionOutcome::Done)))
-            };
+            let known = |request: &Request| request.answers.last().is_some_and(Reply::is_done);
             let is_open =
                 |request: &Request| !known(request) && now - request.at < ASKED_AGAIN_WITHIN && request.times < 5;
             (0..requests.len()).filter(|number| is_open(&requests[*number])).collect()

@@ -12,6 +12,9 @@ impl Life {
     pub(crate) async fn scene(&mut self) {
         for _ in 0..self.dice.between(1, 3) {
             let door = usize::try_from(self.dice.between(0, self.doors.len() as u64 - 1)).unwrap();
+            if self.dice.chance(20) {
+                self.a_stranger(door);
+            }
             match self.dice.between(0, 99) {
                 _ if self.doors[door].is_opener => self.at_the_house_door(door).await,
                 0..30 => self.somebody_comes(door).await,
@@ -142,7 +145,11 @@ impl Life {
             _ if self.is_locked(door) => LockAction::Unlock,
             _ => LockAction::Lock,
         };
-        self.new_request(door, action);
+        if !self.doors[door].is_opener && self.dice.chance(20) {
+            self.ask_once(door, action);
+        } else {
+            self.new_request(door, action);
+        }
         let pause = self.dice.between(0, 6_000);
         self.wait(Duration::from_millis(pause)).await;
         if self.dice.chance(30) {
