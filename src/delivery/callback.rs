@@ -81,7 +81,7 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
     pub(super) async fn run(mut self, pulse: &Pulse) {
         loop {
             pulse.beat();
-            match self.step().await {
+            match self.step(pulse).await {
                 Ok(Step::Continue) => {}
                 Ok(Step::WaitForWake) => pulse.while_waiting(self.wake.notified()).await,
                 Ok(Step::WaitForRetry(url)) => pulse.while_waiting(self.wait_for_retry(&url)).await,
@@ -93,29 +93,29 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
         }
     }
 
-    async fn step(&mut self) -> Result<Step, StoreError> {
+    async fn step(&mut self, pulse: &Pulse) -> Result<Step, StoreError> {
         let Some(delivery) = self.outbox.next_delivery(self.slot).await? else { return Ok(Step::WaitForWake) };
         let Some(url) = self.url().await? else {
-            return Ok(self.give_up(&delivery, "the callback was removed").await);
+            return Ok(self.give_up(&delivery, "the callback was removed", pulse).await);
         };
         let posted = match Target::parse(&url) {
             Ok(target) => self.post.post(&target, &delivery.body).await,
-            Err(error) => return Ok(self.give_up(&delivery, &error.to_string()).await),
+            Err(error) => return Ok(self.give_up(&delivery, &error.to_string(), pulse).await),
         };
         match posted {
             Posted::Told => {
                 self.failures = 0;
-                self.finish(&delivery, DeliveryOutcome::Told).await;
+                self.finish(&delivery, DeliveryOutcome::Told, pulse).await;
                 Ok(Step::Continue)
             }
             Posted::NotSent(reason) => {
                 self.failures = self.failures.saturating_add(1);
                 // Every body gets at least one attempt, also after a long time without power.
                 if self.clock.wall().since(delivery.created_at) >= GIVE_UP_AFTER {
-                    return Ok(self.give_up(&delivery, &reason).await);
+                    return Ok(self.give_up(&delivery, &reason, pulse).await);
                 }
                 tracing::debug!(slot = self.slot, reason, failures = self.failures, "a callback was not reached");
-                self.finish(&delivery, DeliveryOutcome::Retry).await;
+                self.finish(&delivery, DeliveryOutcome::Retry, pulse).await;
                 Ok(Step::WaitForRetry(url))
             }
         }
@@ -126,18 +126,19 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
         Ok(callbacks.into_iter().find(|callback| callback.id == self.slot).map(|callback| callback.url))
     }
 
-    async fn give_up(&self, delivery: &Delivery, reason: &str) -> Step {
+    async fn give_up(&self, delivery: &Delivery, reason: &str, pulse: &Pulse) -> Step {
         tracing::warn!(slot = self.slot, reason, "a callback was given up");
-        self.finish(delivery, DeliveryOutcome::GaveUp(reason.to_owned())).await;
+        self.finish(delivery, DeliveryOutcome::GaveUp(reason.to_owned()), pulse).await;
         Step::Continue
     }
 
-    /// Until it is stored: otherwise the same body would go out again and again.
-    async fn finish(&self, delivery: &Delivery, outcome: DeliveryOutcome) {
+    /// Until it is stored: otherwise the same body would go out again and again. It may take as long as another program
+    /// holds the file.
+    async fn finish(&self, delivery: &Delivery, outcome: DeliveryOutcome, pulse: &Pulse) {
         while let Err(error) = self.outbox.finish_delivery(delivery.outbox_id, outcome.clone(), self.clock.wall()).await
         {
             tracing::error!(slot = self.slot, %error, "the outbox cannot be written; callbacks wait");
-            sleep(STORE_RETRY).await;
+            pulse.while_waiting(sleep(STORE_RETRY)).await;
         }
     }
 

@@ -186,7 +186,12 @@ impl SimLock {
         let request = LogRequest::decode(body).map_err(|_| ErrorCode::BadLength)?;
         let is_padded = self.faults.log_padding;
         let (entries, available) = self.log.select(&request);
-        let payloads: Vec<_> = entries.into_iter().map(|entry| ActivityLog::payload(entry, is_padded)).collect();
+        let mut payloads: Vec<_> = entries.into_iter().map(|entry| ActivityLog::payload(entry, is_padded)).collect();
+        if let Some(first) = payloads.first().cloned()
+            && take(&mut self.faults.repeat_entry)
+        {
+            payloads.insert(0, first);
+        }
         if request.total_count {
             let has_sensor_bytes = !self.config.device.is_opener();
             let count = LogEntryCount {

@@ -23,6 +23,8 @@ pub enum Fault {
     LogPadding(bool),
     /// The next list of people or codes comes without its first entry, though it was announced.
     ShortList,
+    /// The next page of the log brings its first entry twice.
+    RepeatEntry,
     /// The configuration counter moves with every state that is read, or no longer does.
     RestlessCounter(bool),
     /// The configuration counter moves with nothing, or moves again.
@@ -52,6 +54,8 @@ pub struct Faults {
     pub log_padding: bool,
     /// See [`Fault::ShortList`].
     pub short_list: bool,
+    /// See [`Fault::RepeatEntry`].
+    pub repeat_entry: bool,
     /// See [`Fault::RestlessCounter`].
     pub restless_counter: bool,
     /// See [`Fault::FrozenCounter`].
@@ -71,6 +75,7 @@ impl Faults {
             Fault::StuckBeacon(on) => self.stuck_beacon = on,
             Fault::LogPadding(on) => self.log_padding = on,
             Fault::ShortList => self.short_list = true,
+            Fault::RepeatEntry => self.repeat_entry = true,
             Fault::RestlessCounter(on) => self.restless_counter = on,
             Fault::FrozenCounter(on) => self.frozen_counter = on,
         }

@@ -6,6 +6,8 @@ use std::sync::{Arc, mpsc};
 
 use futures::future::BoxFuture;
 
+use super::{Store, StoreError};
+
 /// The disk of a simulated machine, asked around every call of the store.
 ///
 /// The file under it is a real one. What a simulation adds is time, and the moment at which the machine stops: a call
@@ -69,5 +71,31 @@ impl Time {
             Self::Virtual => Some(HeldTime::begin()),
             Self::Simulated(disk) => Some(HeldTime::begin_on(disk).await),
         }
+    }
+}
+
+/// `pragma synchronous` of a connection that syncs the write-ahead log at each commit.
+const FULL: i64 = 2;
+
+impl Store {
+    /// Whether the disk is told to sync at each commit. If it is not, a simulated one keeps nothing over a power cut.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the connection that writes cannot be asked.
+    pub async fn syncs_every_commit(&self) -> Result<bool, StoreError> {
+        let _held = self.hold_time().await;
+        let setting: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&self.writer).await?;
+        Ok(setting >= FULL)
+    }
+
+    /// From now on a write fails at once while another program holds the file. Otherwise it would wait in the world's
+    /// time, in which a simulated disk has no part.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the connection that writes cannot be told.
+    pub async fn wait_for_nobody(&self) -> Result<(), StoreError> {
+        let _held = self.hold_time().await;
+        sqlx::query("pragma busy_timeout = 0").execute(&self.writer).await?;
+        Ok(())
     }
 }

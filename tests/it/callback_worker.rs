@@ -98,10 +98,14 @@ impl Post for Net {
 type Tried = mpsc::UnboundedReceiver<(String, Duration)>;
 
 fn run(queues: &Queues) -> (Workers, Waker, Tried) {
+    run_watched(queues, &Pulses::default())
+}
+
+fn run_watched(queues: &Queues, pulses: &Pulses) -> (Workers, Waker, Tried) {
     let (tried, receiver) = mpsc::unbounded_channel();
     let net = Net { tried, started: Instant::now() };
     let waker = Waker::new();
-    let workers = start(queues, &net, Clock::virtual_from(NOW), &waker, &Pulses::default());
+    let workers = start(queues, &net, Clock::virtual_from(NOW), &waker, pulses);
     (workers, waker, receiver)
 }
 
@@ -187,10 +191,13 @@ async fn what_waits_for_a_removed_callback_is_dropped_with_the_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_body_is_not_sent_twice_because_the_store_could_not_note_it() {
     let queues = Queues::with(&["http://good"]);
-    queues.0.lock().unwrap().failing_writes = 20;
+    queues.0.lock().unwrap().failing_writes = 600;
     queues.push(0, 1, NOW);
-    let (_workers, _waker, mut tried) = run(&queues);
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    let pulses = Pulses::default();
+    let (_workers, _waker, mut tried) = run_watched(&queues, &pulses);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(pulses.silent(), None, "starting anew would help nobody");
+    tokio::time::sleep(Duration::from_mins(6)).await;
     assert!(tried.try_recv().is_ok());
     assert!(tried.try_recv().is_err());
     assert_eq!(queues.finished(), [(1, DeliveryOutcome::Told)]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::log::LogIndex;
-use keyturner::simlock::{Device, Input, Person, SimLockConfig, Turn};
+use keyturner::simlock::{Device, Fault, Input, Person, SimLockConfig, Turn};
 
 use crate::support::pair::{Cut, NUKI_ID, Pair};
 
@@ -99,6 +99,21 @@ fn a_clear_under_our_eyes_is_noticed_when_the_bolt_moves() {
         pair.person(Person::Button);
         pair.pass(s(3_600));
         assert_eq!((resets(&pair), indexes(&pair)), (1, vec![1]), "{device:?}, {before} entries");
+    }
+}
+
+#[test]
+fn an_entry_that_comes_twice_is_read_once() {
+    for entries in [1, 2, 5, 30] {
+        let mut pair = Pair::settled();
+        pair.rest();
+        pair.forget();
+        pair.fault(Fault::RepeatEntry);
+        turns(&mut pair, entries);
+        pair.pass(s(60));
+        let mut once = indexes(&pair);
+        once.dedup();
+        assert_eq!((indexes(&pair), once.len()), (once.clone(), entries), "{entries}");
     }
 }
 

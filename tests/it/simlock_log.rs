@@ -224,6 +224,18 @@ fn padded_entries_read_the_same() {
 }
 
 #[test]
+fn a_repeated_entry_comes_twice_in_one_page() {
+    let mut bench = Bench::family();
+    let client = bench.client(IdType::Bridge);
+    (0..2).for_each(|_| bench.person(Person::KeypadWrongCode));
+    bench.feed(Input::Fault(Fault::RepeatEntry));
+    for numbers in [&[1, 1, 2][..], &[1, 2]] {
+        let entries = bench.log(&client, 0, 10, SortOrder::Ascending);
+        assert_eq!(entries.iter().map(|entry| entry.index).collect::<Vec<_>>(), numbers);
+    }
+}
+
+#[test]
 fn a_swallowed_entry_leaves_no_gap_in_the_numbers() {
     let mut bench = Bench::family();
     bench.person(Person::KeypadWrongCode);

@@ -204,6 +204,7 @@ async fn an_event_is_not_sent_twice_because_the_store_could_not_note_it() {
     let ids = desk.commit(vec![by_app(1), by_app(2)]).await;
     sleep(minutes(5)).await;
     assert_eq!(desk.net.sequences("house"), ids[..1]);
+    assert_eq!(desk.pulses.silent(), None, "starting anew would help nobody");
     run(&desk.path, "drop trigger full").await;
     sleep(minutes(1)).await;
     assert_eq!(desk.net.sequences("house"), ids);

@@ -10,6 +10,7 @@ use self::life::{Plan, live};
 mod adapter;
 mod check;
 mod door;
+mod front;
 mod life;
 mod machine;
 mod people;

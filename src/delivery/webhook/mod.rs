@@ -133,14 +133,15 @@ impl<P: WebhookPost> Supervisor<P> {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let pulse = self.tools.pulses.begin("webhooks");
         loop {
-            pulse.beat();
-            tokio::select! {
-                _ = looks.tick() => {
-                    if let Err(error) = self.look().await {
-                        tracing::error!(%error, "webhooks cannot be looked up; those that run go on");
-                    }
+            let wait = async {
+                tokio::select! {
+                    _ = looks.tick() => true,
+                    () = waker.for_webhooks() => false,
                 }
-                () = waker.for_webhooks() => {}
+            };
+            let is_time_to_look = pulse.while_waiting(wait).await;
+            if is_time_to_look && let Err(error) = self.look().await {
+                tracing::error!(%error, "webhooks cannot be looked up; those that run go on");
             }
             // Also after a look: another process may have put dead letters back into a queue.
             self.running.values().for_each(|running| running.signals.wake.notify_one());

@@ -10,6 +10,7 @@ use super::backoff::delay;
 use super::message::{Message, body};
 use super::send::{Answer, Receiver, WebhookPost};
 use super::{Signals, Tools};
+use crate::pulse::Pulse;
 use crate::secrets::WebhookSecret;
 use crate::store::{FailedTry, StoreError, Webhook, WebhookDelivery};
 
@@ -99,7 +100,7 @@ impl<P: WebhookPost> Worker<P> {
         let pulse = self.tools.pulses.begin(format!("webhook {}", self.webhook.name));
         loop {
             pulse.beat();
-            match self.step().await {
+            match self.step(&pulse).await {
                 Ok(Step::Continue) => {}
                 Ok(Step::WaitForWake) => pulse.while_waiting(self.signals.wake.notified()).await,
                 // New events do not shorten it.
@@ -118,7 +119,7 @@ impl<P: WebhookPost> Worker<P> {
         }
     }
 
-    async fn step(&mut self) -> Result<Step, StoreError> {
+    async fn step(&mut self, pulse: &Pulse) -> Result<Step, StoreError> {
         let Some(delivery) = self.tools.store.next_webhook_delivery(self.webhook.id).await? else {
             return Ok(Step::WaitForWake);
         };
@@ -133,7 +134,7 @@ impl<P: WebhookPost> Worker<P> {
         let message = Message::signed(delivery.key.clone(), body, &self.secret.secret, at);
         let to = Receiver { url: &self.secret.url, ca_pem: self.webhook.ca_pem.as_deref() };
         match verdict(self.tools.post.send(to, &message).await) {
-            Verdict::Told => Ok(self.told(&delivery).await),
+            Verdict::Told => Ok(self.told(&delivery, pulse).await),
             Verdict::Refused(reason) => {
                 let now = Instant::now();
                 let since = self.refused.filter(|(id, _)| *id == delivery.id).map_or(now, |(_, since)| since);
@@ -151,11 +152,12 @@ impl<P: WebhookPost> Worker<P> {
         PATIENCE.min(self.webhook.give_up_after)
     }
 
-    /// Until it is stored: otherwise the same event would go out again and again.
-    async fn told(&mut self, delivery: &WebhookDelivery) -> Step {
+    /// Until it is stored: otherwise the same event would go out again and again. It may take as long as another program
+    /// holds the file.
+    async fn told(&mut self, delivery: &WebhookDelivery, pulse: &Pulse) -> Step {
         while let Err(error) = self.tools.store.webhook_told(delivery, self.tools.clock.wall()).await {
             tracing::error!(webhook = self.webhook.name, %error, "a webhook's queue cannot be written; it waits");
-            sleep(STORE_RETRY).await;
+            pulse.while_waiting(sleep(STORE_RETRY)).await;
         }
         if self.failing_since.is_some() {
             tracing::info!(webhook = self.webhook.name, "a webhook is reached again");

@@ -112,6 +112,15 @@ impl SimRadio {
         self.air.end_scans();
     }
 
+    /// Another controller takes the place of this one: scans end, links break, and no lock's table of services is known.
+    pub fn change_controller(&self) {
+        self.end_scans();
+        for place in self.places().values() {
+            place.close_all();
+            place.forget();
+        }
+    }
+
     fn places(&self) -> MutexGuard<'_, BTreeMap<Address, Arc<Place>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -127,6 +127,11 @@ impl Place {
         std::mem::replace(&mut self.state().is_discovered, true)
     }
 
+    /// The GATT table is unknown again.
+    pub(super) fn forget(&self) {
+        self.state().is_discovered = false;
+    }
+
     /// A link is gone for both sides.
     pub(super) fn close(&self, link: LinkId) {
         let is_open = self.state().shut(link);

@@ -10,6 +10,7 @@ use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::Waker;
 use keyturner::delivery::webhook::{Answer, Message, Receiver, Tools, WebhookPost, Webhooks, start};
 use keyturner::http::entry_json;
+use keyturner::pulse::Pulses;
 use keyturner::secrets::{WebhookSecret, WebhookUrl};
 use keyturner::store::{AddWebhook, Batch, NewWebhook, Store, WebhookFilter, WebhookStatus};
 use serde_json::Value;
@@ -140,6 +141,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     pub(crate) secrets: Arc<Mutex<Vec<WebhookSecret>>>,
     pub(crate) path: PathBuf,
+    pub(crate) pulses: Pulses,
     workers: Option<Webhooks>,
     waker: Waker,
     _files: TempDir,
@@ -156,7 +158,8 @@ impl Desk {
         let clock = Clock::virtual_from(NOW);
         let net = Net { clock, state: Arc::default() };
         let secrets = Arc::default();
-        let mut desk = Self { store, net, clock, secrets, path, workers: None, waker: Waker::new(), _files: files };
+        let (pulses, waker) = (Pulses::default(), Waker::new());
+        let mut desk = Self { store, net, clock, secrets, path, pulses, workers: None, waker, _files: files };
         desk.start();
         desk
     }
@@ -171,7 +174,7 @@ impl Desk {
             entry_json,
             seed: Arc::new(|| [9; 32]),
             look_every: Duration::from_secs(30),
-            pulses: keyturner::pulse::Pulses::default(),
+            pulses: self.pulses.clone(),
         };
         self.workers = Some(start(tools, &self.waker));
     }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use keyturner::gateway::{ActionOutcome, NotDone};
-use keyturner::protocol::log::LogEntryKind;
-use keyturner::protocol::{CompletionStatus, LockAction, LockState};
+use keyturner::protocol::log::{LogEntryKind, Ring};
+use keyturner::protocol::{CompletionStatus, LockAction, LockState, OpenerAction, OpenerState};
 use keyturner::store::verify;
 use rusqlite::types::Value as Sql;
 
 use super::door::{Door, column, open};
+use super::front::{BRIDGE, secrets};
 use super::life::{Life, executions};
 use super::receivers::{Receivers, Taken};
 
@@ -37,6 +37,10 @@ pub(crate) struct Findings {
     /// Entries of somebody, without the name.
     pub(crate) unnamed: u64,
     pub(crate) requests: u64,
+    /// Tries of those who may not.
+    pub(crate) strangers: u64,
+    /// Intents of credentials that count once.
+    pub(crate) once: u64,
     pub(crate) executions: u64,
     pub(crate) told: u64,
     pub(crate) called: u64,
@@ -62,6 +66,8 @@ impl Findings {
         self.unknown += unknown;
         self.unnamed += unnamed;
         self.requests += other.requests;
+        self.strangers += other.strangers;
+        self.once += other.once;
         self.executions += other.executions;
         self.told += other.told;
         self.called += other.called;
@@ -156,8 +162,12 @@ pub(crate) async fn check(life: &mut Life) {
         people(&mut findings, number, door, &rows);
     }
     actions(&mut findings, life);
+    strangers(&mut findings, life);
     told(&mut findings, life, &rows);
     delays(&mut findings, life, &rows);
+    for silent in life.silent.lock().unwrap().iter() {
+        findings.broken("G10", format!("systemd would have ended the gateway: {silent} hung"));
+    }
     // G9
     let report = verify(&life.database, &[], |_, _| {}).await.unwrap();
     if !report.is_intact() {
@@ -247,7 +257,10 @@ fn people(findings: &mut Findings, number: usize, door: &Door, rows: &[Row]) {
         }
         if row.attribution == "matched"
             && let Some(state) = row.state_after
-            && !leads_to(&entry.entry.kind, LockState::from_code(state))
+            && !(if door.is_opener { opener_leads_to } else { leads_to })(
+                &entry.entry.kind,
+                LockState::from_code(state),
+            )
         {
             let what = format!("door {number}: event {}: {:?} does not lead to {state}", row.id, entry.entry.kind);
             findings.broken("G5", what);
@@ -276,6 +289,26 @@ fn leads_to(kind: &LogEntryKind, state: LockState) -> bool {
     may_end.contains(&state)
 }
 
+/// Whether what was done at an Opener can end in this state.
+fn opener_leads_to(kind: &LogEntryKind, state: LockState) -> bool {
+    let (action, completion) = match kind {
+        LogEntryKind::LockAction(logged) => (logged.action, logged.completion_status),
+        LogEntryKind::Keypad(keypad) => (keypad.action, keypad.completion_status),
+        LogEntryKind::Ring(ring) if ring.mode & (Ring::RING_TO_OPEN | Ring::CONTINUOUS) != 0 => {
+            (OpenerAction::Open.command(), ring.completion_status)
+        }
+        // What nobody lets open opens nothing.
+        _ => return false,
+    };
+    let state = OpenerState::from_code(state.code());
+    match (OpenerAction::from_code(action.code()), completion) {
+        (_, CompletionStatus::MotorBlocked) => true,
+        (OpenerAction::ActivateRingToOpen, _) => state == OpenerState::RingToOpen,
+        (OpenerAction::DeactivateRingToOpen, _) => state == OpenerState::Online,
+        _ => true,
+    }
+}
+
 /// G1, G8: each wish is carried out once at most, whatever was asked again; nothing moves that nobody asked for; no answer lies.
 fn actions(findings: &mut Findings, life: &Life) {
     let requests = life.requests.lock().unwrap();
@@ -288,11 +321,10 @@ fn actions(findings: &mut Findings, life: &Life) {
             findings.broken("G1", format!("what client {number} asked for was done {done} times: {request:?}"));
         }
         for (answer, done) in request.answers.iter().zip(&request.done) {
-            let is_true = match answer {
-                Ok(ActionOutcome::Done) => *done == 1,
-                Ok(ActionOutcome::NotDone(NotDone::NotSent | NotDone::ProvenByLog)) => *done == 0,
-                Ok(_) | Err(_) => true,
-            };
+            if !answer.is_admitted() {
+                findings.broken("G6", format!("client {number} was not let in: {answer:?}"));
+            }
+            let is_true = (!answer.is_done() || *done == 1) && (!answer.is_denial() || *done == 0);
             if !is_true {
                 findings.broken("G1", format!("client {number} heard {answer:?}, it was done {done} times"));
             }
@@ -316,6 +348,32 @@ fn actions(findings: &mut Findings, life: &Life) {
         findings.executions += u64::from(all);
         if asked != all {
             findings.broken("G8", format!("door {number}: moved {all} times, asked for were {asked}"));
+        }
+    }
+}
+
+/// G6, G7: nobody does what their token does not allow, nothing that counts once counts twice, and no token is on the disk.
+fn strangers(findings: &mut Findings, life: &Life) {
+    for what in life.let_in.lock().unwrap().iter() {
+        findings.broken("G6", what);
+    }
+    let overheard = life.overheard.lock().unwrap();
+    for twice in overheard.iter().filter(|overheard| overheard.admitted > 1) {
+        findings.broken("G6", format!("a credential was taken {} times: {}", twice.admitted, twice.path));
+    }
+    let requesters: Vec<String> = column(&life.database, "select requester from intents", []);
+    let of_bridge = requesters.iter().filter(|requester| *requester == BRIDGE).count();
+    findings.once += of_bridge as u64;
+    if of_bridge > overheard.len() {
+        findings.broken("G6", format!("{} credentials that count once made {of_bridge} intents", overheard.len()));
+    }
+    for other in requesters.iter().filter(|requester| *requester != BRIDGE && !requester.starts_with("client ")) {
+        findings.broken("G6", format!("{other} had a lock do something"));
+    }
+    let file = std::fs::read(&life.database).unwrap();
+    for secret in secrets() {
+        if file.windows(secret.len()).any(|part| part == secret.as_bytes()) {
+            findings.broken("G7", format!("{secret} stands in the database"));
         }
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Door {
     pub(crate) is_forgetful: bool,
     /// Its beacon says when something has changed.
     pub(crate) calls: bool,
+    /// It listens to a bell and releases a strike, and means other things by the same numbers.
+    pub(crate) is_opener: bool,
 }
 
 impl Door {
@@ -84,6 +86,7 @@ impl Door {
             keypad: 1,
             is_forgetful: false,
             calls: device != Device::Ultra,
+            is_opener: device == Device::Opener,
         }
     }
 
@@ -200,11 +203,12 @@ impl Door {
 
     /// Whether a lock 'n' go ran when this was written, or a moment before.
     pub(crate) fn is_near_lock_n_go(&self, entry: &Entry) -> bool {
-        self.entries.iter().any(|other| {
-            matches!(&other.entry.kind, LogEntryKind::LockAction(logged) if logged.action == LockAction::LockNGo)
-                && other.between.1 <= entry.between.1
-                && other.between.1 + WRITTEN_WITHIN >= entry.between.0
-        })
+        !self.is_opener
+            && self.entries.iter().any(|other| {
+                matches!(&other.entry.kind, LogEntryKind::LockAction(logged) if logged.action == LockAction::LockNGo)
+                    && other.between.1 <= entry.between.1
+                    && other.between.1 + WRITTEN_WITHIN >= entry.between.0
+            })
     }
 
     /// What the simulated lock wrote must be what people did.

@@ -1,6 +1,7 @@
 //! One life of a house from one seed: people and clients come and go, everything goes wrong now and then, and in the end
 //! everything is well again for a few hours.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
@@ -9,22 +10,25 @@ use std::time::Duration;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::webhook::Webhooks;
 use keyturner::delivery::{Waker, Workers, webhook};
-use keyturner::gateway::{ActionOutcome, Asker, Gateway, GatewayError, PairedLock, Tools, WaitFor};
+use keyturner::gateway::{Gateway, PairedLock, Tools};
 use keyturner::http::bridge::wire::callback_body;
 use keyturner::http::entry_json;
 use keyturner::protocol::crypto::Pin;
-use keyturner::protocol::{IdType, LockAction};
+use keyturner::protocol::{IdType, LockAction, OpenerAction};
+use keyturner::pulse::Pulses;
 use keyturner::secrets::WebhookSecret;
 use keyturner::session::intent_suffix;
 use keyturner::simlock::{Device, SimLockConfig, UserConfig};
-use keyturner::store::{AddWebhook, IdempotencyKey, NewWebhook, Store};
+use keyturner::store::{AddWebhook, NewWebhook, Store};
 use keyturner::transport::sim::{SimRadio, SimSettings};
+use rusqlite::Connection;
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::adapter::{Adapter, Plug};
 use super::check::{Findings, check};
 use super::door::{Door, column};
+use super::front::{self, Front, NEIGHBOUR, Overheard, READER, REPLAYED_AFTER, Reply};
 use super::machine::{End, Machine};
 use super::receivers::{Net, Receivers};
 use super::trouble::Troubles;
@@ -44,7 +48,7 @@ const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(20 * HOUR);
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) days: u64,
-    /// The disk forgets what was not synced, and is never told to sync.
+    /// The disk forgets what was not synced, and is never told to sync, whatever the store is set to.
     pub(crate) is_lazy: bool,
     /// Says what happens.
     pub(crate) is_loud: bool,
@@ -58,7 +62,7 @@ pub(crate) struct Request {
     pub(crate) at: Duration,
     pub(crate) times: u32,
     /// Answers that reached the client.
-    pub(crate) answers: Vec<Result<ActionOutcome, GatewayError>>,
+    pub(crate) answers: Vec<Reply>,
     /// How often the lock had done it when an answer came.
     pub(crate) done: Vec<u32>,
 }
@@ -66,12 +70,18 @@ pub(crate) struct Request {
 /// From one start of the gateway to its end.
 struct Boot {
     machine: Arc<Machine>,
+    front: Front,
     gateway: Gateway,
     workers: Workers,
     webhooks: Webhooks,
     store: Store,
     clients: JoinSet<()>,
     until: End,
+    /// The disk is never told to sync.
+    is_lazy: bool,
+    watchdog: JoinHandle<()>,
+    /// Notes which token was used when.
+    uses: JoinHandle<()>,
 }
 
 pub(crate) struct Life {
@@ -83,13 +93,20 @@ pub(crate) struct Life {
     pub(crate) radio: SimRadio,
     pub(crate) doors: Vec<Door>,
     pub(crate) locks: Vec<PairedLock>,
-    pub(crate) plug: Plug,
+    pub(crate) plug: Arc<Mutex<Plug>>,
     pub(crate) receivers: Arc<Mutex<Receivers>>,
     pub(crate) requests: Arc<Mutex<Vec<Request>>>,
     pub(crate) database: PathBuf,
     pub(crate) findings: Findings,
     secrets: Vec<WebhookSecret>,
     boot: Option<Boot>,
+    /// Another program that holds the database.
+    holder: Arc<Mutex<Option<Connection>>>,
+    /// Loops for which systemd would have ended the gateway.
+    pub(crate) silent: Arc<Mutex<BTreeSet<String>>>,
+    pub(crate) overheard: Arc<Mutex<Vec<Overheard>>>,
+    /// Strangers who were let in.
+    pub(crate) let_in: Arc<Mutex<Vec<String>>>,
     pub(crate) boots: u32,
     files: TempDir,
     pub(crate) zone: i16,
@@ -112,6 +129,7 @@ impl Life {
                 Device::SmartLock1,
                 Device::SmartDoor,
                 Device::Ultra,
+                Device::Opener,
             ]);
             let nuki_id = FIRST_NUKI_ID + u32::try_from(number).unwrap();
             let config = config(device, nuki_id, &mut dice);
@@ -144,13 +162,17 @@ impl Life {
             radio,
             doors,
             locks,
-            plug: Plug::default(),
+            plug: Arc::default(),
             receivers: Arc::default(),
             requests: Arc::default(),
             database,
             findings: Findings::default(),
             secrets,
             boot: None,
+            holder: Arc::default(),
+            silent: Arc::default(),
+            overheard: Arc::default(),
+            let_in: Arc::default(),
             boots: 0,
             files,
             zone: 0,
@@ -181,15 +203,22 @@ impl Life {
     /// Starts the gateway on what is on the disk.
     pub(crate) async fn start(&mut self) {
         assert!(self.boot.is_none());
+        // It would be refused, and started again until it is not.
+        self.release_database();
         self.boots += 1;
         let boot = self.boots;
         self.say(|| format!("the gateway starts for the {boot}. time"));
         let machine = Machine::new(&self.database, Dice::new(self.dice.next()));
-        let store = Store::open(&self.database).await.unwrap().with_simulated_disk(machine.clone());
+        let store = Store::open(&self.database).await.unwrap().with_virtual_time();
+        let is_lazy = self.plan.is_lazy || !store.syncs_every_commit().await.unwrap();
+        store.wait_for_nobody().await.unwrap();
+        let store = store.with_simulated_disk(machine.clone());
         let waker = Waker::new();
         let seeds = Arc::new(Mutex::new(Dice::new(self.dice.next())));
         let seed: Arc<dyn Fn() -> [u8; 32] + Send + Sync> = Arc::new(move || seed_of(&mut seeds.lock().unwrap()));
         let committed = waker.clone();
+        let pulses = Pulses::default();
+        let watchdog = watchdog(pulses.clone(), machine.clone(), Arc::clone(&self.silent));
         let tools = Tools {
             store: store.clone(),
             clock: self.host_clock,
@@ -198,7 +227,7 @@ impl Life {
             repeat_window: Duration::from_secs(2).into(),
             committed: Arc::new(move || committed.wake()),
             diagnostics: keyturner::diagnostics::Diagnostics::default(),
-            pulses: keyturner::pulse::Pulses::default(),
+            pulses: pulses.clone(),
             metrics: keyturner::metrics::Metrics::default(),
         };
         let transport = Arc::new(Adapter {
@@ -208,8 +237,9 @@ impl Life {
             turn: tokio::sync::Mutex::default(),
         });
         let net = Net { clock: self.clock, machine: machine.clone(), boot, receivers: Arc::clone(&self.receivers) };
-        let pulses = keyturner::pulse::Pulses::default();
         let gateway = Gateway::start(self.locks.clone(), transport, tools).await.unwrap();
+        let (first, clients) = (self.doors[0].door.nuki_id(), self.requests.lock().unwrap().len());
+        let (front, uses) = Front::open(&gateway, &store, self.host_clock, &waker, first, clients).await;
         let workers = keyturner::delivery::start(&store, &net, self.host_clock, &waker, &pulses);
         let secrets = self.secrets.clone();
         let told = webhook::Tools {
@@ -224,8 +254,9 @@ impl Life {
             pulses,
         };
         let webhooks = webhook::start(told, &waker);
-        let until = End::Kill;
-        self.boot = Some(Boot { machine, gateway, workers, webhooks, store, clients: JoinSet::new(), until });
+        let (clients, until) = (JoinSet::new(), End::Kill);
+        self.boot =
+            Some(Boot { machine, front, gateway, workers, webhooks, store, clients, until, is_lazy, watchdog, uses });
     }
 
     /// The machine will stop after so many steps, wherever it is then; with `None` it will not.
@@ -242,16 +273,44 @@ impl Life {
         }
     }
 
+    /// Another program begins to write, this much later, and does not end, or after some time.
+    pub(crate) fn hold_database(&self, later: Duration, time: Option<Duration>) {
+        let Some(boot) = &self.boot else { return };
+        let (machine, database, holder) = (boot.machine.clone(), self.database.clone(), Arc::clone(&self.holder));
+        tokio::spawn(async move {
+            tokio::time::sleep(later).await;
+            let turn = machine.turn().await;
+            if machine.is_dead() {
+                return;
+            }
+            let connection = Connection::open(&database).unwrap();
+            connection.execute_batch("begin immediate").unwrap();
+            *holder.lock().unwrap() = Some(connection);
+            drop(turn);
+            if let Some(time) = time {
+                tokio::time::sleep(time).await;
+                drop(holder.lock().unwrap().take());
+            }
+        });
+    }
+
+    pub(crate) fn release_database(&self) {
+        drop(self.holder.lock().unwrap().take());
+    }
+
     /// What happens when the machine has stopped: whatever was under way is gone, the file is what it was.
     pub(crate) async fn bury(&mut self) {
         let Some(boot) = self.boot.take() else { return };
-        let Boot { machine, gateway, workers, webhooks, store, mut clients, until } = boot;
+        let Boot { machine, gateway, workers, webhooks, store, mut clients, until, is_lazy, watchdog, uses, .. } = boot;
         if !machine.is_dead() {
             machine.stop();
         }
+        watchdog.abort();
+        uses.abort();
+        self.release_database();
         let steps = machine.steps();
         let next = self.files.path().join(format!("life{}.db", self.boots));
-        machine.remains(until, self.plan.is_lazy, &next).await;
+        machine.remains(until, is_lazy, &next).await;
         self.say(|| format!("the machine has stopped after {steps} steps: {until:?}"));
         clients.shutdown().await;
         // Dropped where they stand: nothing that they would still do reaches disk or air.
@@ -270,7 +329,9 @@ impl Life {
     /// Ends the gateway in order.
     pub(crate) async fn stop(&mut self) {
         let Some(boot) = self.boot.take() else { return };
-        let Boot { machine, gateway, workers, webhooks, store, mut clients, .. } = boot;
+        let Boot { machine, front, gateway, workers, webhooks, store, mut clients, watchdog, uses, .. } = boot;
+        watchdog.abort();
+        uses.abort();
         if machine.is_dead() {
             return;
         }
@@ -278,6 +339,7 @@ impl Life {
         workers.stop().await;
         webhooks.stop().await;
         clients.shutdown().await;
+        front.close(&store).await;
         store.close().await;
         self.say(|| "the gateway was stopped".to_owned());
     }
@@ -339,8 +401,9 @@ impl Life {
             requests[number].times += 1;
             requests[number].clone()
         };
-        let (handle, machine) = (boot.gateway.handle.clone(), boot.machine.clone());
+        let (front, machine) = (boot.front.clone(), boot.machine.clone());
         let (door, database) = (self.doors[request.door].door.clone(), self.database.clone());
+        let is_opener = self.doors[request.door].is_opener;
         let (app_id, requests) = (self.doors[request.door].app_id, Arc::clone(&self.requests));
         let (loud, clock) = (self.plan.is_loud, self.clock);
         if loud {
@@ -353,8 +416,7 @@ impl Life {
         }
         boot.clients.spawn(async move {
             let name = format!("client {number}");
-            let asker = Asker { name: &name, key: Some(IdempotencyKey::of(name.as_bytes())) };
-            let answer = handle.act(door.nuki_id(), request.action, asker, WaitFor::Completed).await;
+            let answer = front.act(door.nuki_id(), request.action, is_opener, &name).await;
             // The answer has to leave the machine.
             machine.step().await;
             let done = executions(&database, &name, |suffix| door.inspect(|lock| lock.executions(app_id, suffix)));
@@ -375,7 +437,63 @@ impl Life {
             requests.push(request);
             requests.len() - 1
         };
+        if let Some(boot) = &self.boot {
+            boot.front.add_client(number + 1);
+        }
         self.ask(number);
+    }
+
+    /// A client asks with a credential that counts once, and somebody on the way sends the same again.
+    pub(crate) fn ask_once(&mut self, door: usize, action: LockAction) {
+        let rnr = self.dice.between(0, 65_535);
+        let (again_after, last) = (self.dice.pick(&REPLAYED_AFTER), self.dice.between(2, 250));
+        let nuki_id = self.doors[door].door.nuki_id();
+        self.overheard.lock().unwrap().push(front::hashed(nuki_id, action, self.clock.wall(), rnr));
+        let number = self.overheard.lock().unwrap().len() - 1;
+        self.say(|| format!("a bridge client asks for {action} at door {door}"));
+        let Some(boot) = &mut self.boot else { return };
+        let first = (boot.front.clone(), Arc::clone(&self.overheard));
+        let again = first.clone();
+        let from = front::stranger(u8::try_from(last - 1).unwrap());
+        boot.clients.spawn(async move { first.0.send(&first.1, number, from).await });
+        let from = front::stranger(u8::try_from(last).unwrap());
+        boot.clients.spawn(async move {
+            tokio::time::sleep(again_after).await;
+            again.0.send(&again.1, number, from).await;
+        });
+    }
+
+    /// Somebody tries what they may not.
+    pub(crate) fn a_stranger(&mut self, door: usize) {
+        let last = u8::try_from(self.dice.between(2, 250)).unwrap();
+        let (kind, action) = (self.dice.between(0, 3), self.dice.pick(&[LockAction::Unlock, LockAction::Unlatch]));
+        let overheard = self.overheard.lock().unwrap().len() as u64;
+        let number = usize::try_from(self.dice.between(0, overheard.max(1) - 1)).unwrap();
+        let (nuki_id, is_opener) = (self.doors[door].door.nuki_id(), self.doors[door].is_opener);
+        let Some(boot) = &mut self.boot else { return };
+        self.findings.strangers += 1;
+        let (front, overheard, let_in) = (boot.front.clone(), Arc::clone(&self.overheard), Arc::clone(&self.let_in));
+        let from = front::stranger(last);
+        let token = match kind {
+            0 => "nobodys-token".to_owned(),
+            1 => front::secret(READER),
+            // Every other door is somebody else's.
+            2 if door > 0 => front::secret(NEIGHBOUR),
+            _ if number < overheard.lock().unwrap().len() => {
+                boot.clients.spawn(async move { front.send(&overheard, number, from).await });
+                return;
+            }
+            // What counts once counts in no other form.
+            _ => front::hashed(nuki_id, action, self.clock.wall(), 1).path,
+        };
+        // An Opener's has another name, which it is not to come to.
+        let action = if is_opener { OpenerAction::Open.command() } else { action };
+        boot.clients.spawn(async move {
+            let reply = front.act_as(nuki_id, action, is_opener, "a stranger's key", &token, from).await;
+            if reply.is_admitted() {
+                let_in.lock().unwrap().push(format!("stranger {kind} was answered {reply:?}"));
+            }
+        });
     }
 
     /// Whoever was not told what became of their wish asks again.
@@ -383,9 +501,7 @@ impl Life {
         let now = self.now();
         let open: Vec<usize> = {
             let requests = self.requests.lock().unwrap();
-            let known = |request: &Request| {
-                request.answers.last().is_some_and(|answer| matches!(answer, Ok(ActionOutcome::Done)))
-            };
+            let known = |request: &Request| request.answers.last().is_some_and(Reply::is_done);
             let is_open =
                 |request: &Request| !known(request) && now - request.at < ASKED_AGAIN_WITHIN && request.times < 5;
             (0..requests.len()).filter(|number| is_open(&requests[*number])).collect()
@@ -399,7 +515,8 @@ impl Life {
 
     pub(crate) async fn set_pin(&mut self, door: usize, pin: Pin) {
         self.locks[door].pin = Some(pin);
-        // As `keyturner pin` does, from a process of its own.
+        // As `keyturner pin` does, from a process of its own. It is refused while another one writes.
+        self.release_database();
         let store = Store::open(&self.database).await.unwrap().with_virtual_time();
         store.forget_pin_tries(self.locks[door].nuki_id).await.unwrap();
         store.close().await;
@@ -443,6 +560,18 @@ impl Life {
     }
 }
 
+/// systemd's: it asks twice a minute whether a loop hangs.
+fn watchdog(pulses: Pulses, machine: Arc<Machine>, silent: Arc<Mutex<BTreeSet<String>>>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while !machine.is_dead() {
+            if let Some(loop_) = pulses.silent() {
+                silent.lock().unwrap().insert(loop_.name);
+            }
+            tokio::time::sleep(Duration::from_secs(30)).await;
+        }
+    })
+}
+
 /// How often what a client asked for was done, under whichever numbers.
 pub(crate) fn executions(database: &Path, client: &str, done: impl Fn(&str) -> u32) -> u32 {
     let ids: Vec<i64> = column(database, "select id from intents where requester = ?", [client]);
@@ -456,7 +585,7 @@ fn config(device: Device, nuki_id: u32, dice: &mut Dice) -> SimLockConfig {
     users.push(UserConfig::new("Finn's phone", IdType::App));
     SimLockConfig {
         users,
-        auto_lock: dice.chance(50).then(|| Duration::from_secs(dice.pick(&[60, 300]))),
+        auto_lock: (device != Device::Opener && dice.chance(50)).then(|| Duration::from_secs(dice.pick(&[60, 300]))),
         motor_time: Duration::from_millis(dice.between(600, 3_000)),
         log_capacity: usize::try_from(dice.pick(&[1_000, 1_000, 1_000, 25])).unwrap(),
         log_start: dice.pick(&[1, 1, 1_000, u32::MAX - 100_000]),

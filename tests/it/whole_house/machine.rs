@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use keyturner::store::SimDisk;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::support::dice::Dice;
 
@@ -95,6 +95,11 @@ impl Machine {
         salts.truncate(read.unwrap_or(0));
         let file = std::fs::metadata(&self.database).and_then(|data| data.modified()).ok();
         Mark { wal_len: bytes, salts, file }
+    }
+
+    /// While it is held, no call of the store is under way.
+    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.turn).acquire_owned().await.unwrap()
     }
 
     /// Something is about to leave the machine or to reach its disk. Never returns once it has stopped.
@@ -195,7 +200,7 @@ impl Machine {
 impl SimDisk for Machine {
     fn before(&self) -> BoxFuture<'_, Box<dyn Send>> {
         Box::pin(async move {
-            let turn = Arc::clone(&self.turn).acquire_owned().await.unwrap();
+            let turn = self.turn().await;
             let slow = {
                 let mut state = self.state.lock().unwrap();
                 let slow = u64::try_from(state.slow.as_millis()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyturner::protocol::{LockAction, LockState};
+use keyturner::protocol::{LockAction, LockState, OpenerAction};
 use keyturner::simlock::{DoorMove, Fault, Person, Turn};
 
 use super::life::Life;
@@ -12,7 +12,11 @@ impl Life {
     pub(crate) async fn scene(&mut self) {
         for _ in 0..self.dice.between(1, 3) {
             let door = usize::try_from(self.dice.between(0, self.doors.len() as u64 - 1)).unwrap();
+            if self.dice.chance(20) {
+                self.a_stranger(door);
+            }
             match self.dice.between(0, 99) {
+                _ if self.doors[door].is_opener => self.at_the_house_door(door).await,
                 0..30 => self.somebody_comes(door).await,
                 30..48 => self.somebody_leaves(door).await,
                 48..56 => self.wrong_codes(door).await,
@@ -71,6 +75,9 @@ impl Life {
     }
 
     fn anybody(&mut self, door: usize) -> Person {
+        if self.doors[door].is_opener {
+            return self.anybody_at_the_house_door(door);
+        }
         match self.dice.between(0, 9) {
             0..3 => self.phone(door, LockAction::Unlock),
             3 => self.phone(door, LockAction::Unlatch),
@@ -132,12 +139,17 @@ impl Life {
 
     async fn a_client(&mut self, door: usize) {
         let action = match self.dice.between(0, 9) {
+            _ if self.doors[door].is_opener => self.wish_of_an_opener(),
             0 => LockAction::Unlatch,
             1 => LockAction::LockNGo,
             _ if self.is_locked(door) => LockAction::Unlock,
             _ => LockAction::Lock,
         };
-        self.new_request(door, action);
+        if !self.doors[door].is_opener && self.dice.chance(20) {
+            self.ask_once(door, action);
+        } else {
+            self.new_request(door, action);
+        }
         let pause = self.dice.between(0, 6_000);
         self.wait(Duration::from_millis(pause)).await;
         if self.dice.chance(30) {
@@ -175,5 +187,68 @@ impl Life {
         let person = self.phone(door, LockAction::LockNGo);
         self.act(door, person);
         self.wait(Duration::from_secs(28)).await;
+    }
+
+    /// Where an Opener hears the bell.
+    async fn at_the_house_door(&mut self, door: usize) {
+        match self.dice.between(0, 99) {
+            0..30 => self.somebody_rings(door).await,
+            30..45 => self.somebody_is_expected(door).await,
+            45..60 => {
+                let person = self.anybody_at_the_house_door(door);
+                self.act_and_rest(door, person).await;
+            }
+            60..66 => self.wrong_codes(door).await,
+            66..90 => self.a_client(door).await,
+            _ => self.act_and_rest(door, Person::Button).await,
+        }
+    }
+
+    async fn somebody_rings(&mut self, door: usize) {
+        for _ in 0..self.dice.between(1, 3) {
+            self.act(door, Person::Ring);
+            let pause = self.dice.between(300, 8_000);
+            self.wait(Duration::from_millis(pause)).await;
+        }
+    }
+
+    /// Ring to open, and whoever was expected rings; or somebody opens from above before.
+    async fn somebody_is_expected(&mut self, door: usize) {
+        let person = self.phone(door, OpenerAction::ActivateRingToOpen.command());
+        self.act_and_rest(door, person).await;
+        let pause = self.dice.between(1, 40);
+        self.wait(Duration::from_secs(pause)).await;
+        if self.dice.chance(20) {
+            let person = self.anybody_at_the_house_door(door);
+            self.act(door, person);
+        }
+        self.somebody_rings(door).await;
+    }
+
+    fn anybody_at_the_house_door(&mut self, door: usize) -> Person {
+        let actions = [OpenerAction::Open, OpenerAction::ActivateRingToOpen, OpenerAction::DeactivateRingToOpen]
+            .map(|action| action.command());
+        match self.dice.between(0, 9) {
+            0..4 => {
+                let action = self.dice.pick(&actions);
+                let auth = self.dice.pick(&self.doors[door].phones);
+                Person::App { auth, action, auto_unlock: false }
+            }
+            4 => Person::Fob { auth: self.dice.pick(&self.doors[door].fobs) },
+            5 => Person::Finger { code_id: Some(self.dice.pick(&self.doors[door].codes).0) },
+            _ => self.digits(door),
+        }
+    }
+
+    fn wish_of_an_opener(&mut self) -> LockAction {
+        let action = self.dice.pick(&[
+            OpenerAction::Open,
+            OpenerAction::Open,
+            OpenerAction::ActivateRingToOpen,
+            OpenerAction::DeactivateRingToOpen,
+            OpenerAction::ActivateContinuousMode,
+            OpenerAction::DeactivateContinuousMode,
+        ]);
+        action.command()
     }
 }

@@ -29,6 +29,8 @@ enum Trouble {
     FullDisk,
     /// Each call takes up to some seconds.
     SlowDisk,
+    /// Another program holds the database.
+    Locked,
     /// Phones hold every link that a lock has.
     Occupied(Vec<Link>),
     /// The bit of a lock's beacon stays set.
@@ -100,22 +102,28 @@ impl Troubles {
                 self.is_passing = true;
                 return;
             }
-            20..34 => {
+            20..33 => {
                 let percent = u32::try_from(life.dice.between(1, 30)).unwrap();
                 life.say(|| format!("{percent} % of all packets are lost"));
                 life.radio.configure(|air| air.loss = f64::from(percent) / 100.0);
                 Trouble::Loss
             }
-            34..38 => {
+            33..36 => {
                 life.say(|| format!("door {door} is out of reach"));
                 life.doors[door].door.set_in_range(false);
                 Trouble::Away(door)
+            }
+            36..38 => {
+                life.say(|| "another adapter is plugged in".to_owned());
+                change_adapter(life);
+                self.is_passing = true;
+                return;
             }
             38..43 => {
                 let kinds = [TransportErrorKind::NoAdapter, TransportErrorKind::ServiceUnavailable];
                 let kind = life.dice.pick(&kinds);
                 life.say(|| format!("no radio: {kind}"));
-                *life.plug.lock().unwrap() = Some(kind);
+                life.plug.lock().unwrap().fault = Some(kind);
                 life.radio.end_scans();
                 for door in &life.doors {
                     door.door.drop_links();
@@ -153,12 +161,27 @@ impl Troubles {
                 life.doors[door].is_forgetful = true;
                 Trouble::NoLog(door)
             }
-            57..61 if !is_on(|trouble| matches!(trouble, Trouble::FullDisk)) => {
+            57..59 if !is_on(|trouble| matches!(trouble, Trouble::FullDisk | Trouble::Locked)) => {
                 life.say(|| "nothing can be written".to_owned());
                 no_writes(life, true);
                 Trouble::FullDisk
             }
-            61..65 => {
+            59..63 if life.is_up() && !is_on(|trouble| matches!(trouble, Trouble::FullDisk | Trouble::Locked)) => {
+                let seconds = life.dice.between(1, 60);
+                let is_short = life.dice.chance(50);
+                life.say(|| {
+                    let time = if is_short { format!("{seconds} s") } else { format!("{hours} h") };
+                    format!("another program holds the database for {time}")
+                });
+                let later = Duration::from_secs(life.dice.between(0, 100));
+                life.hold_database(later, is_short.then(|| Duration::from_secs(seconds)));
+                if is_short {
+                    self.is_passing = true;
+                    return;
+                }
+                Trouble::Locked
+            }
+            63..65 => {
                 let seconds = life.dice.between(1, 4);
                 life.say(|| format!("the disk takes up to {seconds} s"));
                 life.set_slow(Duration::from_secs(seconds));
@@ -201,10 +224,17 @@ async fn heal(life: &mut Life, trouble: Trouble) {
     match trouble {
         Trouble::Loss => life.radio.configure(|air| air.loss = 0.0),
         Trouble::Away(door) => life.doors[door].door.set_in_range(true),
-        Trouble::NoRadio => *life.plug.lock().unwrap() = None,
+        Trouble::NoRadio => {
+            if life.dice.chance(50) {
+                life.say(|| "it is another adapter".to_owned());
+                change_adapter(life);
+            }
+            life.plug.lock().unwrap().fault = None;
+        }
         Trouble::WrongPin(door, pin) => life.set_pin(door, pin).await,
         Trouble::NoLog(door) => life.doors[door].door.input(Input::Owner(Owner::Logging(true))),
         Trouble::FullDisk => no_writes(life, false),
+        Trouble::Locked => life.release_database(),
         Trouble::SlowDisk => life.set_slow(Duration::ZERO),
         Trouble::Occupied(links) => {
             for link in links {
@@ -231,6 +261,12 @@ fn no_writes(life: &Life, is_on: bool) {
         };
         connection.execute_batch(&statement).unwrap();
     }
+}
+
+/// Whatever the adapter before knew and did is gone with it.
+fn change_adapter(life: &Life) {
+    life.plug.lock().unwrap().change();
+    life.radio.change_controller();
 }
 
 async fn occupy(life: &Life, door: usize) -> Vec<Link> {
@@ -280,6 +316,7 @@ fn inside(life: &mut Life, door: usize) {
         Fault::SwallowLogEntry,
         Fault::LogPadding(true),
         Fault::ShortList,
+        Fault::RepeatEntry,
     ]);
     life.say(|| format!("door {door}: {fault:?}"));
     if fault == Fault::SwallowLogEntry {
