@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -81,21 +82,23 @@ impl Store {
     /// Whether the disk is told to sync at each commit. If it is not, a simulated one keeps nothing over a power cut.
     ///
     /// # Errors
-    /// [`StoreError`] when the connection that writes cannot be asked.
+    /// [`StoreError`] when a connection that writes cannot be asked.
     pub async fn syncs_every_commit(&self) -> Result<bool, StoreError> {
+        let often: i64 = self.write(|tx| Ok(tx.query_row("pragma synchronous", (), |row| row.get(0))?)).await?;
         let _held = self.hold_time().await;
-        let setting: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&self.writer).await?;
-        Ok(setting >= FULL)
+        let seldom: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&self.seldom).await?;
+        Ok(often.min(seldom) >= FULL)
     }
 
     /// From now on a write fails at once while another program holds the file. Otherwise it would wait in the world's
     /// time, in which a simulated disk has no part.
     ///
     /// # Errors
-    /// [`StoreError`] when the connection that writes cannot be told.
+    /// [`StoreError`] when a connection that writes cannot be told.
     pub async fn wait_for_nobody(&self) -> Result<(), StoreError> {
+        self.write(|tx| Ok(tx.busy_timeout(Duration::ZERO)?)).await?;
         let _held = self.hold_time().await;
-        sqlx::query("pragma busy_timeout = 0").execute(&self.writer).await?;
+        sqlx::query("pragma busy_timeout = 0").execute(&self.seldom).await?;
         Ok(())
     }
 }
