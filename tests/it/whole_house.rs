@@ -9,6 +9,7 @@ use self::life::{Plan, live};
 
 mod adapter;
 mod check;
+mod clients;
 mod door;
 mod front;
 mod life;

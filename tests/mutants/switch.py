@@ -37,8 +37,7 @@ def copied(work):
 
 def cargo(work, *words):
     """A command of cargo in the copy, and its environment."""
-    target = os.environ.get("CARGO_TARGET_DIR", str(work / "target"))
-    return ["cargo", *words], dict(os.environ, CARGO_TARGET_DIR=target)
+    return ["cargo", *words], dict(os.environ, CARGO_TARGET_DIR=str(work / "target"))
 
 
 def reports(text):

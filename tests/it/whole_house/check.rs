@@ -9,9 +9,10 @@ use keyturner::protocol::{CompletionStatus, LockAction, LockState, OpenerAction,
 use keyturner::store::verify;
 use rusqlite::types::Value as Sql;
 
+use super::clients::executions;
 use super::door::{Door, column, open};
 use super::front::{BRIDGE, secrets};
-use super::life::{Life, executions};
+use super::life::Life;
 use super::receivers::{Receivers, Taken};
 
 /// Beacon, link, log, commit and POST, with as much again to spare.
