@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bluer::gatt::remote;
 use bluer::{Adapter, AdapterEvent, Device, ErrorKind};
 use futures::StreamExt;
+use futures::future::try_join_all;
 use futures::stream::select_all;
 use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::time::timeout;
@@ -197,11 +198,12 @@ impl Drop for Silence<'_> {
 
 /// The generation, from the pairing service that the table has; and the characteristics that `purpose` needs.
 async fn find(services: &[remote::Service], purpose: Purpose) -> Result<(Generation, Vec<Found>), TransportError> {
-    let mut table = Vec::with_capacity(services.len());
-    for service in services {
-        let uuid = limited(Stage::Link, "reading the service table", limits::CALL, service.uuid()).await?;
-        table.push((Uuid(uuid.as_u128()), service));
-    }
+    // All questions at once: each way to BlueZ and back costs more than its answer.
+    let uuids = try_join_all(
+        services.iter().map(|service| limited(Stage::Link, "reading the service table", limits::CALL, service.uuid())),
+    );
+    let uuids = uuids.await?.into_iter().map(|uuid| Uuid(uuid.as_u128()));
+    let table: Vec<_> = uuids.zip(services).collect();
     let generation = generation(table.iter().map(|(uuid, _)| *uuid)).ok_or_else(|| {
         let count = table.len();
         TransportError::new(Kind::MissingCharacteristic, format!("none of its {count} services is for pairing"))
@@ -245,10 +247,10 @@ async fn characteristics(
     let what = "reading the characteristics";
     let mut all = Vec::new();
     for (_, service) in table.iter().filter(|(uuid, _)| *uuid == wanted) {
-        for remote in limited(Stage::Link, what, limits::CALL, service.characteristics()).await? {
-            let uuid = limited(Stage::Link, what, limits::CALL, remote.uuid()).await?;
-            all.push((Uuid(uuid.as_u128()), remote));
-        }
+        let found = limited(Stage::Link, what, limits::CALL, service.characteristics()).await?;
+        let uuids = try_join_all(found.iter().map(|remote| limited(Stage::Link, what, limits::CALL, remote.uuid())));
+        let uuids = uuids.await?.into_iter().map(|uuid| Uuid(uuid.as_u128()));
+        all.extend(uuids.zip(found));
     }
     Ok(all)
 }
