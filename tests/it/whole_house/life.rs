@@ -96,6 +96,8 @@ pub(crate) struct Life {
     pub(crate) zone: i16,
     /// When nothing was wrong but a receiver.
     pub(crate) calm: Vec<(Duration, Duration)>,
+    /// Something goes wrong that may last beyond this scene.
+    pub(crate) is_disturbed: bool,
 }
 
 impl Life {
@@ -161,6 +163,7 @@ impl Life {
             files,
             zone: 0,
             calm: Vec::new(),
+            is_disturbed: false,
         };
         life.start().await;
         life
@@ -476,11 +479,12 @@ pub(crate) async fn live(plan: Plan) -> Findings {
         // The pause before the next beacon has begun long ago.
         life.wait(Duration::from_secs(61)).await;
         let (began, boots) = (life.now(), life.boots);
+        let was_disturbed = std::mem::take(&mut life.is_disturbed);
         life.scene().await;
         // As long as lock 'n' go may take to be looked at.
         life.wait(Duration::from_secs(70)).await;
         let is_well = life.boot.as_ref().is_some_and(|boot| !boot.machine.is_doomed());
-        if is_well && boots == life.boots && troubles.is_calm() {
+        if is_well && boots == life.boots && troubles.is_calm() && !was_disturbed && !life.is_disturbed {
             life.calm.push((began, life.now()));
         }
         life.ask_again();

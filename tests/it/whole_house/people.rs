@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use keyturner::protocol::{LockAction, LockState, OpenerAction};
 use keyturner::simlock::{DoorMove, Fault, Person, Turn};
+use keyturner::transport::sim::DropAt;
 
 use super::life::Life;
 
@@ -145,6 +146,9 @@ impl Life {
             _ if self.is_locked(door) => LockAction::Unlock,
             _ => LockAction::Lock,
         };
+        if self.dice.chance(25) {
+            self.break_the_link(door);
+        }
         if !self.doors[door].is_opener && self.dice.chance(20) {
             self.ask_once(door, action);
         } else {
@@ -159,6 +163,20 @@ impl Life {
         }
         let pause = self.dice.between(1, 12);
         self.wait(Duration::from_secs(pause)).await;
+    }
+
+    /// The link will break in the midst of what a client asks for, or the lock will answer wrongly.
+    fn break_the_link(&mut self, door: usize) {
+        self.is_disturbed = true;
+        let count = u32::try_from(self.dice.between(1, 4)).unwrap();
+        let lock = self.doors[door].door.clone();
+        match self.dice.between(0, 3) {
+            0 => lock.drop_at(DropAt::AfterWrites(count)),
+            1 => lock.drop_at(DropAt::AfterIndications(count)),
+            2 => lock.fault(Fault::DropAfterAccepted),
+            _ => lock.fault(self.dice.pick(&[Fault::MuteNextAnswer, Fault::DuplicateAccepted])),
+        }
+        self.say(|| format!("the link to door {door} will break"));
     }
 
     /// Two phones at one lock within a second or two.
