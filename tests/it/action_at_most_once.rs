@@ -7,7 +7,7 @@ use keyturner::protocol::frame::Message;
 use keyturner::protocol::reply::ErrorReport;
 use keyturner::protocol::{CompletionStatus, ErrorCode, LockAction, LockState};
 use keyturner::session::{NotDone, Outcome};
-use keyturner::simlock::{Fault, Person, SimLockConfig, Turn};
+use keyturner::simlock::{Device, Fault, Person, SimLockConfig, Turn};
 
 use crate::support::pair::{ANNA, Cut, NUKI_ID, Pair};
 
@@ -331,4 +331,26 @@ fn where_the_bolt_is_already_there_a_missing_entry_proves_nothing() {
     pair.drive_bounded(s(16), "an answer", |pair| pair.outcome(INTENT + 1).is_some());
     assert_eq!(pair.executions(INTENT + 1), 1, "granted, though nothing had to move");
     assert_eq!(judge(&pair, INTENT + 1, asked, "already there"), Outcome::Unknown);
+}
+
+#[test]
+fn where_the_motor_was_blocked_already_a_missing_entry_proves_nothing() {
+    // A million random actions found it: blocked before, blocked again, and nothing of it in the log.
+    // A Smart Lock 1 does not say what it did last, and this one's motor is quick.
+    let config = SimLockConfig {
+        motor_time: Duration::from_millis(100),
+        ..SimLockConfig::family_of(Device::SmartLock1, NUKI_ID)
+    };
+    let mut pair = Pair::with(config, Some(Device::SmartLock1.pin()));
+    pair.settle();
+    pair.fault(Fault::MotorBlocked);
+    assert_eq!(unlock(&mut pair, "the first"), Outcome::NotDone(NotDone::Refused(ErrorCode::MotorBlocked)));
+    pair.forget();
+    for fault in [Fault::MotorBlocked, Fault::SwallowLogEntry, Fault::DropAfterAccepted] {
+        pair.fault(fault);
+    }
+    pair.act(INTENT + 1, LockAction::Unlock);
+    pair.drive_bounded(s(16), "an answer", |pair| pair.outcome(INTENT + 1).is_some());
+    assert_eq!(pair.executions(INTENT + 1), 1);
+    assert_eq!(pair.outcome(INTENT + 1), Some(Outcome::Unknown));
 }
