@@ -89,7 +89,9 @@ fn the_guarantees_hold_in_the_fourth_share_of_lives() {
 /// What `synchronous = FULL` is for: without it, a power cut takes back what was told.
 #[test]
 fn a_disk_that_is_never_told_to_sync_is_found_out() {
-    let cuts = (1..=6).map(|seed| lived_through(Plan { seed, days: 3, is_lazy: true, is_loud: false }).violations);
-    let lost = cuts.flatten().filter(|violation| violation.starts_with("G2") && violation.contains("was told")).count();
-    assert!(lost > 0, "nobody noticed that what was told is gone");
+    let is_noticed = (1..=6).any(|seed| {
+        let violations = lived_through(Plan { seed, days: 3, is_lazy: true, is_loud: false }).violations;
+        violations.iter().any(|violation| violation.starts_with("G2") && violation.contains("was told"))
+    });
+    assert!(is_noticed, "nobody noticed that what was told is gone");
 }
