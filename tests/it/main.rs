@@ -158,11 +158,14 @@ mod reassembly;
 mod secrets;
 #[cfg(feature = "daemon")]
 mod secrets_credential;
+mod session_answers;
 mod session_at_rest;
+mod session_clock;
 mod session_codes;
 mod session_directory;
 mod session_hygiene;
 mod session_logs;
+mod session_pages;
 mod session_pair;
 mod session_pin;
 mod session_visit;
