@@ -195,6 +195,9 @@ mod tests {
     const SUCCESS: CompletionStatus = CompletionStatus::Success;
     const FAILED: CompletionStatus = CompletionStatus::MotorBlocked;
 
+    /// A state that it can end in, and whether it moved there.
+    type End = (LockState, bool);
+
     fn step(kind: LogEntryKind, is_opener: bool) -> Option<Step> {
         let timestamp = DeviceTime::from_unix_seconds(1_795_442_400);
         Step::of(&LogEntry { index: 1, timestamp, auth_id: 3, name: String::new(), kind }, 1, None, is_opener)
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn where_a_lock_can_stand_after_an_action() {
         use LockAction as A;
-        let cases: [(LockAction, LockState, &[(LockState, bool)]); 13] = [
+        let cases: [(LockAction, LockState, &[End]); 13] = [
             (A::Unlock, Locked, &[(Unlocked, true)]),
             (A::Unlock, Unlocked, &[(Unlocked, false)]),
             (A::Lock, Unlocked, &[(Locked, true)]),
@@ -254,7 +257,7 @@ mod tests {
     #[test]
     fn where_an_opener_can_stand_after_an_action() {
         let (idle, ringing) = (numbered(OpenerState::Online), numbered(OpenerState::RingToOpen));
-        let cases: [(OpenerAction, CompletionStatus, LockState, &[(LockState, bool)]); 9] = [
+        let cases: [(OpenerAction, CompletionStatus, LockState, &[End]); 9] = [
             (OpenerAction::ActivateRingToOpen, SUCCESS, idle, &[(ringing, true)]),
             (OpenerAction::ActivateRingToOpen, SUCCESS, ringing, &[(ringing, false)]),
             (OpenerAction::DeactivateRingToOpen, SUCCESS, ringing, &[(idle, true)]),

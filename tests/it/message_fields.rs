@@ -68,7 +68,7 @@ fn a_command_of_another_length_is_none() {
     for generation in [Generation::Gen1To4, Generation::Gen5] {
         for command in &commands {
             let message = command.encode(&nonce, pin, generation);
-            assert_eq!(PinCommand::decode(&message, generation), Some((command.clone(), nonce, pin)), "{command:?}");
+            assert_eq!(PinCommand::decode(&message, generation), Some((*command, nonce, pin)), "{command:?}");
             let longer = [&[0], message.payload.as_slice()].concat();
             for payload in [&longer, &message.payload[1..]] {
                 let odd = Message::new(message.command, payload);
