@@ -7,6 +7,7 @@ mod action_random;
 mod action_repeats;
 mod attribution_cases;
 mod attribution_entries;
+mod attribution_limits;
 mod attribution_names;
 mod attribution_property;
 #[cfg(feature = "daemon")]
