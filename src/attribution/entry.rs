@@ -74,6 +74,8 @@ fn split_suffix(name: &str, is_own: bool) -> (String, Option<i64>) {
     if is_own
         && let Some((front, digits)) = name.rsplit_once('#')
         && digits.len() == 8
+        // A number in Rust may have a sign.
+        && !digits.starts_with(['+', '-'])
         && let Ok(intent_id) = i64::from_str_radix(digits, 16)
     {
         return (front.trim_end().to_owned(), Some(intent_id));

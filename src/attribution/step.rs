@@ -183,3 +183,170 @@ impl Act {
             || last.action == self.action
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::NukiState;
+    use crate::protocol::log::LoggedAction;
+    use crate::protocol::state::{Battery, LastAction};
+    use LockState::{Locked, MotorBlocked, Undefined, Unlocked, UnlockedLockNGo};
+
+    const SUCCESS: CompletionStatus = CompletionStatus::Success;
+    const FAILED: CompletionStatus = CompletionStatus::MotorBlocked;
+
+    /// A state that it can end in, and whether it moved there.
+    type End = (LockState, bool);
+
+    fn step(kind: LogEntryKind, is_opener: bool) -> Option<Step> {
+        let timestamp = DeviceTime::from_unix_seconds(1_795_442_400);
+        Step::of(&LogEntry { index: 1, timestamp, auth_id: 3, name: String::new(), kind }, 1, None, is_opener)
+    }
+
+    fn acted(action: LockAction, status: CompletionStatus, is_opener: bool) -> Option<Step> {
+        let logged = LoggedAction { action, trigger: Trigger::System, flags: 0, completion_status: status };
+        step(LogEntryKind::LockAction(logged), is_opener)
+    }
+
+    fn outcomes(
+        action: LockAction,
+        status: CompletionStatus,
+        is_opener: bool,
+        from: LockState,
+    ) -> Vec<(LockState, bool)> {
+        acted(action, status, is_opener).and_then(|step| step.act).map(|act| act.outcomes(from)).unwrap_or_default()
+    }
+
+    #[test]
+    fn where_a_lock_can_stand_after_an_action() {
+        use LockAction as A;
+        let cases: [(LockAction, LockState, &[End]); 13] = [
+            (A::Unlock, Locked, &[(Unlocked, true)]),
+            (A::Unlock, Unlocked, &[(Unlocked, false)]),
+            (A::Lock, Unlocked, &[(Locked, true)]),
+            (A::Lock, Locked, &[(Locked, false)]),
+            (A::FullLock, Unlocked, &[(Locked, true)]),
+            (A::FullLock, Locked, &[(Locked, false), (Locked, true)]),
+            (A::Unlatch, Unlocked, &[(Unlocked, true)]),
+            (A::LockNGo, Locked, &[(UnlockedLockNGo, true)]),
+            (A::LockNGo, UnlockedLockNGo, &[(UnlockedLockNGo, false)]),
+            (A::LockNGoUnlatch, UnlockedLockNGo, &[(UnlockedLockNGo, true)]),
+            (A::FobAction1, Locked, &[(Locked, false), (Locked, true), (Unlocked, true), (UnlockedLockNGo, true)]),
+            // These two are nothing that moves a bolt.
+            (A::FobNoAction, Locked, &[]),
+            (A::ButtonNoAction, Locked, &[]),
+        ];
+        for (action, from, ends) in cases {
+            assert_eq!(outcomes(action, SUCCESS, false, from), ends, "{action} from {from}");
+        }
+    }
+
+    #[test]
+    fn a_motor_that_did_not_get_there_can_stand_anywhere_on_its_way() {
+        let anywhere = [(Locked, false), (Locked, true), (MotorBlocked, true), (Undefined, true)];
+        for action in [LockAction::Lock, LockAction::FullLock, LockAction::Unlock] {
+            assert_eq!(outcomes(action, FAILED, false, Locked), anywhere, "{action}");
+        }
+        for action in [LockAction::Unlatch, LockAction::LockNGo] {
+            let ends = outcomes(action, FAILED, false, Locked);
+            assert_eq!(ends[..4], anywhere, "{action}");
+            assert_eq!(ends[4..], [(Unlocked, true), (UnlockedLockNGo, true)], "{action}: it unlocks on the way");
+        }
+    }
+
+    #[test]
+    fn where_an_opener_can_stand_after_an_action() {
+        let (idle, ringing) = (numbered(OpenerState::Online), numbered(OpenerState::RingToOpen));
+        let cases: [(OpenerAction, CompletionStatus, LockState, &[End]); 9] = [
+            (OpenerAction::ActivateRingToOpen, SUCCESS, idle, &[(ringing, true)]),
+            (OpenerAction::ActivateRingToOpen, SUCCESS, ringing, &[(ringing, false)]),
+            (OpenerAction::DeactivateRingToOpen, SUCCESS, ringing, &[(idle, true)]),
+            (OpenerAction::DeactivateRingToOpen, SUCCESS, idle, &[(idle, false)]),
+            (OpenerAction::Open, SUCCESS, ringing, &[(ringing, true), (idle, true)]),
+            (OpenerAction::Open, FAILED, ringing, &[(ringing, false), (ringing, true), (idle, true)]),
+            (OpenerAction::Unknown(0x77), SUCCESS, idle, &[(idle, false), (idle, true), (ringing, true)]),
+            // They change what a ring does, and not the state.
+            (OpenerAction::ActivateContinuousMode, SUCCESS, idle, &[]),
+            (OpenerAction::DeactivateContinuousMode, SUCCESS, idle, &[]),
+        ];
+        for (action, status, from, ends) in cases {
+            assert_eq!(outcomes(action.command(), status, true, from), ends, "{action} from {from}");
+        }
+    }
+
+    #[test]
+    fn a_ring_opens_where_ring_to_open_or_continuous_mode_is_on() {
+        for (mode, is_opener, opens) in [
+            (Ring::RING_TO_OPEN, true, true),
+            (Ring::CONTINUOUS, true, true),
+            (0, true, false),
+            (Ring::RING_TO_OPEN, false, false),
+        ] {
+            let ring = Ring {
+                mode,
+                source: 2,
+                geofence: false,
+                suppressed: false,
+                sound_id: 0,
+                completion_status: SUCCESS,
+                code_id: 0,
+            };
+            let act = step(LogEntryKind::Ring(ring), is_opener).and_then(|step| step.act);
+            assert_eq!(act.map(|act| act.action), opens.then_some(OpenerAction::Open.command()), "{mode} {is_opener}");
+        }
+    }
+
+    #[test]
+    fn only_a_lock_shows_another_state_on_the_way() {
+        for (action, is_opener, shows) in [
+            (LockAction::Unlatch, false, true),
+            (LockAction::LockNGoUnlatch, false, true),
+            (LockAction::Unlock, false, false),
+            (OpenerAction::Open.command(), true, false),
+        ] {
+            let act = acted(action, SUCCESS, is_opener).and_then(|step| step.act);
+            assert_eq!(act.map(Act::unlatches_on_the_way), Some(shows), "{action} {is_opener}");
+        }
+    }
+
+    #[test]
+    fn what_the_lock_calls_its_last_action_can_be_this_one() {
+        use LockAction as A;
+        let states = |last: Option<(LockAction, CompletionStatus)>| KeyturnerStates {
+            nuki_state: NukiState::Door,
+            lock_state: Unlocked,
+            trigger: Trigger::System,
+            current_time: None,
+            timezone_offset: 0,
+            battery: Battery(0),
+            config_update_count: 0,
+            lock_n_go_timer: 0,
+            last_action: last.map(|(action, completion_status)| LastAction {
+                action,
+                trigger: Trigger::System,
+                completion_status,
+            }),
+            door_sensor: None,
+            night_mode: None,
+            accessory_battery: None,
+            network: None,
+        };
+        let cases = [
+            (A::Unlock, None, true),
+            (A::Unlock, Some((A::Unlock, SUCCESS)), true),
+            (A::Unlock, Some((A::Lock, SUCCESS)), false),
+            (A::FobAction1, Some((A::Lock, SUCCESS)), true),
+            (A::Unlock, Some((A::FobAction1, SUCCESS)), true),
+            (A::Unlock, Some((A::Lock, CompletionStatus::InvalidCode)), true),
+            (A::Unlock, Some((A::Lock, FAILED)), false),
+        ];
+        for (action, last, agrees) in cases {
+            let act = acted(action, SUCCESS, false).and_then(|step| step.act);
+            assert_eq!(act.map(|act| act.action_agrees(&states(last))), Some(agrees), "{action} {last:?}");
+        }
+        let by_hand = acted(A::Unlock, SUCCESS, false).and_then(|step| step.act);
+        let by_hand = by_hand.map(|act| Act { trigger: Trigger::Manual, ..act });
+        let agrees = by_hand.map(|act| act.action_agrees(&states(Some((A::Lock, SUCCESS)))));
+        assert_eq!(agrees, Some(true), "a hand leaves the last one standing");
+    }
+}

@@ -61,10 +61,8 @@ impl Session {
     }
 
     pub(super) fn on_accepted(&mut self, now: Duration) {
-        if !self.is_doing(|job| matches!(job, Job::Action)) {
-            return;
-        }
-        if let Some(action) = &mut self.action
+        let is_acting = self.is_doing(|job| matches!(job, Job::Action));
+        if let Some(action) = self.action.as_mut().filter(|_| is_acting)
             && action.accepted()
         {
             self.outputs.push_back(Output::ActionAccepted { intent_id: action.request.intent_id });

@@ -68,15 +68,15 @@ pub(super) struct Due {
 }
 
 impl Due {
-    fn wish(&mut self, read: Read) -> Option<&mut Wish> {
-        self.wishes.get_mut(read as usize)
+    fn change<T: Default>(&mut self, read: Read, change: impl FnOnce(&mut Wish) -> T) -> T {
+        self.wishes.get_mut(read as usize).map(change).unwrap_or_default()
     }
 
     pub(super) fn want(&mut self, read: Read) {
-        if let Some(wish) = self.wish(read) {
+        self.change(read, |wish| {
             wish.is_due = true;
             wish.given_up = false;
-        }
+        });
     }
 
     pub(super) fn is_due(&self, read: Read) -> bool {
@@ -89,23 +89,22 @@ impl Due {
 
     /// Takes it if it is due.
     pub(super) fn take(&mut self, read: Read) -> bool {
-        self.wish(read).is_some_and(|wish| core::mem::take(&mut wish.is_due))
+        self.change(read, |wish| core::mem::take(&mut wish.is_due))
     }
 
     /// It came to its end.
     pub(super) fn succeeded(&mut self, read: Read) {
-        if let Some(wish) = self.wish(read) {
-            wish.stumbles = 0;
-        }
+        self.change(read, |wish| wish.stumbles = 0);
     }
 
     /// It did not come to its end: due again, unless that has happened too often. True if it is given up now.
     pub(super) fn stumbled(&mut self, read: Read) -> bool {
-        let Some(wish) = self.wish(read) else { return false };
-        wish.stumbles = wish.stumbles.saturating_add(1).min(TRIES);
-        wish.given_up = wish.stumbles >= TRIES;
-        wish.is_due = !wish.given_up;
-        wish.given_up
+        self.change(read, |wish| {
+            wish.stumbles = wish.stumbles.saturating_add(1).min(TRIES);
+            wish.given_up = wish.stumbles >= TRIES;
+            wish.is_due = !wish.given_up;
+            wish.given_up
+        })
     }
 
     /// What was given up gets another try.
@@ -116,12 +115,8 @@ impl Due {
     }
 
     pub(super) fn forget(&mut self, is_void: impl Fn(Read) -> bool) {
-        for read in Read::ALL {
-            if is_void(read)
-                && let Some(wish) = self.wish(read)
-            {
-                *wish = Wish::default();
-            }
+        for read in Read::ALL.into_iter().filter(|read| is_void(*read)) {
+            self.change(read, |wish| *wish = Wish::default());
         }
     }
 }

@@ -288,6 +288,7 @@ mod tests {
         for (tries, is_open, opens_after) in cases {
             let gate = gate(tries);
             assert_eq!((gate.is_open(), gate.opens_after()), (is_open, opens_after), "{tries:?}");
+            assert_eq!(tries.may_leave(), is_open, "{tries:?}: whoever asks without a session");
         }
     }
 

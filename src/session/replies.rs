@@ -133,9 +133,8 @@ impl Session {
         } else {
             self.timers.stop(Timer::Motor);
             if requested {
-                if core::mem::take(&mut self.log_follows) {
-                    self.want(Read::Log);
-                }
+                self.log_follows = false;
+                self.want(Read::Log);
             } else if news {
                 // A state that came by itself leaves the bit set; only a requested one clears it. Who it was need not
                 // wait for that; what is written until then is read behind it.

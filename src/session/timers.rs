@@ -59,14 +59,16 @@ impl TimerTable {
     ];
 
     pub(super) fn set(&mut self, timer: Timer, at: Duration) {
-        if let Some(slot) = self.expiries.get_mut(timer as usize) {
-            *slot = Some(at);
-        }
+        self.put(timer, Some(at));
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {
+        self.put(timer, None);
+    }
+
+    fn put(&mut self, timer: Timer, at: Option<Duration>) {
         if let Some(slot) = self.expiries.get_mut(timer as usize) {
-            *slot = None;
+            *slot = at;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::protocol::datetime::DeviceTime;
 use crate::protocol::log::CodeId;
-use crate::protocol::users::{CodeDigits, KeypadCode};
+use crate::protocol::users::{CodeDigits, KeypadCode, TimeLimit};
 
 use super::config::CodeConfig;
 
@@ -24,11 +24,7 @@ impl Keypad {
     pub(super) fn new(configs: &[CodeConfig]) -> Self {
         let mut keypad = Self { records: Vec::new(), next_id: 1 };
         for config in configs {
-            let id = keypad.add(&config.name, config.digits, None);
-            if let Some(record) = keypad.get_mut(id) {
-                record.entry.enabled = config.enabled;
-                record.entry.time_limit = config.time_limit;
-            }
+            keypad.insert(&config.name, config.digits, None, (config.enabled, config.time_limit));
         }
         keypad
     }
@@ -45,17 +41,33 @@ impl Keypad {
         self.records.iter().find(|record| record.digits == digits)
     }
 
-    pub(super) fn add(&mut self, name: &str, digits: CodeDigits, created: Option<DeviceTime>) -> CodeId {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        digits: CodeDigits,
+        created: Option<DeviceTime>,
+        time_limit: Option<TimeLimit>,
+    ) -> CodeId {
+        self.insert(name, digits, created, (true, time_limit))
+    }
+
+    fn insert(
+        &mut self,
+        name: &str,
+        digits: CodeDigits,
+        created: Option<DeviceTime>,
+        (enabled, time_limit): (bool, Option<TimeLimit>),
+    ) -> CodeId {
         let code_id = self.next_id;
         self.next_id = code_id.saturating_add(1);
         let entry = KeypadCode {
             code_id,
             name: name.to_owned(),
-            enabled: true,
+            enabled,
             created,
             last_active: None,
             lock_count: 0,
-            time_limit: None,
+            time_limit,
         };
         self.records.push(KeypadRecord { entry, digits });
         code_id

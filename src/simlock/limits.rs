@@ -57,6 +57,16 @@ mod tests {
     }
 
     #[test]
+    fn before_the_beginning_nothing_is_permitted() {
+        let limit =
+            TimeLimit { from: at((2026, 12, 1, 0, 0)), from_time: (8, 0), until_time: (12, 0), ..TimeLimit::default() };
+        assert!(permits(Some(&limit), at((2026, 12, 1, 8, 0))));
+        assert!(!permits(Some(&limit), at((2026, 11, 30, 9, 30))), "the day before");
+        assert!(!permits(Some(&limit), at((2026, 12, 1, 7, 59))), "too early");
+        assert!(!permits(Some(&limit), at((2026, 13, 1, 9, 30))), "a clock that shows no time");
+    }
+
+    #[test]
     fn a_window_over_midnight_and_an_empty_limit() {
         let night = TimeLimit { from_time: (22, 0), until_time: (6, 0), ..TimeLimit::default() };
         assert!(permits(Some(&night), at((2026, 11, 23, 23, 0))));

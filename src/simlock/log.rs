@@ -65,8 +65,8 @@ impl ActivityLog {
     /// The payload of an entry, filled up if the firmware does that.
     pub(super) fn payload(entry: &LogEntry, is_padded: bool) -> Vec<u8> {
         let mut payload = entry.encode();
-        if is_padded && payload.len() < LogEntry::MIN_LEN + PADDED_DATA {
-            payload.resize(LogEntry::MIN_LEN + PADDED_DATA, 0);
+        if is_padded {
+            payload.resize(payload.len().max(LogEntry::MIN_LEN + PADDED_DATA), 0);
         }
         payload
     }

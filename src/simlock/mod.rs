@@ -395,10 +395,8 @@ impl SimLock {
     }
 
     fn hang_up(&mut self, link: LinkId) {
-        if self.links.contains_key(&link) {
-            self.forget_link(link);
-            self.outputs.push_back(Output::Disconnect { link });
-        }
+        self.forget_link(link);
+        self.outputs.push_back(Output::Disconnect { link });
     }
 
     fn forget_link(&mut self, link: LinkId) {

@@ -70,7 +70,7 @@ impl SimLock {
             }
             Owner::AddCode { name, digits } => {
                 let created = self.device_time(now);
-                self.keypad.add(&name, digits, created);
+                self.keypad.add(&name, digits, created, None);
             }
             Owner::RenameCode(code_id, name) => {
                 if let Some(code) = self.keypad.get_mut(code_id) {

@@ -36,8 +36,8 @@ pub(super) enum Pairing {
 
 impl SimLock {
     pub(super) fn on_pairing_write(&mut self, link: LinkId, value: &[u8], now: Moment) {
-        if let Some(port) = self.links.get_mut(&link)
-            && let Pairing::EncryptedApplication { key } = &port.pairing
+        let Some(port) = self.links.get_mut(&link) else { return };
+        if let Pairing::EncryptedApplication { key } = &port.pairing
             && let Ok((_, message)) = frame::decode_encrypted(key, value)
         {
             let key = key.clone();
@@ -55,9 +55,8 @@ impl SimLock {
                 return;
             }
         };
-        let Some(port) = self.links.get_mut(&link) else { return };
         // Any error starts the exchange over.
-        let so_far = core::mem::take(&mut port.pairing);
+        let so_far = self.links.get_mut(&link).map(|port| core::mem::take(&mut port.pairing)).unwrap_or_default();
         match self.pairing_step(so_far, &message, now) {
             Ok((next, answer)) => {
                 if let Some(port) = self.links.get_mut(&link) {

@@ -95,10 +95,7 @@ impl SimLock {
         let name = text(&fields.array::<20>()?);
         let limit = fields.limit()?;
         let created = self.device_time(now);
-        let code_id = self.keypad.add(&name, digits, created);
-        if let Some(record) = self.keypad.get_mut(code_id) {
-            record.entry.time_limit = limit;
-        }
+        let code_id = self.keypad.add(&name, digits, created, limit);
         let mut payload = code_id.to_le_bytes().to_vec();
         payload.extend_from_slice(&created.map_or([0; 7], DeviceTime::to_bytes));
         self.send(by, &Message::new(Command::KeypadCodeId, payload));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::frame::{Message, decode_encrypted, encode_encrypted};
-use keyturner::protocol::gatt::Characteristic;
+use keyturner::protocol::gatt::{Characteristic, Generation};
 use keyturner::protocol::pairing::Applicant;
 use keyturner::protocol::{Command, ErrorCode, IdType};
 use keyturner::session::pairing::{Authorization, Output, Pairing, PairingConfig, PairingError};
@@ -133,6 +133,24 @@ impl Room {
         self.feed(simlock::Input::Disconnected { link });
         decode_encrypted(key, &answer).is_ok_and(|(_, message)| message.command == Command::KeyturnerStates)
     }
+}
+
+/// A lock that says nothing is waited for to the deadline, and nothing that comes later changes how it ended.
+#[test]
+fn a_pairing_ends_once_and_at_its_deadline() {
+    let applicant = Applicant { id_type: IdType::Bridge, app_id: APP_ID, name: "Keyturner".to_owned() };
+    let config = PairingConfig { generation: Generation::Gen1To4, applicant, pin: None, seed: [1; 32] };
+    let mut pairing = Pairing::new(config, Duration::from_secs(1));
+    assert!(matches!(pairing.poll(), Some(Output::Write(Characteristic::PairingGdio, _))));
+    let deadline = pairing.next_timeout().unwrap();
+    pairing.handle_timeout(deadline - Duration::from_millis(1));
+    assert_eq!(pairing.poll(), None);
+    pairing.handle_timeout(deadline);
+    assert_eq!(pairing.poll(), Some(Output::Finished(Err(PairingError::Timeout))));
+    pairing.handle_link_lost();
+    pairing.handle_timeout(deadline + Duration::from_secs(60));
+    pairing.handle_received(&[0x12, 0x00, 0x20, 0x00, 0x00, 0x00, 0x00]);
+    assert_eq!((pairing.poll(), pairing.next_timeout()), (None, None));
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod action_random;
 #[cfg(feature = "daemon")]
 mod action_repeats;
 mod attribution_cases;
+mod attribution_entries;
+mod attribution_limits;
 mod attribution_names;
 mod attribution_property;
 #[cfg(feature = "daemon")]
@@ -138,6 +140,7 @@ mod http_tls;
 mod known_answers;
 #[cfg(feature = "daemon")]
 mod log_secrets;
+mod message_fields;
 #[cfg(feature = "daemon")]
 mod metrics;
 #[cfg(feature = "daemon")]
@@ -158,11 +161,14 @@ mod reassembly;
 mod secrets;
 #[cfg(feature = "daemon")]
 mod secrets_credential;
+mod session_answers;
 mod session_at_rest;
+mod session_clock;
 mod session_codes;
 mod session_directory;
 mod session_hygiene;
 mod session_logs;
+mod session_pages;
 mod session_pair;
 mod session_pin;
 mod session_visit;
@@ -174,12 +180,14 @@ mod sim_radio;
 mod sim_sockets;
 mod simlock_beacon;
 mod simlock_checks;
+mod simlock_commands;
 mod simlock_hostile;
 mod simlock_link;
 mod simlock_log;
 mod simlock_motion;
 mod simlock_owner;
 mod simlock_pairing;
+mod simlock_people;
 #[cfg(feature = "daemon")]
 mod store;
 #[cfg(feature = "daemon")]

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use keyturner::protocol::ErrorCode;
 use keyturner::protocol::crypto::Pin;
+use keyturner::protocol::frame::Message;
 use keyturner::protocol::users::{CodeDigits, TimeLimit};
+use keyturner::protocol::{Command, ErrorCode, StatusCode};
 use keyturner::session::{CodeChange, CodeNotChanged, Input, LogAccess, Output};
 use keyturner::simlock::{Device, Fault, KeypadRecord, Person, SimLockConfig};
 
 use crate::support::pair::{ANNA, Cut, NUKI_ID, Pair, Twist, Twisted};
+use crate::support::puppet::Puppet;
 
 const NEW: u32 = 968_574;
 const OTHER: u32 = 475_869;
@@ -277,5 +279,53 @@ fn digits_show_in_nothing_that_is_printed() {
         assert!(!told.contains(&digits.to_string()), "{told}");
         let bytes = digits.to_le_bytes();
         assert!(!told.contains(&format!("{}, {}, {}, {}", bytes[0], bytes[1], bytes[2], bytes[3])), "{told}");
+    }
+}
+
+fn told(puppet: &Puppet) -> Vec<Result<Option<u16>, CodeNotChanged>> {
+    let told = puppet.outputs.iter().filter_map(|output| match output {
+        Output::CodeChanged(result) => Some(*result),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_new_code_is_there_when_its_number_has_come() {
+    let mut puppet = Puppet::idle();
+    puppet.input(Input::ChangeCode(add("Cleaner", NEW)));
+    assert_eq!(puppet.challenged().command, Command::AddKeypadCode);
+    puppet.status(StatusCode::Complete);
+    assert_eq!(told(&puppet), [], "complete alone does not say which");
+    puppet.say(&Message::new(Command::KeypadCodeId, [9, 0, 0, 0, 0, 0, 0, 0, 0]));
+    assert_eq!(told(&puppet), [Ok(Some(9))]);
+}
+
+#[test]
+fn after_twenty_seconds_it_is_over_and_what_has_left_is_unknown() {
+    // (the change, whether its command has left by then) -> what is told
+    let cases = [
+        (add("Cleaner", NEW), Command::AddKeypadCode, CodeNotChanged::Unknown),
+        (CodeChange::Remove(1), Command::RemoveKeypadCode, CodeNotChanged::Unknown),
+        // Only the list was asked for, in which the code is looked up.
+        (update(1), Command::RequestKeypadCodes, CodeNotChanged::Unreachable),
+    ];
+    for (change, command, why) in cases {
+        for is_stopped in [false, true] {
+            let mut puppet = Puppet::idle();
+            puppet.lose_link();
+            puppet.input(Input::ChangeCode(change.clone()));
+            puppet.pass(s(17));
+            puppet.connect();
+            assert_eq!(puppet.challenged().command, command);
+            puppet.pass(Duration::from_millis(2_999));
+            assert_eq!((told(&puppet), puppet.is_up), (vec![], true), "{command}");
+            if is_stopped {
+                puppet.input(Input::Stop);
+            } else {
+                puppet.pass(Duration::from_millis(1));
+            }
+            assert_eq!((told(&puppet), puppet.is_up), (vec![Err(why)], false), "{command}, stopped: {is_stopped}");
+        }
     }
 }

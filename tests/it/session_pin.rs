@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use keyturner::protocol::crypto::Pin;
-use keyturner::session::{Input, LogAccess, PinTries};
+use keyturner::protocol::{Command, ErrorCode};
+use keyturner::session::{Input, LogAccess, Output, PinTries};
 use keyturner::simlock::{self, Owner, Person, SimLockConfig, Turn};
 
 use crate::support::pair::{Cut, NUKI_ID, Pair};
+use crate::support::puppet::{Puppet, log_count};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -153,5 +155,60 @@ fn a_right_pin_survives_links_that_break_at_every_moment() {
             pair.pass(s(60));
             assert_eq!(pair.seen.entries.len(), 1, "{cut:?}: one broken link costs no hour");
         }
+    }
+}
+
+#[test]
+fn a_refusal_said_twice_counts_once_and_a_ban_behind_it_counts_for_good() {
+    let mut puppet = Puppet::idle();
+    puppet.input(Input::CheckLog);
+    assert_eq!(puppet.challenged().command, Command::RequestLogEntries);
+    let codes = [ErrorCode::BadPin, ErrorCode::BadPin, ErrorCode::TooManyPinAttempts, ErrorCode::TooManyPinAttempts];
+    for code in codes {
+        puppet.error(code, Command::RequestLogEntries.id());
+    }
+    let refused = puppet.outputs.iter().filter_map(|output| match output {
+        Output::PinTries(tries) => Some(tries.refused),
+        _ => None,
+    });
+    assert_eq!(refused.collect::<Vec<_>>(), [1, 2]);
+    puppet.pass(30 * DAY);
+    assert!(puppet.outputs.iter().all(|output| !matches!(output, Output::LogAccess(LogAccess::Readable))));
+}
+
+#[test]
+fn what_is_said_about_the_old_pin_is_not_about_the_new_one() {
+    let mut puppet = Puppet::idle();
+    puppet.input(Input::CheckLog);
+    assert!(puppet.challenged().payload.ends_with(&1234_u16.to_le_bytes()));
+    puppet.input(Input::NewPin { pin: Some(Pin::new(4321)), tries: PinTries::default() });
+    assert!(!puppet.is_up, "the answer that is owed dies with its link");
+    puppet.error(ErrorCode::BadPin, Command::RequestLogEntries.id());
+    puppet.pass(s(1));
+    puppet.connect();
+    let command = puppet.challenged();
+    assert!(command.payload.ends_with(&4321_u16.to_le_bytes()), "{command:?}");
+    assert!(!puppet.outputs.iter().any(|output| matches!(output, Output::PinTries(tries) if tries.refused > 0)));
+}
+
+#[test]
+fn a_pin_that_is_taken_away_or_used_up_asks_for_nothing() {
+    let over = PinTries { refused: 2, ..PinTries::default() };
+    for (pin, tries, access) in
+        [(None, PinTries::default(), LogAccess::PinMissing), (Some(Pin::new(4321)), over, LogAccess::PinRefused)]
+    {
+        let mut puppet = Puppet::idle();
+        let before = puppet.pin_frames;
+        puppet.input(Input::NewPin { pin, tries });
+        assert_eq!(puppet.session.log_access(), access);
+        assert_eq!(puppet.next_sent(), None);
+        // The lengths of the lists, which are due once a day, need it too.
+        puppet.pass(2 * DAY);
+        if !puppet.is_up {
+            puppet.connect();
+        }
+        puppet.serve_reads(keyturner::protocol::LockState::Locked);
+        puppet.say(&log_count(5));
+        assert_eq!((puppet.pin_frames, puppet.session.log_access()), (before, access));
     }
 }

@@ -26,13 +26,11 @@ struct Room {
 
 impl Room {
     fn asking(question: Question) -> Self {
-        let config = VisitConfig {
-            generation: Generation::Gen1To4,
-            auth_id: AUTH_ID,
-            key: key(),
-            pin: Some(PIN),
-            seed: [9; 32],
-        };
+        Self::asking_with(Some(PIN), question)
+    }
+
+    fn asking_with(pin: Option<Pin>, question: Question) -> Self {
+        let config = VisitConfig { generation: Generation::Gen1To4, auth_id: AUTH_ID, key: key(), pin, seed: [9; 32] };
         let mut room = Self { visit: Visit::new(config), now: Duration::from_secs(1), nonces: 0 };
         room.visit.ask(question, room.now);
         room
@@ -176,4 +174,50 @@ fn garbage_ends_a_visit_with_a_name() {
     let foreign = encode_encrypted(&key(), &[1; 24], AUTH_ID + 1, &Message::new(Command::Status, [0]));
     room.visit.handle_received(Characteristic::KeyturnerUsdio, &foreign, room.now);
     assert!(matches!(room.result(), Err(VisitError::Garbled(_))));
+}
+
+#[test]
+fn without_a_pin_only_what_needs_none_is_asked() {
+    for question in [Question::Pin, Question::Leave, Question::Logging] {
+        let mut room = Room::asking_with(None, question);
+        assert_eq!(room.result(), Err(VisitError::NoPin), "{question:?}");
+    }
+    for (question, first) in [(Question::States, Command::KeyturnerStates), (Question::Name, Command::Challenge)] {
+        let mut room = Room::asking_with(None, question);
+        assert_eq!(room.sent(), Message::request(first), "{question:?}");
+    }
+}
+
+#[test]
+fn a_challenge_that_is_refused_is_not_asked_for_again() {
+    let mut room = Room::asking(Question::Pin);
+    assert_eq!(room.sent(), Message::request(Command::Challenge));
+    room.refuse(ErrorCode::BadNonce, Command::Challenge);
+    assert_eq!(room.result(), Err(VisitError::Refused(ErrorCode::BadNonce)));
+}
+
+#[test]
+fn unsigned_noise_answers_nothing_and_another_unsigned_no_is_silence() {
+    let mut room = Room::asking(Question::States);
+    room.sent();
+    let state = encode_plain(&Message::new(Command::Status, [StatusCode::Complete.code()]));
+    for noise in [vec![], vec![0xFF; 7], state] {
+        room.visit.handle_received(Characteristic::KeyturnerGdio, &noise, room.now);
+        assert!(room.visit.poll().is_none(), "{noise:?}");
+    }
+    room.say_plain(ErrorCode::BadLength);
+    assert_eq!(room.result(), Err(VisitError::Silent { has_left: true }), "it does not say that it knows us not");
+}
+
+#[test]
+fn what_comes_after_the_end_changes_nothing() {
+    let mut room = Room::asking(Question::Pin);
+    room.challenged();
+    room.say(&Message::new(Command::Status, [StatusCode::Complete.code()]));
+    assert_eq!(room.result(), Ok(Answer::PinIsRight));
+    room.refuse(ErrorCode::BadPin, Command::VerifySecurityPin);
+    room.say_plain(ErrorCode::NotAuthorized);
+    room.visit.handle_link_lost();
+    room.visit.handle_timeout(room.now + Duration::from_secs(60));
+    assert!(room.visit.poll().is_none() && room.visit.next_timeout().is_none());
 }

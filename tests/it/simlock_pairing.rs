@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use keyturner::protocol::beacon::{Advertisement, PairingMode};
+use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::frame::{self, Message};
 use keyturner::protocol::gatt::Characteristic;
+use keyturner::protocol::pairing::{UNASSIGNED_AUTH_ID, encode_authorization_data_5th_gen};
 use keyturner::protocol::reply::{ErrorReport, Reply};
 use keyturner::protocol::{Command, ErrorCode, IdType, NukiState, StatusCode};
-use keyturner::simlock::{Input, LinkId, SimLockConfig};
+use keyturner::simlock::{Device, Fault, Input, LinkId, SimLockConfig};
 
 use crate::support::bench::{Bench, NUKI_ID, PairingClient};
 
@@ -103,6 +105,110 @@ fn messages_out_of_order_and_of_wrong_length_are_refused() {
     assert_eq!(refusal(&mut bench, link, &message), ErrorCode::BadLength);
     bench.write(link, GDIO, vec![1, 0, 3, 0, 0, 0]);
     assert_eq!(bench.plain_error(link, GDIO).unwrap().code, ErrorCode::BadCrc);
+}
+
+#[test]
+fn data_and_confirmation_of_another_length_are_refused() {
+    // Behind step 3 the client sends its data, behind step 4 it confirms.
+    for (stop, what, code) in [
+        (3, Command::AuthorizationData, ErrorCode::BadLength),
+        (4, Command::AuthorizationIdConfirmation, ErrorCode::BadAuthenticator),
+    ] {
+        for is_longer in [false, true] {
+            let mut bench = Bench::family();
+            let before = bench.lock.users().len();
+            bench.feed(Input::PairingMode(true));
+            let link = bench.connect();
+            let mut client = PairingClient::new(link, IdType::App, 7, "Odd");
+            let mut message = speak(&mut bench, link, &mut client, stop);
+            assert_eq!(message.command, what);
+            let length = if is_longer { message.payload.len() + 1 } else { message.payload.len() - 1 };
+            message.payload.resize(length, 0);
+            assert_eq!(refusal(&mut bench, link, &message), code, "{what}");
+            assert_eq!(bench.lock.users().len(), before, "{what}");
+        }
+    }
+}
+
+#[test]
+fn pairing_begins_with_the_public_key_and_nothing_else() {
+    let mut bench = Bench::family();
+    bench.feed(Input::PairingMode(true));
+    let link = bench.connect();
+    for other in [Command::Challenge, Command::KeyturnerStates] {
+        assert_eq!(refusal(&mut bench, link, &Message::request(other)), ErrorCode::UnknownError);
+    }
+    let odd = Message::new(Command::RequestData, [3]);
+    assert_eq!(refusal(&mut bench, link, &odd), ErrorCode::UnknownError);
+}
+
+#[test]
+fn whoever_is_stored_already_may_confirm_after_pairing_mode_has_ended() {
+    for stop in [3, 4] {
+        let mut bench = Bench::family();
+        let before = bench.lock.users().len();
+        bench.feed(Input::PairingMode(true));
+        let link = bench.connect();
+        let mut client = PairingClient::new(link, IdType::App, 7, "Slow");
+        let message = speak(&mut bench, link, &mut client, stop);
+        bench.feed(Input::PairingMode(false));
+        if stop == 4 {
+            bench.write(link, GDIO, frame::encode_plain(&message));
+            let status = Message::new(Command::Status, [StatusCode::Complete.code()]);
+            assert_eq!(bench.plain(link, GDIO), [status]);
+            assert_eq!(bench.lock.users().len(), before + 1);
+        } else {
+            assert_eq!(refusal(&mut bench, link, &message), ErrorCode::NotPairing);
+            assert_eq!(bench.lock.users().len(), before);
+        }
+    }
+}
+
+/// The 5th generation's last message is encrypted, and so is what the device says about it.
+#[test]
+fn the_5th_generation_says_encrypted_why_not() {
+    let data = encode_authorization_data_5th_gen(7, "Phone", Device::Ultra.pin());
+    let wrong = encode_authorization_data_5th_gen(7, "Phone", Pin::new(111_111));
+    let good = Message::new(Command::AuthorizationData, data.clone());
+    let config = SimLockConfig::family_of(Device::Ultra, NUKI_ID);
+    let full = SimLockConfig { max_users: 3, ..config.clone() };
+    let no = |code, command: &Message| Some(ErrorReport { code, command: command.command.id() }.encode());
+    let cases = [
+        (&config, good.clone(), None),
+        (&config, Message::new(Command::Challenge, []), Some(ErrorCode::UnknownError)),
+        (&config, Message::new(Command::AuthorizationData, &data[1..]), Some(ErrorCode::BadLength)),
+        (&config, Message::new(Command::AuthorizationData, [&data[..], &[0]].concat()), Some(ErrorCode::BadLength)),
+        (&config, Message::new(Command::AuthorizationData, wrong), Some(ErrorCode::BadPin)),
+        (&full, good, Some(ErrorCode::MaxUser)),
+    ];
+    for (config, message, expected) in cases {
+        for is_mute in [false, true] {
+            let mut bench = Bench::new(config.clone());
+            let before = bench.lock.users().len();
+            bench.feed(Input::PairingMode(true));
+            let link = bench.connect();
+            let mut client = PairingClient::new(link, IdType::App, 7, "Phone");
+            let proof = speak(&mut bench, link, &mut client, 2);
+            bench.write(link, GDIO, frame::encode_plain(&proof));
+            assert_eq!(bench.plain(link, GDIO), [Message::new(Command::AuthorizationInfo, [1])]);
+            if is_mute {
+                bench.feed(Input::Fault(Fault::MuteNextAnswer));
+            }
+            bench.pieces.clear();
+            let sealed = frame::encode_encrypted(&client.key(), &[9; 24], UNASSIGNED_AUTH_ID, &message);
+            bench.write(link, GDIO, sealed);
+            let answer: Vec<u8> = bench.pieces.iter().flat_map(|piece| piece.2.clone()).collect();
+            assert_eq!(answer.is_empty(), is_mute, "{message:?}");
+            if !is_mute {
+                let (_, answer) = frame::decode_encrypted(&client.key(), &answer).unwrap();
+                match expected {
+                    Some(code) => assert_eq!(Some(answer), no(code, &message)),
+                    None => assert_eq!(answer.command, Command::AuthorizationId),
+                }
+            }
+            assert_eq!(bench.lock.users().len(), before + usize::from(expected.is_none()), "{message:?}");
+        }
+    }
 }
 
 #[test]

@@ -350,6 +350,11 @@ impl PairingClient {
         }
     }
 
+    /// What both have agreed on so far.
+    pub(crate) fn key(&self) -> SharedKey {
+        self.lock.as_ref().unwrap().shared.clone()
+    }
+
     pub(crate) fn into_client(self) -> Client {
         let id = self.id.expect("pairing went to its end");
         let (key, app_id) = (self.lock.unwrap().shared, self.applicant.app_id);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use keyturner::protocol::crypto::{Pin, SharedKey};
-use keyturner::protocol::frame::{Message, decode_encrypted, encode_encrypted};
+use keyturner::protocol::frame::{Message, decode_encrypted, encode_encrypted, encode_plain};
 use keyturner::protocol::gatt::{Characteristic, Generation};
 use keyturner::protocol::log::{LogEntry, LogEntryCount, LogEntryKind, LogIndex, LoggedAction};
 use keyturner::protocol::reply::ErrorReport;
@@ -26,28 +26,48 @@ pub(crate) struct Puppet {
     pub(crate) action_frames: u32,
     pub(crate) pin_frames: u32,
     pub(crate) connects: u32,
+    /// Where each reading of the log began.
+    pub(crate) log_starts: Vec<LogIndex>,
 }
 
 impl Puppet {
     pub(crate) fn new(generation: Generation) -> Self {
-        let key = SharedKey::from_bytes([9; 32]);
-        let config = SessionConfig {
+        Self::with(Self::config(generation))
+    }
+
+    /// What a session is made of whose lock a puppet plays.
+    pub(crate) fn config(generation: Generation) -> SessionConfig {
+        SessionConfig {
             generation,
             auth_id: AUTH_ID,
-            key: key.clone(),
+            key: SharedKey::from_bytes([9; 32]),
             app_id: 1,
             pin: Some(Pin::new(1234)),
             pin_tries: PinTries::default(),
             cursor: 0,
             anchor: None,
             seed: [1; 32],
-        };
+        }
+    }
+
+    pub(crate) fn with(config: SessionConfig) -> Self {
+        let key = config.key.clone();
         let now = Duration::from_secs(1);
         let session = Session::new(config, now);
         let outputs = Vec::new();
         let sent = VecDeque::new();
-        let mut puppet =
-            Self { session, now, outputs, is_up: false, key, sent, action_frames: 0, pin_frames: 0, connects: 0 };
+        let mut puppet = Self {
+            session,
+            now,
+            outputs,
+            is_up: false,
+            key,
+            sent,
+            action_frames: 0,
+            pin_frames: 0,
+            connects: 0,
+            log_starts: Vec::new(),
+        };
         puppet.input(Input::ReadState);
         puppet
     }
@@ -131,8 +151,25 @@ impl Puppet {
     }
 
     pub(crate) fn say(&mut self, message: &Message) {
-        let frame = encode_encrypted(&self.key, &[8; 24], AUTH_ID, message);
-        self.input(Input::Received(Characteristic::KeyturnerUsdio, frame));
+        self.say_in_one_piece(&[message]);
+    }
+
+    pub(crate) fn say_in_one_piece(&mut self, messages: &[&Message]) {
+        let frame = |message: &&Message| encode_encrypted(&self.key, &[8; 24], AUTH_ID, message);
+        let frames = messages.iter().flat_map(frame).collect();
+        self.input(Input::Received(Characteristic::KeyturnerUsdio, frames));
+    }
+
+    /// What anybody near can say: unsigned.
+    pub(crate) fn say_plain(&mut self, message: &Message) {
+        self.input(Input::Received(Characteristic::KeyturnerGdio, encode_plain(message)));
+    }
+
+    /// Answers the challenge that is asked for; the command that follows.
+    pub(crate) fn challenged(&mut self) -> Message {
+        assert_eq!(self.asked(), Some(Command::Challenge));
+        self.say(&Message::new(Command::Challenge, [4; 32]));
+        self.next_sent().unwrap()
     }
 
     pub(crate) fn status(&mut self, status: StatusCode) {
@@ -162,6 +199,13 @@ impl Puppet {
         panic!("timers without end");
     }
 
+    /// Time passes, and every timer of it is noticed at its end only.
+    pub(crate) fn oversleep(&mut self, time: Duration) {
+        self.now += time;
+        self.session.handle_timeout(self.now);
+        self.drain();
+    }
+
     pub(crate) fn input(&mut self, input: Input) {
         self.session.handle(input, self.now);
         self.drain();
@@ -182,6 +226,9 @@ impl Puppet {
                     let with_pin =
                         [Command::RequestLogEntries, Command::RequestAuthorizationEntries, Command::RequestKeypadCodes];
                     self.pin_frames += u32::from(with_pin.contains(&message.command));
+                    if message.command == Command::RequestLogEntries {
+                        self.log_starts.push(LogIndex::from_le_bytes(message.payload[..4].try_into().unwrap()));
+                    }
                     self.sent.push_back(message);
                 }
                 other => self.outputs.push(other),
@@ -219,6 +266,11 @@ impl Puppet {
 }
 
 pub(crate) fn states(lock_state: LockState) -> Message {
+    states_after(lock_state, LockAction::Lock)
+}
+
+/// The state of a lock whose last action, which went well, was this one.
+pub(crate) fn states_after(lock_state: LockState, action: LockAction) -> Message {
     let states = KeyturnerStates {
         nuki_state: NukiState::Door,
         lock_state,
@@ -229,7 +281,7 @@ pub(crate) fn states(lock_state: LockState) -> Message {
         config_update_count: 0,
         lock_n_go_timer: 0,
         last_action: Some(LastAction {
-            action: LockAction::Lock,
+            action,
             trigger: Trigger::System,
             completion_status: CompletionStatus::Success,
         }),
