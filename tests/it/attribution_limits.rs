@@ -98,7 +98,7 @@ fn turned(n: usize) -> LockState {
 
 /// Somebody's action, at a time by the lock's clock.
 fn entry(index: LogIndex, seconds: i64) -> LogEntry {
-    let action = if index % 2 == 0 { LockAction::Lock } else { LockAction::Unlock };
+    let action = if index.is_multiple_of(2) { LockAction::Lock } else { LockAction::Unlock };
     let completion_status = CompletionStatus::Success;
     LogEntry {
         index,
