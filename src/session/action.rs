@@ -329,6 +329,15 @@ mod tests {
     }
 
     #[test]
+    fn a_motor_that_fails_ends_an_accepted_action_and_a_late_busy_does_not() {
+        let mut action = action();
+        action.leave(0, &[0; 32], None, S);
+        action.accepted();
+        assert_eq!(action.refused(ErrorCode::Busy), Verdict::Ignored);
+        assert_eq!(action.refused(ErrorCode::MotorBlocked), Verdict::Ends);
+    }
+
+    #[test]
     fn the_command_does_not_leave_after_its_deadline() {
         assert!(action().leave(0, &[0; 32], None, S + SEND_WITHIN).is_none());
     }
