@@ -152,9 +152,9 @@ fn of_a_log_ahead_of_what_is_seen_a_thousand_entries_wait_and_none_is_lost() {
     let mut desk = Desk::new();
     desk.shows(LockState::Locked);
     // By its clock all of it is still to come.
-    let count = 2_500;
-    for page in 0..count / 500 {
-        let indexes = page * 500 + 1..=page * 500 + 500;
+    let count = 1_200;
+    for page in 0..count / 600 {
+        let indexes = page * 600 + 1..=page * 600 + 600;
         desk.reads(indexes.map(|index| entry(index, 100_000 + i64::from(index))).collect(), false);
         desk.shows(LockState::Locked);
     }
