@@ -127,7 +127,7 @@ impl<'a> Actor<'a> {
                 key: lock.key.clone(),
                 app_id: lock.app_id,
                 pin,
-                pin_tries: health.pin_tries,
+                pin_tries: wiring.memory.unwritten_tries.unwrap_or(health.pin_tries),
                 cursor,
                 anchor,
                 seed: (tools.seed)(),

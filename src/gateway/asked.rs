@@ -11,7 +11,7 @@ use crate::clock::UnixMillis;
 use crate::live::Live;
 use crate::protocol::crypto::Pin;
 use crate::protocol::state::KeyturnerStates;
-use crate::session::Input;
+use crate::session::{Input, PinTries};
 use crate::store::{IntentState, StoreError};
 
 /// A reader of the state gets an answer within this time.
@@ -42,6 +42,8 @@ pub(super) struct Ending {
 pub(super) struct Memory {
     /// The PIN that the owner set while the gateway ran; it counts instead of the one it started with.
     pub(super) new_pin: Option<Option<Pin>>,
+    /// Tries with the PIN that could not be written: whoever starts again must know of them, or a lock is guessed at.
+    pub(super) unwritten_tries: Option<PinTries>,
     /// The day since 1970 that connections are counted for.
     pub(super) day: i64,
     /// Who is told when this lock is served no longer.
@@ -59,6 +61,7 @@ impl Memory {
     pub(super) fn new(repeat_window: Live<Duration>) -> Self {
         Self {
             new_pin: None,
+            unwritten_tries: None,
             day: 0,
             forgetting: None,
             unwritten: Vec::new(),

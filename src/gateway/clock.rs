@@ -130,7 +130,10 @@ impl Actor<'_> {
         if tries.is_over() {
             warn!(lock = %self.lock.label(), "no PIN is sent any more; set the right one with `keyturner pin`");
         }
-        self.tools.store.set_pin_tries(self.lock.nuki_id, tries).await
+        self.wiring.memory.unwritten_tries = Some(tries);
+        self.tools.store.set_pin_tries(self.lock.nuki_id, tries).await?;
+        self.wiring.memory.unwritten_tries = None;
+        Ok(())
     }
 
     pub(super) async fn on_set_pin(&mut self, pin: Option<Pin>) -> Result<(), GatewayError> {
@@ -139,6 +142,7 @@ impl Actor<'_> {
         info!(lock = %self.lock.label(), "the owner has set the PIN");
         note(&self.wiring.shared, self.lock, |known| known.pin_refusals = tries.refused);
         self.wiring.memory.new_pin = Some(pin);
+        self.wiring.memory.unwritten_tries = None;
         self.session.handle(Input::NewPin { pin, tries }, self.now());
         Ok(())
     }

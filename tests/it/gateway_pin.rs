@@ -9,7 +9,7 @@ use keyturner::pins;
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::gatt::Generation;
 use keyturner::secrets::{LockSecret, Secrets};
-use keyturner::simlock::{Person, SimLockConfig, Turn};
+use keyturner::simlock::{Input, Owner, Person, SimLockConfig, Turn};
 use keyturner::transport::sim::SimSettings;
 
 use crate::support::house::{House, NUKI_ID, Plan};
@@ -138,4 +138,28 @@ async fn a_pin_that_cannot_be_right_changes_nothing() {
     assert!(pins::set(&dir, Some(&house.store), 1, "1234").await.is_err());
     assert_eq!(Secrets::load(&dir).unwrap().unwrap().lock(NUKI_ID).unwrap().pin, house.lock.pin);
     assert_eq!(house.store.pins_set().await.unwrap().get(&NUKI_ID), Some(&0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nothing_can_be_written_a_pin_that_was_changed_is_tried_no_oftener() {
+    let lock = SimLockConfig { pin_attempts: 3, pin_lockout: 9_000 * HOUR, ..SimLockConfig::family(NUKI_ID) };
+    let house = House::planned(Plan { lock, ..Plan::default() }).await;
+    somebody(&house, 0).await;
+    assert_eq!(house.handle().health(NUKI_ID).unwrap().log_access, LogAccess::Readable);
+    // Another program makes every write fail, and the owner changes the PIN meanwhile.
+    let other = rusqlite::Connection::open(house.database()).unwrap();
+    for table in ["lock_health", "observations", "events"] {
+        for verb in ["insert", "update"] {
+            let full = format!(
+                "create trigger no_{verb}_{table} before {verb} on {table}
+                 begin select raise(abort, 'database or disk is full'); end"
+            );
+            other.execute_batch(&full).unwrap();
+        }
+    }
+    house.door.input(Input::Owner(Owner::Pin(Pin::new(4321))));
+    for n in 1..12 {
+        somebody(&house, n).await;
+    }
+    assert_eq!(refusals(&house), 1, "the second try waits for an hour, whoever starts again");
 }
