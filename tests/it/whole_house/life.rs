@@ -387,13 +387,17 @@ impl Life {
         let store = Store::open(&self.database).await.unwrap().with_virtual_time();
         store.forget_pin_tries(self.locks[door].nuki_id).await.unwrap();
         store.close().await;
-        if let Some(boot) = &self.boot {
-            let set = boot.gateway.handle.set_pin(self.locks[door].nuki_id, Some(pin));
-            // A machine that stops meanwhile answers nobody; it reads the PIN at its next start.
-            tokio::select! {
-                answer = set => drop(answer),
-                () = boot.machine.until_dead() => {}
+        let Some(boot) = &self.boot else { return };
+        let handed_over = async {
+            // One that begins anew refuses it; the daemon's next look hands it over again.
+            while boot.gateway.handle.set_pin(self.locks[door].nuki_id, Some(pin)).await.is_err() {
+                tokio::time::sleep(Duration::from_secs(5)).await;
             }
+        };
+        // A machine that stops meanwhile answers nobody; it reads the PIN at its next start.
+        tokio::select! {
+            () = handed_over => {}
+            () = boot.machine.until_dead() => {}
         }
     }
 
