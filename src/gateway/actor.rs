@@ -98,7 +98,8 @@ impl<'a> Actor<'a> {
         let cursor = store.cursor(lock.nuki_id).await?;
         let directory = store.directory(lock.nuki_id).await?;
         let states = store.last_observation(lock.nuki_id).await?;
-        let health = store.lock_health(lock.nuki_id).await?;
+        let mut health = store.lock_health(lock.nuki_id).await?;
+        health.pin_tries = wiring.memory.unwritten_tries.unwrap_or(health.pin_tries);
         let anchor = store.anchor(lock.nuki_id).await?;
         let pin = wiring.memory.new_pin.unwrap_or(lock.pin);
         let pending = store.pending_events(lock.nuki_id).await?.into_iter().filter_map(|pending| {
@@ -127,7 +128,7 @@ impl<'a> Actor<'a> {
                 key: lock.key.clone(),
                 app_id: lock.app_id,
                 pin,
-                pin_tries: wiring.memory.unwritten_tries.unwrap_or(health.pin_tries),
+                pin_tries: health.pin_tries,
                 cursor,
                 anchor,
                 seed: (tools.seed)(),
