@@ -208,12 +208,7 @@ mod tests {
         step(LogEntryKind::LockAction(logged), is_opener)
     }
 
-    fn outcomes(
-        action: LockAction,
-        status: CompletionStatus,
-        is_opener: bool,
-        from: LockState,
-    ) -> Vec<(LockState, bool)> {
+    fn outcomes(action: LockAction, status: CompletionStatus, is_opener: bool, from: LockState) -> Vec<End> {
         acted(action, status, is_opener).and_then(|step| step.act).map(|act| act.outcomes(from)).unwrap_or_default()
     }
 

@@ -260,13 +260,13 @@ pub fn main() -> ExitCode {
     let is_demo = matches!(cli.command, Command::Demo(_));
     // The demo says itself what happens at its door.
     logging::init(if is_demo { "keyturner=warn,keyturner::event=off" } else { "keyturner=info" });
-    let mut runtime = match cli.command {
+    let runtime = match cli.command {
         // What blocks has threads of its own, and each hand-over to a second one costs more than most tasks (docs/adr/0055).
-        Command::Run(_) => tokio::runtime::Builder::new_current_thread(),
+        Command::Run(_) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
         // Whoever is asked something at a terminal may also be waited for; signals are still heard.
-        _ => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build(),
     };
-    let runtime = match runtime.worker_threads(2).enable_all().build() {
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),
     };

@@ -58,6 +58,7 @@ pub(super) struct Worker<'a, O, P> {
     post: &'a P,
     clock: Clock,
     wake: &'a Notify,
+    pulse: &'a Pulse,
     /// Attempts since the receiver was last reached, whatever the body was.
     failures: u32,
 }
@@ -73,15 +74,23 @@ enum Step {
 }
 
 impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
-    pub(super) const fn new(slot: u8, outbox: &'a O, post: &'a P, clock: Clock, wake: &'a Notify) -> Self {
-        Self { slot, outbox, post, clock, wake, failures: 0 }
+    pub(super) const fn new(
+        slot: u8,
+        outbox: &'a O,
+        post: &'a P,
+        clock: Clock,
+        wake: &'a Notify,
+        pulse: &'a Pulse,
+    ) -> Self {
+        Self { slot, outbox, post, clock, wake, pulse, failures: 0 }
     }
 
     /// Never ends by itself.
-    pub(super) async fn run(mut self, pulse: &Pulse) {
+    pub(super) async fn run(mut self) {
+        let pulse = self.pulse;
         loop {
             pulse.beat();
-            match self.step(pulse).await {
+            match self.step().await {
                 Ok(Step::Continue) => {}
                 Ok(Step::WaitForWake) => pulse.while_waiting(self.wake.notified()).await,
                 Ok(Step::WaitForRetry(url)) => pulse.while_waiting(self.wait_for_retry(&url)).await,
@@ -93,29 +102,29 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
         }
     }
 
-    async fn step(&mut self, pulse: &Pulse) -> Result<Step, StoreError> {
+    async fn step(&mut self) -> Result<Step, StoreError> {
         let Some(delivery) = self.outbox.next_delivery(self.slot).await? else { return Ok(Step::WaitForWake) };
         let Some(url) = self.url().await? else {
-            return Ok(self.give_up(&delivery, "the callback was removed", pulse).await);
+            return Ok(self.give_up(&delivery, "the callback was removed").await);
         };
         let posted = match Target::parse(&url) {
             Ok(target) => self.post.post(&target, &delivery.body).await,
-            Err(error) => return Ok(self.give_up(&delivery, &error.to_string(), pulse).await),
+            Err(error) => return Ok(self.give_up(&delivery, &error.to_string()).await),
         };
         match posted {
             Posted::Told => {
                 self.failures = 0;
-                self.finish(&delivery, DeliveryOutcome::Told, pulse).await;
+                self.finish(&delivery, DeliveryOutcome::Told).await;
                 Ok(Step::Continue)
             }
             Posted::NotSent(reason) => {
                 self.failures = self.failures.saturating_add(1);
                 // Every body gets at least one attempt, also after a long time without power.
                 if self.clock.wall().since(delivery.created_at) >= GIVE_UP_AFTER {
-                    return Ok(self.give_up(&delivery, &reason, pulse).await);
+                    return Ok(self.give_up(&delivery, &reason).await);
                 }
                 tracing::debug!(slot = self.slot, reason, failures = self.failures, "a callback was not reached");
-                self.finish(&delivery, DeliveryOutcome::Retry, pulse).await;
+                self.finish(&delivery, DeliveryOutcome::Retry).await;
                 Ok(Step::WaitForRetry(url))
             }
         }
@@ -126,19 +135,19 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
         Ok(callbacks.into_iter().find(|callback| callback.id == self.slot).map(|callback| callback.url))
     }
 
-    async fn give_up(&self, delivery: &Delivery, reason: &str, pulse: &Pulse) -> Step {
+    async fn give_up(&self, delivery: &Delivery, reason: &str) -> Step {
         tracing::warn!(slot = self.slot, reason, "a callback was given up");
-        self.finish(delivery, DeliveryOutcome::GaveUp(reason.to_owned()), pulse).await;
+        self.finish(delivery, DeliveryOutcome::GaveUp(reason.to_owned())).await;
         Step::Continue
     }
 
     /// Until it is stored: otherwise the same body would go out again and again. It may take as long as another program
     /// holds the file.
-    async fn finish(&self, delivery: &Delivery, outcome: DeliveryOutcome, pulse: &Pulse) {
+    async fn finish(&self, delivery: &Delivery, outcome: DeliveryOutcome) {
         while let Err(error) = self.outbox.finish_delivery(delivery.outbox_id, outcome.clone(), self.clock.wall()).await
         {
             tracing::error!(slot = self.slot, %error, "the outbox cannot be written; callbacks wait");
-            pulse.while_waiting(sleep(STORE_RETRY)).await;
+            self.pulse.while_waiting(sleep(STORE_RETRY)).await;
         }
     }
 

@@ -80,7 +80,7 @@ pub fn start<O: Outbox + Clone, P: Post + Clone>(
         workers.spawn(async move {
             // Always there: the slots count the array's length.
             if let Some(wake) = waker.0.slots.get(usize::from(slot)) {
-                callback::Worker::new(slot, &outbox, &post, clock, wake).run(&pulse).await;
+                callback::Worker::new(slot, &outbox, &post, clock, wake, &pulse).run().await;
             }
         });
     }

@@ -152,11 +152,11 @@ pub(super) fn salt() -> Result<[u8; SALT_LEN], StoreError> {
     Ok(salt)
 }
 
-/// The last link; where the chain begins if there is none.
 const HEAD: &str = "select id, hash from (select id, hash from chain order by id desc limit 1)
      union all select id, hash from chain_start
      order by id desc limit 1";
 
+/// The last link; where the chain begins if there is none.
 pub(super) fn head(tx: &Connection) -> Result<ChainHead, StoreError> {
     let (id, hash) = tx.one(HEAD, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(ChainHead { id, hash: digest(hash)? })

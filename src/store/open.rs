@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, SqliteConnection, SqlitePool};
 
 use super::error::{Class, classify};
 use super::reader::PageReaders;
@@ -82,6 +83,13 @@ impl Store {
         let (writer, pages) = (Writer::refusing(path), PageReaders::new(path));
         Ok(Self { writer, seldom: readers.clone(), readers, pages, time: Time::Real })
     }
+}
+
+/// A connection of rusqlite. Each is used by one thread at a time, so SQLite needs no locks of its own for it.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
 }
 
 /// Where a connection keeps what lasts no longer than its transaction.

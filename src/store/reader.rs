@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::StoreError;
-use super::open::BUSY_TIMEOUT;
+use super::open::connect;
 use super::statement::Question;
 
 /// So many pages are read at a time; whoever comes then waits.
@@ -82,15 +82,8 @@ impl Inner {
 
     fn take(&self) -> rusqlite::Result<Connection> {
         let idle = self.idle().pop();
-        idle.map_or_else(|| open(&self.path), Ok)
+        idle.map_or_else(|| connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY), Ok)
     }
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
 }
 
 fn rows<T>(

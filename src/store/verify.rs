@@ -15,7 +15,7 @@ use super::StoreError;
 use super::chain::ChainHead;
 use super::error::{Class, classify_rusqlite};
 use super::look::look;
-use super::open::{self, BUSY_TIMEOUT};
+use super::open;
 use walk::walk;
 
 pub use report::{Fault, VerifyReport};
@@ -70,9 +70,7 @@ impl<T: Send + 'static> Work<T> {
         path: &Path,
         work: impl FnOnce(Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        let connection = open::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let stop = connection.get_interrupt_handle();
         Ok(Self { thread: spawn_blocking(move || work(connection)), stop })
     }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params, Row, Transaction, TransactionBehavior};
 use tokio::task::spawn_blocking;
 
-use super::open::{BUSY_TIMEOUT, WRITING};
+use super::open::{WRITING, connect};
 use super::{Store, StoreError};
 
 /// More than there are statements here.
@@ -43,7 +43,6 @@ impl Writer {
     }
 
     fn with_flags(path: &Path, flags: OpenFlags) -> Self {
-        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Self(Arc::new(Inner { path: path.to_owned(), flags, connection: Mutex::default() }))
     }
 
@@ -61,8 +60,7 @@ impl Inner {
     }
 
     fn open(&self) -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(&self.path, self.flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        let connection = connect(&self.path, self.flags)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         for (name, value) in WRITING {
             connection.pragma_update(None, name, value)?;

@@ -198,12 +198,8 @@ impl Drop for Silence<'_> {
 
 /// The generation, from the pairing service that the table has; and the characteristics that `purpose` needs.
 async fn find(services: &[remote::Service], purpose: Purpose) -> Result<(Generation, Vec<Found>), TransportError> {
-    // All questions at once: each way to BlueZ and back costs more than its answer.
-    let uuids = try_join_all(
-        services.iter().map(|service| limited(Stage::Link, "reading the service table", limits::CALL, service.uuid())),
-    );
-    let uuids = uuids.await?.into_iter().map(|uuid| Uuid(uuid.as_u128()));
-    let table: Vec<_> = uuids.zip(services).collect();
+    let uuids = uuids("reading the service table", services.iter().map(remote::Service::uuid)).await?;
+    let table: Vec<_> = uuids.into_iter().zip(services).collect();
     let generation = generation(table.iter().map(|(uuid, _)| *uuid)).ok_or_else(|| {
         let count = table.len();
         TransportError::new(Kind::MissingCharacteristic, format!("none of its {count} services is for pairing"))
@@ -234,6 +230,15 @@ async fn find(services: &[remote::Service], purpose: Purpose) -> Result<(Generat
     Ok((generation, found))
 }
 
+/// What these are, asked all at once: each way to BlueZ and back costs more than its answer.
+async fn uuids(
+    what: &str,
+    questions: impl Iterator<Item = impl Future<Output = bluer::Result<bluer::Uuid>>>,
+) -> Result<Vec<Uuid>, TransportError> {
+    let answers = try_join_all(questions.map(|question| limited(Stage::Link, what, limits::CALL, question))).await?;
+    Ok(answers.into_iter().map(|uuid| Uuid(uuid.as_u128())).collect())
+}
+
 /// Should a table ever hold several pairing services, the newest generation is meant:
 /// only its devices know of it.
 fn generation(services: impl Iterator<Item = Uuid>) -> Option<Generation> {
@@ -248,9 +253,8 @@ async fn characteristics(
     let mut all = Vec::new();
     for (_, service) in table.iter().filter(|(uuid, _)| *uuid == wanted) {
         let found = limited(Stage::Link, what, limits::CALL, service.characteristics()).await?;
-        let uuids = try_join_all(found.iter().map(|remote| limited(Stage::Link, what, limits::CALL, remote.uuid())));
-        let uuids = uuids.await?.into_iter().map(|uuid| Uuid(uuid.as_u128()));
-        all.extend(uuids.zip(found));
+        let uuids = uuids(what, found.iter().map(remote::Characteristic::uuid)).await?;
+        all.extend(uuids.into_iter().zip(found));
     }
     Ok(all)
 }
