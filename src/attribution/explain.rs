@@ -500,3 +500,6 @@ impl Way {
         ways
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ impl Life {
         self.look();
     }
 
-    async fn act_and_rest(&mut self, door: usize, person: Person) {
+    pub(crate) async fn act_and_rest(&mut self, door: usize, person: Person) {
         self.act(door, person);
         self.rest(door).await;
     }
@@ -73,6 +73,16 @@ impl Life {
         let auth = self.dice.pick(&self.doors[door].phones);
         let auto_unlock = action == LockAction::Unlock && self.dice.chance(20);
         Person::App { auth, action, auto_unlock }
+    }
+
+    /// Turns the lock by this phone, or opens by it.
+    pub(crate) fn by_phone(&self, door: usize, auth: u32) -> Person {
+        let action = match self.doors[door].is_opener {
+            true => OpenerAction::Open.command(),
+            false if self.is_locked(door) => LockAction::Unlock,
+            false => LockAction::Lock,
+        };
+        Person::App { auth, action, auto_unlock: false }
     }
 
     fn anybody(&mut self, door: usize) -> Person {

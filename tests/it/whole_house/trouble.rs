@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keyturner::protocol::crypto::Pin;
-use keyturner::simlock::{Fault, Input, Owner};
+use keyturner::simlock::{Fault, Input, Owner, Person};
 use keyturner::transport::{Link, Purpose, Transport, TransportErrorKind};
 use rusqlite::Connection;
 
@@ -212,7 +212,7 @@ impl Troubles {
             }
             _ => {
                 self.is_passing = true;
-                return names(life, door);
+                return names(life, door).await;
             }
         };
         self.now.push((until, trouble));
@@ -325,13 +325,23 @@ fn inside(life: &mut Life, door: usize) {
     life.doors[door].door.fault(fault);
 }
 
-/// Names change, and numbers get other people.
-fn names(life: &mut Life, door: usize) {
-    let database = life.database.clone();
+/// Names change, and numbers get other people; now and then behind a deed that the gateway reads afterwards.
+async fn names(life: &mut Life, door: usize) {
     let number = life.now().as_secs();
-    let code = life.dice.pick(&life.doors[door].codes).0;
+    let (code, digits) = life.dice.pick(&life.doors[door].codes);
     let phone = life.dice.pick(&life.doors[door].phones);
-    match life.dice.between(0, 2) {
+    let what = life.dice.between(0, 2);
+    let is_up = life.is_up();
+    let is_unread = life.dice.chance(60);
+    if is_unread {
+        life.stop().await;
+        let person = if what == 0 { Person::keypad(digits) } else { life.by_phone(door, phone) };
+        life.act_and_rest(door, person).await;
+        let pause = life.dice.pick(&[1, 30, 1_800]);
+        life.wait(Duration::from_secs(pause)).await;
+    }
+    let database = life.database.clone();
+    match what {
         0 => {
             life.say(|| format!("door {door}: code {code} is renamed"));
             life.doors[door].rename_code(code, &format!("Code {number}"), &database);
@@ -344,5 +354,8 @@ fn names(life: &mut Life, door: usize) {
             life.say(|| format!("door {door}: the number of phone {phone} is somebody else's"));
             life.doors[door].replace_user(phone, &format!("New {number}"), &database);
         }
+    }
+    if is_unread && is_up {
+        life.start().await;
     }
 }
