@@ -181,3 +181,151 @@ impl Names {
 pub(super) const fn needs_names(entry: &LogEntry) -> bool {
     entry.auth_id != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::directory::User;
+    use crate::protocol::log::LoggedAction;
+    use crate::protocol::{CompletionStatus, IdType, KeypadSource, LockAction, Trigger};
+
+    const MIDNIGHT: i64 = 1_795_392_000;
+
+    fn clock(second: i64) -> Option<DeviceTime> {
+        DeviceTime::from_unix_seconds(MIDNIGHT + second)
+    }
+
+    fn entry(auth_id: AuthId, second: i64) -> LogEntry {
+        let kind = LogEntryKind::LockAction(LoggedAction {
+            action: LockAction::Unlock,
+            trigger: Trigger::System,
+            flags: 0,
+            completion_status: CompletionStatus::Success,
+        });
+        LogEntry { index: 1, timestamp: clock(second), auth_id, name: String::new(), kind }
+    }
+
+    fn typed(code_id: CodeId) -> LogEntry {
+        let kind = LogEntryKind::Keypad(crate::protocol::log::KeypadEntry {
+            action: LockAction::Unlock,
+            source: KeypadSource::Code,
+            completion_status: CompletionStatus::Success,
+            code_id,
+        });
+        LogEntry { kind, ..entry(3, 0) }
+    }
+
+    fn house(names: &[(AuthId, &str)]) -> Directory {
+        let mut directory = Directory::default();
+        for (auth_id, name) in names {
+            let user = User { name: (*name).to_owned(), id_type: IdType::App, created: None };
+            directory.set_user(*auth_id, user);
+        }
+        directory
+    }
+
+    /// A lock that showed count 1 at rest at the 100th second, and whose people were read then.
+    fn names() -> Names {
+        let mut names = Names::new(house(&[(3, "Anna")]), 7);
+        names.shown(1, clock(100), true, true);
+        names.read(house(&[(3, "Anna")]));
+        names
+    }
+
+    #[test]
+    fn until_they_are_read_nobody_is_named() {
+        let mut names = Names::new(house(&[(3, "Anna")]), 7);
+        assert!(names.are_outdated());
+        assert_eq!(names.order(&entry(3, 100), 1), Order::Outdated);
+        assert!(!names.shown(1, clock(100), true, true), "whoever has read nothing reads anyway");
+        names.read(house(&[(3, "Anna")]));
+        assert!(!names.are_outdated());
+        assert_eq!(names.order(&entry(3, 100), 1), Order::Either);
+        assert!(!names.shown(1, clock(101), true, true) && names.shown(2, clock(102), true, true), "a new count");
+        assert!(names.are_outdated() && !names.shown(3, clock(103), true, true), "asked for already");
+    }
+
+    #[test]
+    fn an_entry_between_two_sights_of_one_count_is_behind_the_reading() {
+        let order = |names: &Names, second| names.order(&entry(3, second), 1);
+        let mut names = names();
+        assert_eq!(order(&names, 101), Order::Either, "read, and the count not seen again");
+        assert_eq!(order(&names, 102), Order::Outdated, "newer than everything that was seen");
+        names.shown(1, clock(110), true, true);
+        let orders = [100, 101, 102, 110, 111, 112].map(|second| order(&names, second));
+        let (either, after, outdated) = (Order::Either, Order::After, Order::Outdated);
+        assert_eq!(orders, [either, either, after, after, after, outdated]);
+    }
+
+    #[test]
+    fn a_count_seen_with_a_running_motor_or_over_a_set_clock_proves_nothing() {
+        let mut names = Names::new(Directory::default(), 7);
+        names.shown(1, clock(100), false, true);
+        names.read(Directory::default());
+        names.shown(1, clock(110), true, true);
+        assert_eq!(names.order(&entry(3, 105), 1), Order::Either, "the motor ran until then");
+        names.shown(1, clock(120), true, true);
+        assert_eq!(names.order(&entry(3, 115), 1), Order::After);
+        let was_set = |second, goes_on| {
+            let mut names = self::names();
+            names.shown(1, clock(second), true, goes_on);
+            names.order(&entry(3, 105), 1)
+        };
+        assert_eq!((was_set(110, true), was_set(110, false)), (Order::After, Order::Either));
+        assert_eq!(was_set(99, true), Order::Either, "it shows less than before");
+        assert_eq!(was_set(100, true), Order::Outdated);
+    }
+
+    #[test]
+    fn what_is_read_behind_the_end_of_the_log_is_behind_the_reading() {
+        let mut names = names();
+        names.log_ended(5);
+        names.log_ended(9);
+        let order = |names: &Names, serial| names.order(&entry(3, 101), serial);
+        assert_eq!([5, 6].map(|serial| order(&names, serial)), [Order::Either, Order::After], "the first end counts");
+        names.read(house(&[(3, "Anna")]));
+        assert_eq!(order(&names, 6), Order::Either, "until the next reading");
+        names.log_reset();
+        assert_eq!(order(&names, 6), Order::Outdated, "a log that begins anew can hide older ones");
+        names.log_ended(7);
+        assert_eq!([7, 8].map(|serial| order(&names, serial)), [Order::Outdated, Order::After]);
+    }
+
+    #[test]
+    fn who_has_gone_is_remembered_until_everything_older_is_stored() {
+        let mut names = names();
+        assert_eq!(names.era(&entry(3, 0)), Some(0));
+        names.read(house(&[(3, "Bert")]));
+        assert_eq!((names.era(&entry(3, 0)), names.era(&entry(4, 0))), (None, Some(1)), "3 has had two");
+        names.all_stored();
+        assert_eq!(names.era(&entry(3, 0)), None, "older ones may come");
+        names.log_ended(1);
+        names.all_stored();
+        assert_eq!(names.era(&entry(3, 0)), Some(1));
+        names.read(house(&[(3, "Bert"), (4, "Cleo")]));
+        assert_eq!(names.era(&entry(3, 0)), Some(1), "nobody has gone");
+    }
+
+    #[test]
+    fn a_state_is_needed_where_it_says_to_whom_the_reading_applies() {
+        let mut names = names();
+        let need = |names: &Names, auth_id, second| names.need_state([entry(auth_id, second)].iter());
+        assert!(!need(&names, 3, 101) && need(&names, 3, 102), "one that is newer than what was seen");
+        assert!(!need(&names, 0, 102), "which nobody did");
+        names.read(house(&[(3, "Bert")]));
+        assert!(need(&names, 3, 100), "Anna or Bert");
+        names.shown(1, clock(100), true, true);
+        assert!(!need(&names, 3, 100), "that is known now");
+        names.shown(2, clock(100), true, true);
+        assert!(!need(&names, 3, 102), "people are read first");
+    }
+
+    #[test]
+    fn an_unknown_number_is_asked_for_once() {
+        let mut names = names();
+        assert!(!names.misses(&entry(3, 0)) && !names.misses(&entry(0, 0)));
+        assert!(names.misses(&entry(4, 0)) && !names.misses(&entry(4, 0)));
+        assert!(names.misses(&typed(12)) && !names.misses(&typed(12)));
+        assert!(!names.misses(&typed(0)), "no code");
+    }
+}

@@ -307,3 +307,6 @@ impl Questions {
         self.open.get(at).is_some_and(|question| question.unstored.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,155 @@ impl Trail {
         self.passed.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::directory::Directory;
+    use crate::attribution::names::Names;
+    use crate::protocol::datetime::DeviceTime;
+    use crate::protocol::log::{LogEntryKind, LoggedAction};
+    use crate::protocol::{CompletionStatus, DoorEvent, LockAction, Trigger};
+
+    const MIDNIGHT: i64 = 1_795_392_000;
+
+    fn entry(index: LogIndex, second: Option<i64>) -> LogEntry {
+        let kind = LogEntryKind::LockAction(LoggedAction {
+            action: LockAction::Unlock,
+            trigger: Trigger::System,
+            flags: 0,
+            completion_status: CompletionStatus::Success,
+        });
+        let timestamp = second.and_then(|second| DeviceTime::from_unix_seconds(MIDNIGHT + second));
+        LogEntry { index, timestamp, auth_id: 3, name: String::new(), kind }
+    }
+
+    /// A door's entry, which moves no bolt.
+    fn door(index: LogIndex) -> LogEntry {
+        LogEntry { kind: LogEntryKind::Door(DoorEvent::Opened), ..entry(index, Some(0)) }
+    }
+
+    /// A log whose entries are a second apart, each as late as its number says.
+    fn trail(cursor: LogIndex, indexes: impl IntoIterator<Item = LogIndex>) -> Trail {
+        let mut trail = Trail::new(cursor, false);
+        indexes.into_iter().for_each(|index| trail.add(entry(index, Some(i64::from(index))), false, None));
+        trail
+    }
+
+    /// The serial number of each step; those of holes are negative.
+    fn serials(trail: &Trail) -> Vec<i64> {
+        let signed = |step: &Step| i64::try_from(step.serial).unwrap() * if step.act.is_some() { 1 } else { -1 };
+        trail.steps().iter().map(signed).collect()
+    }
+
+    #[test]
+    fn a_gap_in_the_numbers_is_a_hole() {
+        assert_eq!(serials(&trail(0, [5, 6, 8])), [1, 2, -2, 3]);
+        assert_eq!(serials(&trail(4, [5, 6])), [1, 2]);
+        let before_the_first = trail(3, [5]);
+        assert!(before_the_first.steps()[0].act.is_none() && before_the_first.steps().len() == 2);
+        let mut begun_anew = trail(7, [8]);
+        begun_anew.reset();
+        begun_anew.add(entry(1, Some(9)), false, None);
+        assert_eq!(serials(&begun_anew), [1, -1, 2], "but what the lock cleared is a hole too");
+    }
+
+    #[test]
+    fn what_moves_no_bolt_is_held_and_is_no_step() {
+        let mut trail = trail(0, [1]);
+        trail.add(door(2), true, None);
+        assert_eq!((trail.steps().len(), trail.held().count(), trail.serial()), (1, 2, 2));
+        assert_eq!(trail.next_at(0).map(|held| (held.serial, held.backfilled)), Some((1, false)));
+        assert!(trail.next_at(0).is_none(), "it was handed out");
+        assert!(trail.next_before(0).is_none(), "the next one stands behind it");
+        trail.forget_all();
+        assert_eq!(trail.next_idle().map(|held| (held.serial, held.backfilled)), Some((2, true)));
+        assert!(!trail.has_held());
+    }
+
+    #[test]
+    fn what_stands_before_a_step_is_handed_out_before_it() {
+        let mut trail = Trail::new(0, false);
+        trail.add(door(1), false, None);
+        trail.add(entry(2, Some(2)), false, None);
+        assert!(trail.next_at(0).is_none(), "not the next one");
+        assert_eq!(trail.next_idle().map(|held| held.serial), Some(1));
+        assert!(trail.next_idle().is_none());
+        assert!(trail.next_before(1).is_none(), "there is no such step");
+    }
+
+    #[test]
+    fn only_what_is_certainly_older_than_a_state_is_past() {
+        let next = |second, seen: Option<i64>| {
+            let mut trail = Trail::new(0, false);
+            trail.add(entry(1, second), false, None);
+            trail.next_past(seen.map(|seen| Span::at(MIDNIGHT + seen))).is_some()
+        };
+        assert!(next(Some(10), Some(12)) && !next(Some(10), Some(11)) && !next(Some(10), Some(9)));
+        assert!(next(None, Some(0)) && next(Some(10), None), "where nothing can be compared nothing waits");
+        let mut crowded = trail(0, 1..=1_001);
+        assert!(crowded.next_past(Some(Span::at(MIDNIGHT))).is_some());
+        assert!(crowded.next_past(Some(Span::at(MIDNIGHT))).is_none(), "a thousand may wait");
+    }
+
+    #[test]
+    fn the_oldest_steps_make_room_and_leave_a_hole() {
+        let trail = trail(0, 1..=1_000);
+        assert_eq!(trail.steps().len(), 1_000);
+        let mut fuller = trail;
+        fuller.add(entry(1_001, Some(1_001)), false, None);
+        let steps = fuller.steps();
+        assert_eq!((steps.len(), steps[0].act.is_none(), steps[0].time), (502, true, None));
+        assert_eq!((steps[1].serial, fuller.held().count()), (501, 1_001), "what is not stored yet stays");
+    }
+
+    #[test]
+    fn a_hole_that_explained_something_can_explain_more() {
+        let mut trail = trail(0, [1, 3, 4]);
+        trail.forget(2);
+        assert_eq!(serials(&trail), [-1, 2, 3]);
+        trail.forget(0);
+        assert_eq!(serials(&trail), [-1, 2, 3]);
+        trail.forget(2);
+        assert_eq!(serials(&trail), [3]);
+    }
+
+    #[test]
+    fn a_clock_behind_the_newest_entry_was_set_back() {
+        let mut trail = trail(0, [10, 11]);
+        trail.hole();
+        assert!(!trail.clock_shows(None) && !trail.clock_shows(Some(MIDNIGHT + 10)), "a second is no set clock");
+        assert!(trail.steps()[0].act.is_some());
+        assert!(trail.clock_shows(Some(MIDNIGHT + 9)));
+        assert!(trail.steps().iter().all(|step| step.act.is_none() && step.time.is_none()));
+        assert!(!trail.clock_shows(Some(MIDNIGHT)), "nothing is left to compare with");
+    }
+
+    #[test]
+    fn what_was_read_lately_may_still_be_followed_by_its_state() {
+        let at = |millis| Duration::from_secs(100) + Duration::from_millis(millis);
+        let mut trail = Trail::new(0, false);
+        trail.reads(at(0));
+        trail.add(entry(1, None), false, None);
+        trail.reads(at(600));
+        trail.add(entry(2, None), false, None);
+        assert_eq!(trail.settled_serial(at(700)), 0);
+        assert_eq!(trail.settled_serial(at(749)), 0);
+        assert_eq!(trail.settled_serial(at(750)), 1);
+        assert_eq!(trail.settled_serial(at(1_349)), 1);
+        assert_eq!(trail.settled_serial(at(1_350)), 2);
+        trail.reads(at(1_350));
+        assert_eq!(trail.lately.len(), 1, "what is settled is forgotten");
+    }
+
+    #[test]
+    fn the_newest_entry_of_a_serial_number_keeps_what_it_was_stored_as() {
+        let mut trail = trail(0, [1, 2]);
+        let names = Names::new(Directory::default(), 7);
+        let event = names.event_of(&entry(2, Some(2)), 2);
+        trail.stored(2, &event);
+        trail.stored(9, &event);
+        let event_of = |step| trail.known(step).and_then(|known| known.event.as_ref());
+        assert_eq!((event_of(0), event_of(1)), (None, Some(&event)));
+    }
+}
