@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::SlotWakes;
 use super::post::{Post, Posted, Target};
 use crate::clock::{Clock, UnixMillis};
 use crate::pulse::Pulse;
-use crate::store::{Callback, Delivery, DeliveryOutcome, Store, StoreError};
+use crate::store::{Callback, CallbackQueue, Delivery, DeliveryOutcome, Store, StoreError};
 
 /// How long after it was stored a body is still worth another attempt.
 const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
@@ -21,8 +21,8 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 pub trait Outbox: Send + Sync + 'static {
     /// Registered callbacks.
     fn callbacks(&self) -> impl Future<Output = Result<Vec<Callback>, StoreError>> + Send;
-    /// The oldest body of a slot that is not finished.
-    fn next_delivery(&self, slot: u8) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send;
+    /// What waits in a slot.
+    fn callback_queue(&self, slot: u8) -> impl Future<Output = Result<CallbackQueue, StoreError>> + Send;
     /// Marks it.
     fn finish_delivery(
         &self,
@@ -37,8 +37,8 @@ impl Outbox for Store {
         Self::callbacks(self)
     }
 
-    fn next_delivery(&self, slot: u8) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send {
-        Self::next_delivery(self, slot)
+    fn callback_queue(&self, slot: u8) -> impl Future<Output = Result<CallbackQueue, StoreError>> + Send {
+        Self::callback_queue(self, slot)
     }
 
     fn finish_delivery(
@@ -57,7 +57,7 @@ pub(super) struct Worker<'a, O, P> {
     outbox: &'a O,
     post: &'a P,
     clock: Clock,
-    wake: &'a Notify,
+    wakes: &'a SlotWakes,
     pulse: &'a Pulse,
     /// Attempts since the receiver was last reached, whatever the body was.
     failures: u32,
@@ -69,6 +69,8 @@ enum Step {
     Continue,
     /// The queue is empty.
     WaitForWake,
+    /// The slot is free.
+    WaitForReceiver,
     /// This URL cannot be reached now.
     WaitForRetry(String),
 }
@@ -79,10 +81,10 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
         outbox: &'a O,
         post: &'a P,
         clock: Clock,
-        wake: &'a Notify,
+        wakes: &'a SlotWakes,
         pulse: &'a Pulse,
     ) -> Self {
-        Self { slot, outbox, post, clock, wake, pulse, failures: 0 }
+        Self { slot, outbox, post, clock, wakes, pulse, failures: 0 }
     }
 
     /// Never ends by itself.
@@ -92,7 +94,8 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
             pulse.beat();
             match self.step().await {
                 Ok(Step::Continue) => {}
-                Ok(Step::WaitForWake) => pulse.while_waiting(self.wake.notified()).await,
+                Ok(Step::WaitForWake) => pulse.while_waiting(self.wakes.news.notified()).await,
+                Ok(Step::WaitForReceiver) => pulse.while_waiting(self.wakes.receiver.notified()).await,
                 Ok(Step::WaitForRetry(url)) => pulse.while_waiting(self.wait_for_retry(&url)).await,
                 Err(error) => {
                     tracing::error!(slot = self.slot, %error, "the outbox cannot be read; callbacks wait");
@@ -103,11 +106,12 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
     }
 
     async fn step(&mut self) -> Result<Step, StoreError> {
-        let Some(delivery) = self.outbox.next_delivery(self.slot).await? else { return Ok(Step::WaitForWake) };
-        let Some(url) = self.url().await? else {
-            return Ok(self.give_up(&delivery, "the callback was removed").await);
+        let delivery = match self.outbox.callback_queue(self.slot).await? {
+            CallbackQueue::NoReceiver => return Ok(Step::WaitForReceiver),
+            CallbackQueue::Empty => return Ok(Step::WaitForWake),
+            CallbackQueue::Next(delivery) => delivery,
         };
-        let posted = match Target::parse(&url) {
+        let posted = match Target::parse(&delivery.url) {
             Ok(target) => self.post.post(&target, &delivery.body).await,
             Err(error) => return Ok(self.give_up(&delivery, &error.to_string()).await),
         };
@@ -125,7 +129,7 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
                 }
                 tracing::debug!(slot = self.slot, reason, failures = self.failures, "a callback was not reached");
                 self.finish(&delivery, DeliveryOutcome::Retry).await;
-                Ok(Step::WaitForRetry(url))
+                Ok(Step::WaitForRetry(delivery.url))
             }
         }
     }
@@ -151,11 +155,11 @@ impl<'a, O: Outbox, P: Post> Worker<'a, O, P> {
         }
     }
 
-    /// Waits out the delay. New events do not shorten it, but another URL in this slot does.
+    /// Waits out the delay, unless another URL is in this slot meanwhile.
     async fn wait_for_retry(&mut self, failed_url: &str) {
         let doublings = self.failures.saturating_sub(1).min(5);
         let until = Instant::now() + LONGEST_RETRY.min(FIRST_RETRY * (1 << doublings));
-        while timeout_at(until, self.wake.notified()).await.is_ok() {
+        while timeout_at(until, self.wakes.receiver.notified()).await.is_ok() {
             if self.url().await.is_ok_and(|url| url.as_deref() != Some(failed_url)) {
                 self.failures = 0;
                 return;

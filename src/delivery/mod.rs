@@ -31,8 +31,17 @@ pub struct Waker(Arc<Wakes>);
 
 #[derive(Debug, Default)]
 struct Wakes {
-    slots: [Notify; SLOTS as usize],
+    slots: [SlotWakes; SLOTS as usize],
     webhooks: Notify,
+}
+
+/// What the worker of a slot waits for.
+#[derive(Debug, Default)]
+struct SlotWakes {
+    /// There may be something in its queue.
+    news: Notify,
+    /// Its receiver came, went, or is another one.
+    receiver: Notify,
 }
 
 impl Waker {
@@ -42,10 +51,16 @@ impl Waker {
         Self::default()
     }
 
-    /// Call it after each commit that may have filled the outbox, and when callbacks change.
+    /// Call it after each commit that may have filled the outbox.
     pub fn wake(&self) {
-        self.0.slots.iter().for_each(Notify::notify_one);
+        self.0.slots.iter().for_each(|slot| slot.news.notify_one());
         self.0.webhooks.notify_one();
+    }
+
+    /// Call it when callbacks were added or removed: until then nobody looks into the queue of a free slot.
+    pub fn callbacks_changed(&self) {
+        self.0.slots.iter().for_each(|slot| slot.receiver.notify_one());
+        self.wake();
     }
 
     /// Until there may be something to tell webhooks.
@@ -79,8 +94,8 @@ pub fn start<O: Outbox + Clone, P: Post + Clone>(
         let pulse = pulses.begin(format!("callback {slot}"));
         workers.spawn(async move {
             // Always there: the slots count the array's length.
-            if let Some(wake) = waker.0.slots.get(usize::from(slot)) {
-                callback::Worker::new(slot, &outbox, &post, clock, wake, &pulse).run().await;
+            if let Some(wakes) = waker.0.slots.get(usize::from(slot)) {
+                callback::Worker::new(slot, &outbox, &post, clock, wakes, &pulse).run().await;
             }
         });
     }

@@ -7,7 +7,7 @@ use super::{Metrics, word};
 use crate::clock::{Clock, UnixMillis};
 use crate::delivery::Outbox;
 use crate::delivery::webhook::{Answer, Message, Receiver, WebhookPost};
-use crate::store::{Callback, Delivery, DeliveryOutcome, Store, StoreError};
+use crate::store::{Callback, CallbackQueue, DeliveryOutcome, Store, StoreError};
 
 /// The queues of callbacks, with a look at how each try ended.
 #[derive(Debug, Clone)]
@@ -36,12 +36,12 @@ impl Outbox for MeasuredOutbox {
         self.store.callbacks().await
     }
 
-    async fn next_delivery(&self, slot: u8) -> Result<Option<Delivery>, StoreError> {
-        let delivery = self.store.next_delivery(slot).await?;
-        if let Some(delivery) = &delivery {
+    async fn callback_queue(&self, slot: u8) -> Result<CallbackQueue, StoreError> {
+        let queue = self.store.callback_queue(slot).await?;
+        if let CallbackQueue::Next(delivery) = &queue {
             self.waiting(|waiting| waiting.insert(delivery.outbox_id, delivery.created_at));
         }
-        Ok(delivery)
+        Ok(queue)
     }
 
     async fn finish_delivery(

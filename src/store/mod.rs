@@ -74,7 +74,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use crate::protocol::beacon::NukiId;
 use simulation::{HeldTime, Time};
 
-use reader::PageReaders;
+use reader::Readers;
 use writer::Writer;
 
 pub use audit::AuditRow;
@@ -99,7 +99,7 @@ pub use intent_keys::{Begun, IdempotencyKey, KEYS_KEPT, KEYS_LIMIT, KeyedIntent}
 pub use intents::{IntentState, NewIntent, OpenIntent};
 pub use live::{LiveRow, RowNumbers};
 pub use locks::{LockRow, StoredObservation};
-pub use outbox::{CallbackBody, Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
+pub use outbox::{CallbackBody, CallbackQueue, Delivery, DeliveryOutcome, OUTBOX_KEPT, OUTBOX_LIMIT};
 pub use retention::{ClockDoubt, Keep, Removed, RetentionRules};
 pub use simulation::SimDisk;
 pub use users::{UserKind, UserRow};
@@ -114,7 +114,9 @@ pub struct Store {
     /// Writes what is written seldom.
     seldom: SqlitePool,
     readers: SqlitePool,
-    pages: PageReaders,
+    pages: Readers,
+    /// Looks of those who tell, which wait for no page.
+    looks: Readers,
     time: Time,
 }
 
@@ -142,6 +144,7 @@ impl Store {
     pub async fn close(&self) {
         let _held = self.hold_time().await;
         self.pages.close().await;
+        self.looks.close().await;
         self.readers.close().await;
         if let Err(error) = self.writer.close().await {
             tracing::error!(%error, "the event log could not be closed in order; nothing of it is lost");

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, SqliteConnection, SqlitePool};
 
 use super::error::{Class, classify};
-use super::reader::PageReaders;
+use super::reader::Readers;
 use super::simulation::{HeldTime, Time};
 use super::writer::Writer;
 use super::{Store, StoreError, backup, look, seal};
@@ -65,8 +65,8 @@ impl Store {
         })?;
         temp_store(&seldom, "memory").await.map_err(|e| failed(path, e))?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(|e| failed(path, e))?;
-        let (writer, pages) = (Writer::new(path), PageReaders::new(path));
-        let store = Self { writer, seldom, readers, pages, time: Time::Real };
+        let (writer, pages, looks) = (Writer::new(path), Readers::new(path), Readers::new(path));
+        let store = Self { writer, seldom, readers, pages, looks, time: Time::Real };
         seal::seal_older(&store).await?;
         Ok(store)
     }
@@ -80,8 +80,8 @@ impl Store {
         look::look(path).await?.close().await.map_err(|error| failed(path, error))?;
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let readers = pool(READERS).connect_with(options).await.map_err(|error| failed(path, error))?;
-        let (writer, pages) = (Writer::refusing(path), PageReaders::new(path));
-        Ok(Self { writer, seldom: readers.clone(), readers, pages, time: Time::Real })
+        let (writer, pages, looks) = (Writer::refusing(path), Readers::new(path), Readers::new(path));
+        Ok(Self { writer, seldom: readers.clone(), readers, pages, looks, time: Time::Real })
     }
 }
 

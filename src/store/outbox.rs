@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::clock::UnixMillis;
 use crate::protocol::beacon::NukiId;
@@ -17,9 +17,9 @@ pub const OUTBOX_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 // What was told stays in the table for a month. Left to itself, SQLite reads these along `outbox_by_callback`, and so
 // through all that a receiver was ever told.
-const NEXT_DELIVERY: &str = "select o.id, o.url, o.body, o.attempts, o.created_at
-     from callbacks c join outbox o indexed by outbox_waiting on o.callback_seq = c.seq
-     where c.id = ? and o.state = 'waiting'
+const QUEUE: &str = "select o.id, o.url, o.body, o.attempts, o.created_at
+     from callbacks c left join outbox o indexed by outbox_waiting on o.callback_seq = c.seq and o.state = 'waiting'
+     where c.id = ?
      order by o.id limit 1";
 const KEEP_BOUND: &str = "update outbox indexed by outbox_waiting
      set state = 'gave_up', reason = 'too many undelivered', ended_at = ?1
@@ -56,6 +56,17 @@ pub struct Delivery {
     pub created_at: UnixMillis,
 }
 
+/// What waits for the receiver of one slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallbackQueue {
+    /// Nobody is registered in it.
+    NoReceiver,
+    /// It has been told everything.
+    Empty,
+    /// The oldest that it has not been told.
+    Next(Delivery),
+}
+
 /// What is to be told of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackBody {
@@ -84,22 +95,34 @@ pub enum DeliveryOutcome {
 }
 
 impl Store {
+    /// What waits in a slot.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub async fn callback_queue(&self, callback_id: u8) -> Result<CallbackQueue, StoreError> {
+        let _held = self.hold_time().await;
+        let look = move |connection: &mut Connection| {
+            let mut statement = connection.prepare_cached(QUEUE)?;
+            let queue = statement.query_row([callback_id], |row| {
+                let Some(outbox_id) = row.get(0)? else { return Ok(CallbackQueue::Empty) };
+                let (url, body, attempts, created_at) =
+                    (row.get(1)?, row.get(2)?, row.get(3)?, UnixMillis(row.get(4)?));
+                Ok(CallbackQueue::Next(Delivery { outbox_id, callback_id, url, body, attempts, created_at }))
+            });
+            Ok(queue.optional()?.unwrap_or(CallbackQueue::NoReceiver))
+        };
+        self.looks.read(look).await
+    }
+
     /// The oldest undelivered body of a slot.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn next_delivery(&self, callback_id: u8) -> Result<Option<Delivery>, StoreError> {
-        let _held = self.hold_time().await;
-        let row: Option<(i64, String, String, u32, i64)> =
-            sqlx::query_as(NEXT_DELIVERY).bind(callback_id).fetch_optional(&self.readers).await?;
-        Ok(row.map(|(outbox_id, url, body, attempts, created_at)| Delivery {
-            outbox_id,
-            callback_id,
-            url,
-            body,
-            attempts,
-            created_at: UnixMillis(created_at),
-        }))
+        Ok(match self.callback_queue(callback_id).await? {
+            CallbackQueue::Next(delivery) => Some(delivery),
+            CallbackQueue::NoReceiver | CallbackQueue::Empty => None,
+        })
     }
 
     /// Notes how a try ended. A row that is gone, because its receiver was removed meanwhile, is no error.
@@ -187,7 +210,7 @@ mod tests {
     async fn what_waits_is_found_beside_whatever_was_told() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
-        for statement in [NEXT_DELIVERY, KEEP_BOUND, WAITING, FORGET_WAITING, CONDITION] {
+        for statement in [QUEUE, KEEP_BOUND, WAITING, FORGET_WAITING, CONDITION] {
             let explain = sqlx::AssertSqlSafe(format!("explain query plan {statement}"));
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&store.readers).await.unwrap();
             let reads = |step: &&str| step.split(' ').any(|word| word == "outbox" || word == "o");

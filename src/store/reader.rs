@@ -21,7 +21,7 @@ const AT_A_TIME: u32 = 2;
 
 /// Connections that only read, opened when they are needed and kept.
 #[derive(Debug, Clone)]
-pub(super) struct PageReaders(Arc<Inner>);
+pub(super) struct Readers(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -30,7 +30,7 @@ struct Inner {
     turns: Arc<Semaphore>,
 }
 
-impl PageReaders {
+impl Readers {
     /// Of this file, which is not opened yet.
     pub(super) fn new(path: &Path) -> Self {
         let turns = Arc::new(Semaphore::new(AT_A_TIME as usize));

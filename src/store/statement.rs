@@ -48,7 +48,7 @@ impl Statement for QueryBuilder<Sqlite> {
     }
 }
 
-/// For [`PageReaders`](super::reader::PageReaders).
+/// For [`Readers`](super::reader::Readers).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Question {
     /// With `?` for each value.

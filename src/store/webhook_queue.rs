@@ -1,6 +1,6 @@
 //! What each webhook must still be told, oldest event first, and what became of each try.
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::clock::UnixMillis;
 
@@ -93,14 +93,18 @@ impl Store {
     /// [`StoreError`] when the file cannot be read.
     pub async fn next_webhook_delivery(&self, webhook_id: i64) -> Result<Option<WebhookDelivery>, StoreError> {
         let _held = self.hold_time().await;
-        let row: Option<(i64, i64, String, u32)> = sqlx::query_as(
-            "select id, event_id, key, attempts from webhook_deliveries
-             where webhook_id = ? and state = 'waiting' order by event_id limit 1",
-        )
-        .bind(webhook_id)
-        .fetch_optional(&self.readers)
-        .await?;
-        Ok(row.map(|(id, event_id, key, attempts)| WebhookDelivery { id, webhook_id, event_id, key, attempts }))
+        let look = move |connection: &mut Connection| {
+            let mut statement = connection.prepare_cached(
+                "select id, event_id, key, attempts from webhook_deliveries
+                 where webhook_id = ? and state = 'waiting' order by event_id limit 1",
+            )?;
+            let next = statement.query_row([webhook_id], |row| {
+                let (id, event_id, key, attempts) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok(WebhookDelivery { id, webhook_id, event_id, key, attempts })
+            });
+            Ok(next.optional()?)
+        };
+        self.looks.read(look).await
     }
 
     /// Notes that the receiver has it. No error if the receiver was removed meanwhile.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyturner::clock::{Clock, UnixMillis};
 use keyturner::delivery::{Outbox, Post, Posted, Target, Waker, Workers, start};
 use keyturner::pulse::Pulses;
-use keyturner::store::{Callback, Delivery, DeliveryOutcome, StoreError};
+use keyturner::store::{Callback, CallbackQueue, Delivery, DeliveryOutcome, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -22,6 +22,7 @@ struct State {
     queues: [VecDeque<Delivery>; 3],
     finished: Vec<(i64, DeliveryOutcome)>,
     failing_writes: u32,
+    looks: [u32; 3],
 }
 
 impl Queues {
@@ -50,8 +51,16 @@ impl Outbox for Queues {
         Ok(self.0.lock().unwrap().callbacks.clone())
     }
 
-    async fn next_delivery(&self, slot: u8) -> Result<Option<Delivery>, StoreError> {
-        Ok(self.0.lock().unwrap().queues[usize::from(slot)].front().cloned())
+    async fn callback_queue(&self, slot: u8) -> Result<CallbackQueue, StoreError> {
+        let mut state = self.0.lock().unwrap();
+        state.looks[usize::from(slot)] += 1;
+        let Some(callback) = state.callbacks.iter().find(|callback| callback.id == slot) else {
+            return Ok(CallbackQueue::NoReceiver);
+        };
+        let next = state.queues[usize::from(slot)].front();
+        Ok(next.map_or(CallbackQueue::Empty, |next| {
+            CallbackQueue::Next(Delivery { url: callback.url.clone(), ..next.clone() })
+        }))
     }
 
     async fn finish_delivery(&self, id: i64, outcome: DeliveryOutcome, _: UnixMillis) -> Result<(), StoreError> {
@@ -172,20 +181,51 @@ async fn order_is_kept_while_a_receiver_is_away_and_old_bodies_get_one_try() {
     assert_eq!(tried.recv().await.unwrap().0, "{\"n\": 2}");
     // The receiver registers anew under another address: no need to wait out the delay.
     queues.0.lock().unwrap().callbacks[0].url = "http://good".to_owned();
-    waker.wake();
+    waker.callbacks_changed();
     let (body, at) = tried.recv().await.unwrap();
     assert_eq!((body.as_str(), at.as_secs()), ("{\"n\": 2}", 2));
     assert_eq!(tried.recv().await.unwrap().0, "{\"n\": 3}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_a_removed_callback_is_dropped_with_the_reason() {
-    let queues = Queues::default();
-    queues.push(1, 1, NOW);
+async fn a_body_for_an_address_that_is_none_is_given_up() {
+    let queues = Queues::with(&["not a URL"]);
+    queues.push(0, 1, NOW);
     let (_workers, _waker, mut tried) = run(&queues);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(tried.try_recv().is_err());
-    assert_eq!(queues.finished(), [(1, DeliveryOutcome::GaveUp("the callback was removed".to_owned()))]);
+    assert!(matches!(&queues.finished()[..], [(1, DeliveryOutcome::GaveUp(_))]), "{:?}", queues.finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_looks_into_a_free_slot_until_a_receiver_comes() {
+    let queues = Queues::with(&["http://good"]);
+    let (_workers, waker, mut tried) = run(&queues);
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        waker.wake();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(queues.0.lock().unwrap().looks, [11, 1, 1]);
+    queues.0.lock().unwrap().callbacks.push(Callback { id: 1, url: "http://good".to_owned(), added_at: NOW });
+    queues.push(1, 1, NOW);
+    waker.callbacks_changed();
+    assert_eq!(tried.recv().await.unwrap().0, "{\"n\": 1}");
+    queues.push(1, 2, NOW);
+    waker.wake();
+    assert_eq!(tried.recv().await.unwrap().0, "{\"n\": 2}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_is_removed_while_it_is_away_is_not_tried_again() {
+    let queues = Queues::with(&["http://dead"]);
+    queues.push(0, 1, NOW);
+    let (_workers, waker, mut tried) = run(&queues);
+    assert_eq!(tried.recv().await.unwrap().0, "{\"n\": 1}");
+    queues.0.lock().unwrap().callbacks.clear();
+    waker.callbacks_changed();
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert!(tried.try_recv().is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ pub(super) async fn add(app: &AppState, doors: &dyn Doors, params: &Params) -> R
     Ok(match app.store.register_callback(new, current).await? {
         AddCallback::Added(id) => {
             tracing::info!(id, "a callback was registered");
-            app.delivery.wake();
+            app.delivery.callbacks_changed();
             success(true)
         }
         AddCallback::AlreadyAdded => failure("callback already added"),
@@ -61,7 +61,7 @@ pub(super) async fn remove(app: &AppState, params: &Params) -> Result<String, Re
         return Ok(failure("callback not found"));
     }
     // Its worker may be waiting to try again.
-    app.delivery.wake();
+    app.delivery.callbacks_changed();
     Ok(success(true))
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn factory_reset(app: &AppState) -> Result<String, Refusal> {
     for slot in 0..CALLBACK_SLOTS {
         app.store.remove_callback(slot).await?;
     }
-    app.delivery.wake();
+    app.delivery.callbacks_changed();
     app.store.set_auth_enabled(false).await?;
     app.bridge.window.enable(false);
     app.diagnostics.clear();
