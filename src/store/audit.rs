@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::QueryBuilder;
+use rusqlite::Row;
 
+use super::statement::{Question, Statement as _};
 use super::{HistoryFilter, HistoryRow, Store, StoreError};
 use crate::attribution::EventKind;
 use crate::protocol::beacon::NukiId;
 
 /// A row of the view `audit`.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
     /// Number of the event.
     pub id: i64,
@@ -30,6 +31,19 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            at: row.get("at")?,
+            lock: row.get("lock")?,
+            who: row.get("who")?,
+            what: row.get("what")?,
+            how: row.get("how")?,
+            result: row.get("result")?,
+            certainty: row.get("certainty")?,
+        })
+    }
+
     /// What was done, how, and how it ended if not well.
     #[must_use]
     pub fn deed(&self) -> String {
@@ -46,13 +60,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        let rows = sqlx::query_as(
-            "select id, at, lock, who, what, how, result, certainty from audit order by id desc limit ?",
-        )
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await?;
-        Ok(rows)
+        let mut question =
+            Question::new("select id, at, lock, who, what, how, result, certainty from audit order by id desc limit ");
+        question.number(i64::from(limit));
+        self.looks.rows(question, AuditRow::read).await
     }
 
     /// These events as sentences, with their late answers if there were some, by their numbers.
@@ -61,14 +72,10 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn sentences(&self, ids: &[i64]) -> Result<BTreeMap<i64, AuditRow>, StoreError> {
         let _held = self.hold_time().await;
-        let mut query =
-            QueryBuilder::new("select id, at, lock, who, what, how, result, certainty from audit where id in (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")");
-        let rows: Vec<AuditRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        let mut question =
+            Question::new("select id, at, lock, who, what, how, result, certainty from audit where id in ");
+        question.numbers(ids.iter().copied());
+        let rows = self.looks.rows(question, AuditRow::read).await?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 

@@ -1,9 +1,10 @@
 //! The log in the order in which it is written, row by row, for whoever listens.
 
-use sqlx::QueryBuilder;
+use rusqlite::{Connection, Row};
 
 use super::history::{Lead, push_filter};
 use super::history_row::{HistoryRow, RawRow};
+use super::statement::{Question, Statement as _};
 use super::{HistoryFilter, Store, StoreError};
 
 /// A row as it was stored: a late answer is one of its own.
@@ -18,7 +19,7 @@ pub struct LiveRow {
 }
 
 /// Which rows there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowNumbers {
     /// Lowest number that is still there; what was lower, retention has removed.
     pub oldest: Option<i64>,
@@ -26,15 +27,22 @@ pub struct RowNumbers {
     pub newest: i64,
 }
 
-#[derive(sqlx::FromRow)]
 struct RawLive {
     row_id: i64,
     answers: Option<i64>,
-    #[sqlx(flatten)]
     entry: RawRow,
 }
 
 impl RawLive {
+    /// Everything that [`read`](Self::read) reads, up to a condition.
+    fn question() -> Question {
+        Question::new(format!("select {}, row_id, answers from event_rows where ", RawRow::COLUMNS))
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { row_id: row.get("row_id")?, answers: row.get("answers")?, entry: RawRow::read(row)? })
+    }
+
     fn row(self) -> Result<LiveRow, StoreError> {
         Ok(LiveRow { row_id: self.row_id, answers: self.answers, entry: self.entry.row()? })
     }
@@ -47,11 +55,10 @@ impl Store {
     /// [`StoreError`] when the file cannot be read.
     pub async fn live_row(&self, row_id: i64) -> Result<Option<LiveRow>, StoreError> {
         let _held = self.hold_time().await;
-        let row: Option<RawLive> = sqlx::query_as("select * from event_rows where row_id = ?")
-            .bind(row_id)
-            .fetch_optional(&self.readers)
-            .await?;
-        row.map(RawLive::row).transpose()
+        let mut question = RawLive::question();
+        question.sql("row_id = ").number(row_id);
+        let rows = self.looks.rows(question, RawLive::read).await?;
+        rows.into_iter().next().map(RawLive::row).transpose()
     }
 
     /// Lowest and highest number of the stored rows.
@@ -60,13 +67,14 @@ impl Store {
     /// [`StoreError`] when the file cannot be read.
     pub async fn row_numbers(&self) -> Result<RowNumbers, StoreError> {
         let _held = self.hold_time().await;
-        let numbers = sqlx::query_as(
-            "select (select min(id) from events) as oldest,
-                    coalesce((select seq from sqlite_sequence where name = 'events'), 0) as newest",
-        )
-        .fetch_one(&self.readers)
-        .await?;
-        Ok(numbers)
+        let look = |connection: &mut Connection| {
+            let mut statement = connection.prepare_cached(
+                "select (select min(id) from events),
+                        coalesce((select seq from sqlite_sequence where name = 'events'), 0)",
+            )?;
+            Ok(statement.query_row((), |row| Ok(RowNumbers { oldest: row.get(0)?, newest: row.get(1)? }))?)
+        };
+        self.looks.read(look).await
     }
 
     /// Rows with a number above `after` and up to `up_to`, oldest first, `limit` at most.
@@ -83,11 +91,14 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<LiveRow>, StoreError> {
         let _held = self.hold_time().await;
-        let mut query = QueryBuilder::new("select * from event_rows where row_id > ");
-        query.push_bind(after).push(" and row_id <= ").push_bind(up_to);
-        push_filter(&mut query, filter, Lead::Nothing);
-        query.push(" order by row_id limit ").push_bind(limit);
-        let rows: Vec<RawLive> = query.build_query_as().fetch_all(&self.readers).await?;
+        if after >= up_to {
+            return Ok(Vec::new());
+        }
+        let mut question = RawLive::question();
+        question.sql("row_id > ").number(after).sql(" and row_id <= ").number(up_to);
+        push_filter(&mut question, filter, Lead::Nothing);
+        question.sql(" order by row_id limit ").number(i64::from(limit));
+        let rows = self.looks.rows(question, RawLive::read).await?;
         rows.into_iter().map(RawLive::row).collect()
     }
 }
