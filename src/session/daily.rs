@@ -318,6 +318,8 @@ impl Session {
             Timer::LogAgain => self.want(Read::Log),
             Timer::SafetyNet => {
                 self.due.try_given_up_again();
+                // Where no beacon tells, nothing else shows that the log was cleared between two visits.
+                self.doubts_log = true;
                 self.want(Read::States);
                 self.want_battery(now);
                 self.timers.set(Timer::SafetyNet, now.saturating_add(upkeep(self.generation)));

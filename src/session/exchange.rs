@@ -55,7 +55,18 @@ pub(super) enum Job {
     /// How long a list is.
     Count { of: Read, announced: Option<u16> },
     /// The log from its newest entry down, because its numbers have begun anew while older entries stand behind them.
-    LogBack { entries: Vec<LogEntry>, top: Option<LogIndex>, page_start: usize },
+    LogBack {
+        entries: Vec<LogEntry>,
+        top: Option<LogIndex>,
+        /// How many were there when this page began.
+        page_start: usize,
+        /// One came that is not new, so those behind it are not, either.
+        has_ended: bool,
+        /// How many entries came in this page, wanted or not.
+        came: u16,
+        /// How many entries the lock says there are in all.
+        announced: Option<u16>,
+    },
     /// Set the clock.
     SetClock,
     /// Look a keypad code up that is to be changed.

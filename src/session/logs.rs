@@ -52,7 +52,14 @@ impl Session {
 
     pub(super) fn log_job(&self) -> Job {
         if self.wrap == Wrap::Known {
-            return Job::LogBack { entries: Vec::new(), top: None, page_start: 0 };
+            return Job::LogBack {
+                entries: Vec::new(),
+                top: None,
+                page_start: 0,
+                has_ended: false,
+                came: 0,
+                announced: None,
+            };
         }
         let anchor = self.anchor.filter(|anchor| self.doubts_log && anchor.index == self.cursor && self.cursor > 0);
         Job::Log {
@@ -67,10 +74,13 @@ impl Session {
     }
 
     pub(super) fn on_log_count(&mut self, count: LogEntryCount) {
-        if let Some(Exchange { job: Job::NewestLogIndex { announced, .. } | Job::Log { announced, .. }, .. }) =
-            &mut self.exchange
-        {
-            *announced = Some(count.count);
+        match self.exchange.as_mut().map(|exchange| &mut exchange.job) {
+            Some(Job::NewestLogIndex { announced, .. } | Job::Log { announced, .. }) => *announced = Some(count.count),
+            // A later page has fewer to come.
+            Some(Job::LogBack { announced, .. }) => {
+                announced.get_or_insert(count.count);
+            }
+            _ => {}
         }
         let access = if count.logging_enabled { LogAccess::Readable } else { LogAccess::LoggingOff };
         self.set_log_access(access);
@@ -184,6 +194,12 @@ impl Session {
         }
     }
 
+    /// A page that was to begin with the entry at the cursor has neither that nor anything behind it. The newest entry of a log
+    /// is the last one to be overwritten, so this is another log.
+    pub(super) fn on_empty_log(&mut self) {
+        self.want(Read::Newest);
+    }
+
     /// A page from the cursor upwards has ended.
     pub(super) fn on_log_page(&mut self, entries: Vec<LogEntry>, missing: usize, now: Duration) {
         if missing > 0 && !self.counts_too_many {
@@ -232,29 +248,41 @@ impl Session {
         self.want(Read::Log);
     }
 
-    /// True if it belongs to what is new: the numbers fall from the top of the log, down to the cursor, or to where
-    /// they rise because the numbering before begins.
+    /// True if it belongs to the page. New is what falls from the top of the log down to the cursor, or to where the numbers
+    /// rise because the numbering before begins; what stands behind that comes all the same, and is waited for.
     pub(super) fn on_log_entry_back(&mut self, entry: LogEntry) -> bool {
         let cursor = self.cursor;
-        let Some(Exchange { job: Job::LogBack { entries, top, page_start }, .. }) = &mut self.exchange else {
+        let Some(Exchange { job: Job::LogBack { entries, top, has_ended, came, .. }, .. }) = &mut self.exchange else {
             return false;
         };
-        let floor = if *top.get_or_insert(entry.index) < cursor { 0 } else { cursor };
-        let is_lower = entries.last().is_none_or(|last| entry.index < last.index) && entry.index > floor;
-        if !is_lower || entries.len() >= page_start.saturating_add(usize::from(LOG_PAGE)) {
+        if *came >= LOG_PAGE {
             return false;
         }
-        entries.push(entry);
+        *came += 1;
+        let floor = if *top.get_or_insert(entry.index) < cursor { 0 } else { cursor };
+        *has_ended |= entry.index <= floor || entries.last().is_some_and(|last| entry.index >= last.index);
+        if !*has_ended {
+            entries.push(entry);
+        }
         true
     }
 
     /// A page from the top down has ended.
-    pub(super) fn on_log_back(&mut self, entries: Vec<LogEntry>, page_start: usize, now: Duration) {
+    pub(super) fn on_log_back(
+        &mut self,
+        entries: Vec<LogEntry>,
+        (top, announced): (Option<LogIndex>, Option<u16>),
+        page_start: usize,
+        now: Duration,
+    ) {
         let is_full = entries.len() - page_start >= usize::from(LOG_PAGE) && entries.len() < MAX_BACK;
         if is_full {
             let page_start = entries.len();
-            let top = entries.first().map(|entry| entry.index);
-            return self.begin(Job::LogBack { entries, top, page_start }, now);
+            return self.begin(Job::LogBack { entries, top, page_start, has_ended: false, came: 0, announced }, now);
+        }
+        // A log has as many entries as its newest number at most, unless older numbers stand in it.
+        if announced.zip(top).is_some_and(|(count, top)| LogIndex::from(count) <= top) {
+            self.wrap = Wrap::No;
         }
         if let Some(newest) = entries.first().map(|entry| entry.index).filter(|newest| *newest < self.cursor) {
             self.restart_log(Some(newest));

@@ -117,10 +117,15 @@ impl Session {
         }
         match exchange.job {
             Job::NewestLogIndex { newest, announced } => self.on_newest(newest, announced),
-            Job::LogBack { entries, page_start, .. } => self.on_log_back(entries, page_start, now),
+            Job::LogBack { entries, top, page_start, announced, .. } => {
+                self.on_log_back(entries, (top, announced), page_start, now);
+            }
             // Read again from the new cursor.
             Job::Log { is_void: true, .. } => self.want(Read::Log),
-            Job::Log { entries, announced, has_anchor, handed_on, .. } => {
+            Job::Log { entries, announced, has_anchor, handed_on, anchor, .. } => {
+                if anchor.is_some() && entries.is_empty() && handed_on == 0 {
+                    self.on_empty_log();
+                }
                 let came = handed_on + entries.len() + usize::from(has_anchor);
                 self.compare_count(announced, came);
                 if handed_on > 0 && entries.is_empty() {

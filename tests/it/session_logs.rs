@@ -102,6 +102,86 @@ fn a_clear_under_our_eyes_is_noticed_when_the_bolt_moves() {
     }
 }
 
+/// Found by `whole_house`, seed 648: somebody unlocks and the lock locks by itself, and both between two visits, since the
+/// beacons of this generation tell nothing. For a day nothing of the cleared log was read.
+#[test]
+fn a_clear_is_noticed_although_the_bolt_was_back_when_it_was_looked_at() {
+    for before in [1, 5, 30] {
+        let mut pair = Pair::of(Device::Ultra);
+        pair.settle();
+        turns(&mut pair, before);
+        pair.pass(s(3_600));
+        pair.forget();
+        pair.feed_lock(Input::ClearLog);
+        pair.pass(s(3_600));
+        turns(&mut pair, 2);
+        pair.pass(s(3_600));
+        assert_eq!((resets(&pair), indexes(&pair)), (1, vec![1, 2]), "{before} entries");
+    }
+}
+
+/// Found by `whole_house`, seeds 35 and 650: a log whose numbers had been near the end was read from its top down from then on,
+/// although it had been cleared. Where messages take long, what stood behind the cursor took longer than an answer may, so nothing
+/// was read any more.
+#[test]
+fn a_log_that_was_cleared_near_the_end_of_the_numbers_is_read_as_any_other() {
+    let mut pair = with(200, LogIndex::MAX - 90_000);
+    pair.settle();
+    turns(&mut pair, 30);
+    pair.pass(s(60));
+    pair.feed_lock(Input::ClearLog);
+    pair.forget();
+    turns(&mut pair, 40);
+    pair.pass(s(13 * 3_600));
+    assert_eq!((resets(&pair), indexes(&pair)), (1, (1..=40).collect::<Vec<_>>()));
+    pair.forget();
+    let before = pair.crossed.1;
+    turns(&mut pair, 1);
+    pair.pass(s(60));
+    assert_eq!(indexes(&pair), [41]);
+    let came = pair.crossed.1 - before;
+    assert!(came < 20, "the old entries were read once more: {came} indications");
+}
+
+/// What stands behind the cursor comes as well when a log is read from its top down.
+#[test]
+fn a_page_from_the_top_is_waited_for_as_long_as_it_comes() {
+    let mut pair = with(200, LogIndex::MAX - 99);
+    turns(&mut pair, 100);
+    pair.settle();
+    turns(&mut pair, 31);
+    pair.pass(s(13 * 3_600));
+    assert_eq!(indexes(&pair).last(), Some(&31));
+    pair.forget();
+    pair.flight = Duration::from_millis(300);
+    turns(&mut pair, 1);
+    pair.pass(s(60));
+    assert_eq!(indexes(&pair), [32]);
+    for next in 33..60 {
+        pair.forget();
+        turns(&mut pair, 1);
+        pair.pass(s(3_600));
+        assert_eq!((resets(&pair), indexes(&pair)), (0, vec![next]), "nothing is read twice");
+    }
+}
+
+/// Found by `whole_house`, seed 35.
+#[test]
+fn numbers_that_begin_anew_under_our_eyes_are_read_once() {
+    for device in [Device::SmartLock1, Device::SmartLock3, Device::Ultra] {
+        let family = SimLockConfig::family_of(device, NUKI_ID);
+        let lock = SimLockConfig { log_start: LogIndex::MAX - 4, auto_lock: Some(s(60)), ..family };
+        let mut pair = Pair::with(lock, Some(device.pin()));
+        pair.settle();
+        for _ in 0..20 {
+            pair.person(Person::Button);
+            pair.pass(s(4_000));
+        }
+        let wanted = (LogIndex::MAX - 4..=LogIndex::MAX).chain(1..=35).collect::<Vec<_>>();
+        assert_eq!((resets(&pair), indexes(&pair)), (1, wanted), "{device:?}");
+    }
+}
+
 #[test]
 fn an_entry_that_comes_twice_is_read_once() {
     for entries in [1, 2, 5, 30] {

@@ -131,6 +131,8 @@ pub(crate) struct Pair {
     pub(crate) seen: Seen,
     pub(crate) in_range: bool,
     pub(crate) mtu: u16,
+    /// How long a write or an indication is on its way.
+    pub(crate) flight: Duration,
     /// Whether the lock's advertisements are heard.
     pub(crate) hears_beacons: bool,
     pub(crate) auth_id: AuthId,
@@ -190,6 +192,7 @@ impl Pair {
             now,
             seen: Seen::default(),
             in_range: true,
+            flight: FLIGHT,
             mtu: 247,
             hears_beacons: true,
             auth_id,
@@ -462,7 +465,7 @@ impl Pair {
                 if self.is_cut(counts) {
                     self.lose_link();
                 } else {
-                    self.after(FLIGHT, Event::Confirm(link));
+                    self.after(self.flight, Event::Confirm(link));
                 }
             }
             Event::Confirm(link) => self.feed_lock(simlock::Input::Confirmed { link }),
@@ -501,7 +504,7 @@ impl Pair {
         while let Some(output) = self.lock.poll() {
             match output {
                 simlock::Output::Indicate { link, characteristic, value } => {
-                    self.after(FLIGHT, Event::ToUs(link, characteristic, value));
+                    self.after(self.flight, Event::ToUs(link, characteristic, value));
                 }
                 simlock::Output::Disconnect { link } => {
                     if self.link == Some(link) {
@@ -528,7 +531,7 @@ impl Pair {
                 Output::Write(characteristic, value) => {
                     self.note_sent(&value);
                     let link = self.link.expect("nothing is written without a link");
-                    self.after(FLIGHT, Event::ToLock(link, characteristic, value));
+                    self.after(self.flight, Event::ToLock(link, characteristic, value));
                 }
                 Output::Observed(states) => {
                     self.seen.states.push(states.lock_state);

@@ -201,12 +201,12 @@ impl Door {
         }
     }
 
-    /// Whether a lock 'n' go ran when this was written, or a moment before.
+    /// Whether a lock 'n' go ran when this was written, or a moment before or after: what it led to was not seen then.
     pub(crate) fn is_near_lock_n_go(&self, entry: &Entry) -> bool {
         !self.is_opener
             && self.entries.iter().any(|other| {
                 matches!(&other.entry.kind, LogEntryKind::LockAction(logged) if logged.action == LockAction::LockNGo)
-                    && other.between.1 <= entry.between.1
+                    && other.between.0 <= entry.between.1 + WRITTEN_WITHIN
                     && other.between.1 + WRITTEN_WITHIN >= entry.between.0
             })
     }

@@ -232,7 +232,11 @@ async fn heal(life: &mut Life, trouble: Trouble) {
             life.plug.lock().unwrap().fault = None;
         }
         Trouble::WrongPin(door, pin) => life.set_pin(door, pin).await,
-        Trouble::NoLog(door) => life.doors[door].door.input(Input::Owner(Owner::Logging(true))),
+        Trouble::NoLog(door) => {
+            life.doors[door].door.input(Input::Owner(Owner::Logging(true)));
+            // Until the gateway knows that, entries may be missing in front of whatever happens.
+            life.is_disturbed = true;
+        }
         Trouble::FullDisk => no_writes(life, false),
         Trouble::Locked => life.release_database(),
         Trouble::SlowDisk => life.set_slow(Duration::ZERO),
