@@ -12,11 +12,15 @@ use rusqlite::types::Value as Sql;
 use super::clients::executions;
 use super::door::{Door, column, open};
 use super::front::{BRIDGE, secrets};
-use super::life::Life;
+use super::life::{Calm, Life};
 use super::receivers::{Receivers, Taken};
 
 /// Beacon, link, log, commit and POST, with as much again to spare.
 const TOLD_WITHIN: Duration = Duration::from_secs(8);
+
+/// Behind what could not be read at once, entries can be missing or their times contradict each other; then the gateway waits
+/// for what may still be logged, twice over.
+const TOLD_BEHIND_OTHERS: Duration = Duration::from_secs(30);
 
 /// While lock 'n' go may still be logged, nobody is named: it waits, locks, and is looked at.
 const TOLD_AFTER_LOCK_N_GO: Duration = Duration::from_secs(60);
@@ -443,12 +447,13 @@ fn delays(findings: &mut Findings, life: &Life, rows: &[Row]) {
     }
     for (number, door) in life.doors.iter().enumerate().filter(|(_, door)| door.calls) {
         for entry in &door.entries {
-            let within = if door.is_near_lock_n_go(entry) { TOLD_AFTER_LOCK_N_GO } else { TOLD_WITHIN };
-            let is_calm =
-                |(from, until): &(Duration, Duration)| entry.between.0 >= *from && entry.between.1 + within <= *until;
-            if !life.calm.iter().any(is_calm) {
-                continue;
-            }
+            let within = |calm: &Calm| match calm.is_behind {
+                _ if door.is_near_lock_n_go(entry) => TOLD_AFTER_LOCK_N_GO,
+                true => TOLD_BEHIND_OTHERS,
+                false => TOLD_WITHIN,
+            };
+            let is_in = |calm: &&Calm| entry.between.0 >= calm.from && entry.between.1 + within(calm) <= calm.until;
+            let Some(within) = life.calm.iter().find(is_in).map(within) else { continue };
             let told = ids.get(entry.raw.as_slice()).and_then(|id| first.get(id));
             let late = told.map(|at| at.saturating_sub(entry.between.1));
             match late {

@@ -68,6 +68,15 @@ pub(crate) struct Boot {
     uses: JoinHandle<()>,
 }
 
+/// A time in which nothing is wrong but a receiver.
+#[derive(Debug)]
+pub(crate) struct Calm {
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
+    /// What happened before is read in it.
+    pub(crate) is_behind: bool,
+}
+
 pub(crate) struct Life {
     pub(crate) plan: Plan,
     pub(crate) dice: Dice,
@@ -95,7 +104,9 @@ pub(crate) struct Life {
     files: TempDir,
     pub(crate) zone: i16,
     /// When nothing was wrong but a receiver.
-    pub(crate) calm: Vec<(Duration, Duration)>,
+    pub(crate) calm: Vec<Calm>,
+    /// Something has just become well again that the gateway could not see past.
+    pub(crate) is_behind: bool,
     /// Something goes wrong that may last beyond this scene.
     pub(crate) is_disturbed: bool,
 }
@@ -163,6 +174,7 @@ impl Life {
             files,
             zone: 0,
             calm: Vec::new(),
+            is_behind: false,
             is_disturbed: false,
         };
         life.start().await;
@@ -484,12 +496,13 @@ pub(crate) async fn live(plan: Plan) -> Findings {
         life.wait(Duration::from_secs(61)).await;
         let (began, boots) = (life.now(), life.boots);
         let was_disturbed = std::mem::take(&mut life.is_disturbed);
+        let is_behind = std::mem::take(&mut life.is_behind);
         life.scene().await;
         // As long as lock 'n' go may take to be looked at.
         life.wait(Duration::from_secs(70)).await;
         let is_well = life.boot.as_ref().is_some_and(|boot| !boot.machine.is_doomed());
         if is_well && boots == life.boots && troubles.is_calm() && !was_disturbed && !life.is_disturbed {
-            life.calm.push((began, life.now()));
+            life.calm.push(Calm { from: began, until: life.now(), is_behind });
         }
         life.ask_again();
         life.wait(Duration::from_secs(15)).await;

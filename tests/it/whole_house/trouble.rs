@@ -221,6 +221,8 @@ impl Troubles {
 
 async fn heal(life: &mut Life, trouble: Trouble) {
     life.say(|| format!("well again: {trouble:?}"));
+    // What these kept the gateway from is read first.
+    life.is_behind |= !matches!(trouble, Trouble::Loss | Trouble::Stuck(_) | Trouble::SlowDisk);
     match trouble {
         Trouble::Loss => life.radio.configure(|air| air.loss = 0.0),
         Trouble::Away(door) => life.doors[door].door.set_in_range(true),
@@ -234,8 +236,6 @@ async fn heal(life: &mut Life, trouble: Trouble) {
         Trouble::WrongPin(door, pin) => life.set_pin(door, pin).await,
         Trouble::NoLog(door) => {
             life.doors[door].door.input(Input::Owner(Owner::Logging(true)));
-            // Until the gateway knows that, entries may be missing in front of whatever happens.
-            life.is_disturbed = true;
         }
         Trouble::FullDisk => no_writes(life, false),
         Trouble::Locked => life.release_database(),
