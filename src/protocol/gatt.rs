@@ -181,3 +181,19 @@ impl Generation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_generation_knows_its_characteristics_by_their_numbers() {
+        for generation in [Generation::Gen1To4, Generation::Gen5, Generation::Opener] {
+            for characteristic in Characteristic::ALL {
+                let uuid = generation.uuid(characteristic);
+                assert_eq!(generation.characteristic(uuid), Some(characteristic), "{generation:?}");
+            }
+            assert_eq!(generation.characteristic(generation.service(Characteristic::PairingGdio)), None);
+        }
+    }
+}

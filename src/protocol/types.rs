@@ -312,3 +312,15 @@ open_enum! {
         OperatingModeUnknown = 0x50 => "K_ERROR_OPERATING_MODE_UNKNOWN",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_no_sensor_is_not_shown() {
+        let states = (0..=u8::MAX).map(DoorSensorState::from_code);
+        let hidden: Vec<DoorSensorState> = states.filter(|state| !state.is_present()).collect();
+        assert_eq!(hidden, [DoorSensorState::Unavailable]);
+    }
+}
