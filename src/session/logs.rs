@@ -1,9 +1,10 @@
 //! Reading the log: entry by entry behind the cursor, and noticing that it is another one.
 //!
 //! A log that was cleared shows a lower newest index, unless it has grown past
-//! the cursor again before anybody looked. So after a start or an absence the
-//! first page begins one entry lower: the lock shows the entry at the cursor
-//! once more, and if that is another one than was stored, the log is another.
+//! the cursor again before anybody looked. So after a start or an absence, and at
+//! each visit that nothing asked for, the first page begins one entry lower: the lock shows the entry at the cursor
+//! once more, and if that is another one than was stored, or nothing is there at
+//! all, the log is another.
 //! While the gateway is there, a log that stays silent about a bolt that moved is asked for its newest index.
 //! This costs one entry more in a page that is read anyway. If the entry is not
 //! there any more, the log was overwritten, or cleared and overwritten, which
@@ -271,7 +272,8 @@ impl Session {
     pub(super) fn on_log_back(
         &mut self,
         entries: Vec<LogEntry>,
-        (top, announced): (Option<LogIndex>, Option<u16>),
+        top: Option<LogIndex>,
+        announced: Option<u16>,
         page_start: usize,
         now: Duration,
     ) {

@@ -118,7 +118,7 @@ impl Session {
         match exchange.job {
             Job::NewestLogIndex { newest, announced } => self.on_newest(newest, announced),
             Job::LogBack { entries, top, page_start, announced, .. } => {
-                self.on_log_back(entries, (top, announced), page_start, now);
+                self.on_log_back(entries, top, announced, page_start, now);
             }
             // Read again from the new cursor.
             Job::Log { is_void: true, .. } => self.want(Read::Log),
