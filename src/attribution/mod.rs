@@ -9,6 +9,8 @@ mod journal;
 mod names;
 mod pace;
 mod question;
+#[cfg(test)]
+mod samples;
 mod step;
 mod tenure;
 mod trail;

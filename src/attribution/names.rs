@@ -186,23 +186,15 @@ pub(super) const fn needs_names(entry: &LogEntry) -> bool {
 mod tests {
     use super::*;
     use crate::attribution::directory::User;
-    use crate::protocol::log::LoggedAction;
-    use crate::protocol::{CompletionStatus, IdType, KeypadSource, LockAction, Trigger};
-
-    const MIDNIGHT: i64 = 1_795_392_000;
+    use crate::attribution::samples::{MIDNIGHT, acted};
+    use crate::protocol::{CompletionStatus, IdType, KeypadSource, LockAction};
 
     fn clock(second: i64) -> Option<DeviceTime> {
         DeviceTime::from_unix_seconds(MIDNIGHT + second)
     }
 
     fn entry(auth_id: AuthId, second: i64) -> LogEntry {
-        let kind = LogEntryKind::LockAction(LoggedAction {
-            action: LockAction::Unlock,
-            trigger: Trigger::System,
-            flags: 0,
-            completion_status: CompletionStatus::Success,
-        });
-        LogEntry { index: 1, timestamp: clock(second), auth_id, name: String::new(), kind }
+        acted(auth_id, LockAction::Unlock, CompletionStatus::Success, second)
     }
 
     fn typed(code_id: CodeId) -> LogEntry {

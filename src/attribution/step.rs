@@ -187,9 +187,8 @@ impl Act {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::NukiState;
+    use crate::attribution::samples::{self, last_action};
     use crate::protocol::log::LoggedAction;
-    use crate::protocol::state::{Battery, LastAction};
     use LockState::{Locked, MotorBlocked, Undefined, Unlocked, UnlockedLockNGo};
 
     const SUCCESS: CompletionStatus = CompletionStatus::Success;
@@ -308,23 +307,8 @@ mod tests {
     fn what_the_lock_calls_its_last_action_can_be_this_one() {
         use LockAction as A;
         let states = |last: Option<(LockAction, CompletionStatus)>| KeyturnerStates {
-            nuki_state: NukiState::Door,
-            lock_state: Unlocked,
-            trigger: Trigger::System,
-            current_time: None,
-            timezone_offset: 0,
-            battery: Battery(0),
-            config_update_count: 0,
-            lock_n_go_timer: 0,
-            last_action: last.map(|(action, completion_status)| LastAction {
-                action,
-                trigger: Trigger::System,
-                completion_status,
-            }),
-            door_sensor: None,
-            night_mode: None,
-            accessory_battery: None,
-            network: None,
+            last_action: last.and_then(|(action, completion_status)| last_action(action, completion_status)),
+            ..samples::states(Unlocked)
         };
         let cases = [
             (A::Unlock, None, true),

@@ -198,21 +198,12 @@ mod tests {
     use super::*;
     use crate::attribution::directory::Directory;
     use crate::attribution::names::Names;
-    use crate::protocol::datetime::DeviceTime;
-    use crate::protocol::log::{LogEntryKind, LoggedAction};
-    use crate::protocol::{CompletionStatus, DoorEvent, LockAction, Trigger};
-
-    const MIDNIGHT: i64 = 1_795_392_000;
+    use crate::attribution::samples::{MIDNIGHT, acted};
+    use crate::protocol::log::LogEntryKind;
+    use crate::protocol::{CompletionStatus, DoorEvent, LockAction};
 
     fn entry(index: LogIndex, second: Option<i64>) -> LogEntry {
-        let kind = LogEntryKind::LockAction(LoggedAction {
-            action: LockAction::Unlock,
-            trigger: Trigger::System,
-            flags: 0,
-            completion_status: CompletionStatus::Success,
-        });
-        let timestamp = second.and_then(|second| DeviceTime::from_unix_seconds(MIDNIGHT + second));
-        LogEntry { index, timestamp, auth_id: 3, name: String::new(), kind }
+        LogEntry { index, ..acted(3, LockAction::Unlock, CompletionStatus::Success, second) }
     }
 
     /// A door's entry, which moves no bolt.

@@ -31,6 +31,11 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
+    /// Everything that [`read`](Self::read) reads, up to a condition.
+    fn question() -> Question {
+        Question::new("select id, at, lock, who, what, how, result, certainty from audit ")
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get("id")?,
@@ -60,9 +65,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        let mut question =
-            Question::new("select id, at, lock, who, what, how, result, certainty from audit order by id desc limit ");
-        question.number(i64::from(limit));
+        let mut question = AuditRow::question();
+        question.sql("order by id desc limit ").number(i64::from(limit));
         self.looks.rows(question, AuditRow::read).await
     }
 
@@ -72,9 +76,8 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub async fn sentences(&self, ids: &[i64]) -> Result<BTreeMap<i64, AuditRow>, StoreError> {
         let _held = self.hold_time().await;
-        let mut question =
-            Question::new("select id, at, lock, who, what, how, result, certainty from audit where id in ");
-        question.numbers(ids.iter().copied());
+        let mut question = AuditRow::question();
+        question.sql("where id in ").numbers(ids.iter().copied());
         let rows = self.looks.rows(question, AuditRow::read).await?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }

@@ -4,27 +4,16 @@ use core::time::Duration;
 
 use super::*;
 use crate::attribution::pace::Pace;
-use crate::protocol::datetime::DeviceTime;
-use crate::protocol::log::{LogEntry, LogEntryKind, LoggedAction};
-use crate::protocol::state::{Battery, LastAction};
-use crate::protocol::{CompletionStatus, LockAction as A, NukiState, Trigger};
+use crate::attribution::samples::{MIDNIGHT, acted, last_action, states};
+use crate::protocol::{CompletionStatus, LockAction as A, Trigger};
 use LockState::{Locked, MotorBlocked, Unlocked, UnlockedLockNGo, Unlocking};
 
 const SUCCESS: CompletionStatus = CompletionStatus::Success;
 const BLOCKED: CompletionStatus = CompletionStatus::MotorBlocked;
-/// Midnight of some day; a log's seconds count from here.
-const MIDNIGHT: i64 = 1_795_392_000;
-
-fn entry(auth_id: u32, action: A, trigger: Trigger, completion_status: CompletionStatus, second: i64) -> LogEntry {
-    let kind = LogEntryKind::LockAction(LoggedAction { action, trigger, flags: 0, completion_status });
-    let timestamp = DeviceTime::from_unix_seconds(MIDNIGHT + second);
-    LogEntry { index: 1, timestamp, auth_id, name: String::new(), kind }
-}
-
 /// A log in which everybody acts by phone, in the order of their serial numbers from 1.
 fn log(acts: &[(u32, A, i64)]) -> Vec<Step> {
     let step = |(auth_id, action, second): &(u32, A, i64)| {
-        Step::of(&entry(*auth_id, *action, Trigger::System, SUCCESS, *second), 0, Some(1), false)
+        Step::of(&acted(*auth_id, *action, SUCCESS, *second), 0, Some(1), false)
     };
     numbered(acts.iter().filter_map(step).collect())
 }
@@ -42,32 +31,12 @@ fn hole(second: i64) -> Step {
 }
 
 fn ended_badly(auth_id: u32, action: A, second: i64) -> Step {
-    Step::of(&entry(auth_id, action, Trigger::System, BLOCKED, second), 1, Some(1), false).unwrap()
-}
-
-/// A lock that says nothing of its last action.
-fn states(lock_state: LockState) -> KeyturnerStates {
-    KeyturnerStates {
-        nuki_state: NukiState::Door,
-        lock_state,
-        trigger: Trigger::System,
-        current_time: None,
-        timezone_offset: 0,
-        battery: Battery(0),
-        config_update_count: 0,
-        lock_n_go_timer: 0,
-        last_action: None,
-        door_sensor: None,
-        night_mode: None,
-        accessory_battery: None,
-        network: None,
-    }
+    Step::of(&acted(auth_id, action, BLOCKED, second), 1, Some(1), false).unwrap()
 }
 
 /// One that says what it did last.
 fn states_after(lock_state: LockState, action: A) -> KeyturnerStates {
-    let last_action = Some(LastAction { action, trigger: Trigger::System, completion_status: SUCCESS });
-    KeyturnerStates { last_action, ..states(lock_state) }
+    KeyturnerStates { last_action: last_action(action, SUCCESS), ..states(lock_state) }
 }
 
 const fn span(second: i64) -> Span {
@@ -150,11 +119,8 @@ fn of_two_who_can_have_locked_last_nobody_is_named() {
 #[test]
 fn a_number_that_may_have_changed_hands_is_not_one_person() {
     let locked = states(Locked);
-    let by = |era| {
-        move |(action, second): (A, i64)| {
-            Step::of(&entry(3, action, Trigger::System, SUCCESS, second), 0, era, false).unwrap()
-        }
-    };
+    let by =
+        |era| move |(action, second): (A, i64)| Step::of(&acted(3, action, SUCCESS, second), 0, era, false).unwrap();
     for (eras, cause) in
         [([Some(1), Some(1)], Cause::Step(2)), ([Some(1), Some(2)], Cause::Lost), ([None, None], Cause::Lost)]
     {

@@ -184,31 +184,17 @@ pub(super) fn show(draft: &mut Draft, observation: Observation, live: bool, even
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribution::samples::{MIDNIGHT, last_action, states};
     use crate::protocol::datetime::DeviceTime;
-    use crate::protocol::state::{Battery, LastAction};
-    use crate::protocol::{CompletionStatus, LockAction, LockState, NukiState, Trigger};
+    use crate::protocol::{CompletionStatus, LockAction, LockState, Trigger};
 
     #[test]
     fn a_change_without_an_entry_has_what_the_state_says_of_it() {
-        let last = LastAction {
-            action: LockAction::Unlatch,
-            trigger: Trigger::Button,
-            completion_status: CompletionStatus::MotorBlocked,
-        };
         let states = KeyturnerStates {
-            nuki_state: NukiState::Door,
-            lock_state: LockState::Unlocked,
             trigger: Trigger::Manual,
-            current_time: DeviceTime::from_unix_seconds(1_795_392_000),
-            timezone_offset: 0,
-            battery: Battery(0),
-            config_update_count: 0,
-            lock_n_go_timer: 0,
-            last_action: Some(last),
-            door_sensor: None,
-            night_mode: None,
-            accessory_battery: None,
-            network: None,
+            current_time: DeviceTime::from_unix_seconds(MIDNIGHT),
+            last_action: last_action(LockAction::Unlatch, CompletionStatus::MotorBlocked),
+            ..states(LockState::Unlocked)
         };
         let attribution = Attribution::Unknown(UnknownReason::PinMissing);
         let first = unanswered(Some(UnknownReason::PinMissing), Some(states), true);

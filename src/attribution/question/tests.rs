@@ -1,10 +1,8 @@
 use super::*;
-use crate::protocol::log::{LogEntry, LogEntryKind, LoggedAction};
-use crate::protocol::state::Battery;
-use crate::protocol::{CompletionStatus, NukiState, Trigger};
+use crate::attribution::samples::{self, MIDNIGHT, acted};
+use crate::protocol::CompletionStatus;
 use LockState::{Locked, Locking, Unlatched, Unlatching, Unlocked, UnlockedLockNGo, Unlocking};
 
-const MIDNIGHT: i64 = 1_795_392_000;
 /// When whatever is asked is asked, by our clock and by the lock's.
 const ASKED: u64 = 50;
 
@@ -17,21 +15,8 @@ const fn span(second: i64) -> Span {
 }
 
 fn states(lock_state: LockState) -> KeyturnerStates {
-    KeyturnerStates {
-        nuki_state: NukiState::Door,
-        lock_state,
-        trigger: Trigger::System,
-        current_time: DeviceTime::from_unix_seconds(MIDNIGHT + 50),
-        timezone_offset: 0,
-        battery: Battery(0),
-        config_update_count: 0,
-        lock_n_go_timer: 0,
-        last_action: None,
-        door_sensor: None,
-        night_mode: None,
-        accessory_battery: None,
-        network: None,
-    }
+    let current_time = DeviceTime::from_unix_seconds(MIDNIGHT + 50);
+    KeyturnerStates { current_time, ..samples::states(lock_state) }
 }
 
 fn unstored(after: LockState, live: bool) -> Unstored {
@@ -51,9 +36,7 @@ fn stored(after: LockState) -> Pending {
 }
 
 fn step(action: LockAction, completion_status: CompletionStatus, second: i64) -> Step {
-    let kind = LogEntryKind::LockAction(LoggedAction { action, trigger: Trigger::System, flags: 0, completion_status });
-    let timestamp = DeviceTime::from_unix_seconds(MIDNIGHT + second);
-    Step::of(&LogEntry { index: 1, timestamp, auth_id: 3, name: String::new(), kind }, 1, None, false).unwrap()
+    Step::of(&acted(3, action, completion_status, second), 1, None, false).unwrap()
 }
 
 fn unlock(second: i64) -> Step {
