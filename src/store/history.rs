@@ -108,7 +108,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn page(&self, filter: &HistoryFilter) -> Result<HistoryPage, StoreError> {
-        let _held = self.hold_time().await;
         let limit = filter.limit.min(MAX_PAGE);
         // One more tells whether there is a next page.
         let rows = self.pages.rows(page_query(filter, limit + 1), RawRow::read).await?;

@@ -54,7 +54,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn live_row(&self, row_id: i64) -> Result<Option<LiveRow>, StoreError> {
-        let _held = self.hold_time().await;
         let mut question = RawLive::question();
         question.sql("row_id = ").number(row_id);
         let rows = self.looks.rows(question, RawLive::read).await?;
@@ -66,7 +65,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn row_numbers(&self) -> Result<RowNumbers, StoreError> {
-        let _held = self.hold_time().await;
         let look = |connection: &mut Connection| {
             let mut statement = connection.prepare_cached(
                 "select (select min(id) from events),
@@ -90,7 +88,6 @@ impl Store {
         up_to: i64,
         limit: u32,
     ) -> Result<Vec<LiveRow>, StoreError> {
-        let _held = self.hold_time().await;
         if after >= up_to {
             return Ok(Vec::new());
         }

@@ -129,15 +129,21 @@ impl Store {
     /// thread hop per call, so the daemon does without.
     #[must_use]
     pub fn with_virtual_time(mut self) -> Self {
-        self.time = Time::Virtual;
+        self.keep(Time::Virtual);
         self
     }
 
     /// The same, and every call goes over a simulated disk.
     #[must_use]
     pub fn with_simulated_disk(mut self, disk: Arc<dyn SimDisk>) -> Self {
-        self.time = Time::Simulated(disk);
+        self.keep(Time::Simulated(disk));
         self
+    }
+
+    fn keep(&mut self, time: Time) {
+        self.pages.keep(&time);
+        self.looks.keep(&time);
+        self.time = time;
     }
 
     /// Closes the file after the running calls; what is in the write-ahead log goes into the main file.

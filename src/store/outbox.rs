@@ -100,7 +100,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn callback_queue(&self, callback_id: u8) -> Result<CallbackQueue, StoreError> {
-        let _held = self.hold_time().await;
         let look = move |connection: &mut Connection| {
             let mut statement = connection.prepare_cached(QUEUE)?;
             let queue = statement.query_row([callback_id], |row| {

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 
 use super::StoreError;
 use super::open::connect;
+use super::simulation::Time;
 use super::statement::Question;
 
 /// So many pages are read at a time; whoever comes then waits.
@@ -21,7 +21,10 @@ const AT_A_TIME: u32 = 2;
 
 /// Connections that only read, opened when they are needed and kept.
 #[derive(Debug, Clone)]
-pub(super) struct Readers(Arc<Inner>);
+pub(super) struct Readers {
+    inner: Arc<Inner>,
+    time: Time,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -34,7 +37,13 @@ impl Readers {
     /// Of this file, which is not opened yet.
     pub(super) fn new(path: &Path) -> Self {
         let turns = Arc::new(Semaphore::new(AT_A_TIME as usize));
-        Self(Arc::new(Inner { path: path.to_owned(), idle: Mutex::default(), turns }))
+        let inner = Arc::new(Inner { path: path.to_owned(), idle: Mutex::default(), turns });
+        Self { inner, time: Time::Real }
+    }
+
+    /// The same connections in another time.
+    pub(super) fn keep(&mut self, time: &Time) {
+        self.time = time.clone();
     }
 
     /// Every row that answers `question`, as `read` makes it.
@@ -51,26 +60,27 @@ impl Readers {
         &self,
         look: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let inner = Arc::clone(&self.0);
-        let reading = spawn_blocking(move || {
+        let call = self.time.call().await;
+        let turn = Arc::clone(&self.inner.turns).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let inner = Arc::clone(&self.inner);
+        let reading = move || {
             // Whoever asked may be gone; the turn is over when the reading is.
             let _turn = turn;
             let mut connection = inner.take()?;
             let seen = look(&mut connection)?;
             inner.idle().push(connection);
             Ok(seen)
-        });
-        reading.await.map_err(StoreError::BrokenOff)?
+        };
+        self.time.block(call, reading).await?
     }
 
     /// Closes them after the readings that go on. The last connection to leave tidies the file up, and one that only reads
     /// cannot.
     pub(super) async fn close(&self) {
-        let turns = self.0.turns.acquire_many(AT_A_TIME).await;
-        self.0.turns.close();
+        let turns = self.inner.turns.acquire_many(AT_A_TIME).await;
+        self.inner.turns.close();
         drop(turns);
-        self.0.idle().clear();
+        self.inner.idle().clear();
     }
 }
 

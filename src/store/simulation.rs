@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::task::spawn_blocking;
 
 use super::{Store, StoreError};
 
@@ -21,9 +22,27 @@ pub trait SimDisk: Debug + Send + Sync {
     fn after(&self);
 }
 
-/// While it lives, a call is under way, and a paused tokio clock stands still.
+/// A call that a simulated disk has let through. It ends when this is dropped.
+pub(super) struct DiskCall {
+    disk: Arc<dyn SimDisk>,
+    _turn: Box<dyn Send>,
+}
+
+impl DiskCall {
+    async fn begin(disk: &Arc<dyn SimDisk>) -> Self {
+        Self { disk: Arc::clone(disk), _turn: disk.before().await }
+    }
+}
+
+impl Drop for DiskCall {
+    fn drop(&mut self) {
+        self.disk.after();
+    }
+}
+
+/// While it lives, a call goes on in threads that tokio does not see, and its paused clock stands still.
 pub(super) struct HeldTime {
-    disk: Option<(Arc<dyn SimDisk>, Box<dyn Send>)>,
+    _call: Option<DiskCall>,
     _release: mpsc::Sender<()>,
 }
 
@@ -32,24 +51,8 @@ impl HeldTime {
     pub(super) fn begin() -> Self {
         let (release, released) = mpsc::channel();
         // It ends when the sender is dropped; there is nothing to wait for.
-        drop(tokio::task::spawn_blocking(move || released.recv()));
-        Self { disk: None, _release: release }
-    }
-
-    /// The same, on a simulated disk.
-    pub(super) async fn begin_on(disk: &Arc<dyn SimDisk>) -> Self {
-        let turn = disk.before().await;
-        let mut held = Self::begin();
-        held.disk = Some((Arc::clone(disk), turn));
-        held
-    }
-}
-
-impl Drop for HeldTime {
-    fn drop(&mut self) {
-        if let Some((disk, _turn)) = self.disk.take() {
-            disk.after();
-        }
+        drop(spawn_blocking(move || released.recv()));
+        Self { _call: None, _release: release }
     }
 }
 
@@ -66,11 +69,38 @@ pub(super) enum Time {
 }
 
 impl Time {
+    /// For a call that sqlx makes, on SQLite's threads.
     pub(super) async fn hold(&self) -> Option<HeldTime> {
+        if matches!(self, Self::Real) {
+            return None;
+        }
+        let call = self.call().await;
+        Some(HeldTime { _call: call, ..HeldTime::begin() })
+    }
+
+    /// For a call that [`block`](Self::block) makes.
+    pub(super) async fn call(&self) -> Option<DiskCall> {
         match self {
-            Self::Real => None,
-            Self::Virtual => Some(HeldTime::begin()),
-            Self::Simulated(disk) => Some(HeldTime::begin_on(disk).await),
+            Self::Real | Self::Virtual => None,
+            Self::Simulated(disk) => Some(DiskCall::begin(disk).await),
+        }
+    }
+
+    /// Does `work`, which blocks, where nothing waits for it; whoever goes away meanwhile does not end it. In virtual time it
+    /// is done at once and here: nothing is kept waiting by it, and another thread would only add its chance to the order
+    /// of things.
+    pub(super) async fn block<T: Send + 'static>(
+        &self,
+        call: Option<DiskCall>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Real => spawn_blocking(work).await.map_err(StoreError::BrokenOff),
+            Self::Virtual | Self::Simulated(_) => {
+                let done = work();
+                drop(call);
+                Ok(done)
+            }
         }
     }
 }

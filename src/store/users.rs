@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::Connection;
 use sqlx::{Sqlite, Transaction};
 
 use crate::attribution::{Code, Directory, User};
@@ -14,6 +15,7 @@ use crate::protocol::log::CodeId;
 use crate::protocol::users::{AuthorizationEntry, KeypadCode, TimeLimit};
 
 use super::convert::{LimitColumns, device_time};
+use super::writer::Statements as _;
 use super::{Store, StoreError, log_epoch};
 
 /// The lock's clock counts as time within a day of ours, so what is further apart came in this order.
@@ -261,34 +263,31 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn directory(&self, nuki_id: NukiId) -> Result<Directory, StoreError> {
-        let _held = self.hold_time().await;
-        // One snapshot for all.
-        let mut tx = self.readers.begin().await?;
-        // What comes next in the log is newer than its last entry that was read.
-        let read_up_to: Option<i64> = sqlx::query_scalar(
-            "select at from events where nuki_id = ? and log_index is not null order by id desc limit 1",
-        )
-        .bind(nuki_id)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let since = read_up_to.map_or(i64::MIN, |at| at.saturating_sub(CLOCKS_DIFFER_BY));
-        let users: Vec<(AuthId, u8, String, Option<String>, bool)> = sqlx::query_as(
-            "select auth_id, id_type_code, name, created, valid_until is null from authorizations
-             where nuki_id = ? and (valid_until is null or valid_until >= ?) order by id",
-        )
-        .bind(nuki_id)
-        .bind(since)
-        .fetch_all(&mut *tx)
-        .await?;
-        let codes: Vec<(CodeId, String, Option<String>, bool)> = sqlx::query_as(
-            "select code_id, name, created, valid_until is null from keypad_codes
-             where nuki_id = ? and (valid_until is null or valid_until >= ?) order by id",
-        )
-        .bind(nuki_id)
-        .bind(since)
-        .fetch_all(&mut *tx)
-        .await?;
-        tx.commit().await?;
+        let look = move |connection: &mut Connection| {
+            // One snapshot for all.
+            let tx = connection.transaction()?;
+            // What comes next in the log is newer than its last entry that was read.
+            let read_up_to: Option<i64> = tx.first(
+                "select at from events where nuki_id = ? and log_index is not null order by id desc limit 1",
+                [nuki_id],
+                |row| row.get(0),
+            )?;
+            let since = read_up_to.map_or(i64::MIN, |at| at.saturating_sub(CLOCKS_DIFFER_BY));
+            let users: Vec<(AuthId, u8, String, Option<String>, bool)> = tx.all(
+                "select auth_id, id_type_code, name, created, valid_until is null from authorizations
+                 where nuki_id = ? and (valid_until is null or valid_until >= ?) order by id",
+                (nuki_id, since),
+                |row| row.try_into(),
+            )?;
+            let codes: Vec<(CodeId, String, Option<String>, bool)> = tx.all(
+                "select code_id, name, created, valid_until is null from keypad_codes
+                 where nuki_id = ? and (valid_until is null or valid_until >= ?) order by id",
+                (nuki_id, since),
+                |row| row.try_into(),
+            )?;
+            Ok((users, codes))
+        };
+        let (users, codes) = self.looks.read(look).await?;
         let mut directory = Directory::default();
         for (auth_id, id_type, name, created, is_now) in users {
             let created = device_time(created.as_deref(), "created")?;

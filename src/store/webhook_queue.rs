@@ -92,7 +92,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub async fn next_webhook_delivery(&self, webhook_id: i64) -> Result<Option<WebhookDelivery>, StoreError> {
-        let _held = self.hold_time().await;
         let look = move |connection: &mut Connection| {
             let mut statement = connection.prepare_cached(
                 "select id, event_id, key, attempts from webhook_deliveries

@@ -95,12 +95,9 @@ impl Store {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let held = self.hold_time().await;
+        let call = self.time.call().await;
         let inner = Arc::clone(&self.writer.0);
-        // The call lasts as long as the transaction, even if nobody waits for it any more.
-        let writing = spawn_blocking(move || (inner.transact(work), held));
-        let (done, _held) = writing.await.map_err(StoreError::BrokenOff)?;
-        done
+        self.time.block(call, move || inner.transact(work)).await?
     }
 }
 
