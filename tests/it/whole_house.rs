@@ -19,7 +19,7 @@ mod receivers;
 mod trouble;
 
 /// Of each of the tests below.
-const LIVES: u64 = 8;
+const LIVES: u64 = 20;
 const DAYS: u64 = 4;
 const SHARES: u64 = 4;
 
