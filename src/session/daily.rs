@@ -69,8 +69,10 @@ pub struct Session {
     pub(super) wrap: Wrap,
     /// Why people and codes are to be read when the budget allows.
     pub(super) directory_later: Option<Why>,
-    /// When a link was there last.
-    pub(super) last_link: Option<Duration>,
+    /// When it was heard last.
+    pub(super) last_heard: Option<Duration>,
+    /// Since then it was not heard, or something was wanted of it and no link was made that brought it.
+    pub(super) unreached_since: Option<Duration>,
     /// When people and codes may be read.
     pub(super) directory: DirectoryPolicy,
     /// Somebody wants the clock set.
@@ -135,7 +137,8 @@ impl Session {
             newest: None,
             wrap: Wrap::No,
             directory_later: None,
-            last_link: None,
+            last_heard: None,
+            unreached_since: None,
             directory: DirectoryPolicy::default(),
             clock_wish: None,
             code_wish: None,

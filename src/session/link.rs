@@ -28,6 +28,7 @@ const GIVEN_UP_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 impl Session {
     pub(super) fn on_beacon(&mut self, beacon: Beacon, now: Duration) {
+        self.note_heard(now);
         if self.link != LinkState::Down || self.refusals > 0 || self.stopped {
             return;
         }
@@ -57,11 +58,10 @@ impl Session {
     }
 
     pub(super) fn on_link_down(&mut self, now: Duration) {
-        if self.link == LinkState::Up {
-            self.last_link = Some(now);
-            if let Some(at) = self.states.and_then(|states| self.lock_n_go.seen(states.lock_state, now)) {
-                self.read_by(at);
-            }
+        if self.link == LinkState::Up
+            && let Some(at) = self.states.and_then(|states| self.lock_n_go.seen(states.lock_state, now))
+        {
+            self.read_by(at);
         }
         self.link = LinkState::Down;
         self.ahead.link_ended();
@@ -79,6 +79,9 @@ impl Session {
         if self.is_moving() {
             // Left in the middle of a motion: its end must be seen.
             self.want(Read::States);
+        }
+        if self.wants_link() {
+            self.unreached_since.get_or_insert(now);
         }
         if self.wants_link() && !self.timers.is_set(Timer::Reconnect) {
             let wait = if self.action.is_some() || self.clock_wish.is_some() || self.code_wish.is_some() {

@@ -1,8 +1,8 @@
 //! Reading the log: entry by entry behind the cursor, and noticing that it is another one.
 //!
 //! A log that was cleared shows a lower newest index, unless it has grown past
-//! the cursor again before anybody looked. So after a start or an absence, and at
-//! each visit that nothing asked for, the first page begins one entry lower: the lock shows the entry at the cursor
+//! the cursor again before anybody looked. So after a start or an absence, after a minute in which
+//! the lock could not be reached, and at each visit that nothing asked for, the first page begins one entry lower: the lock shows the entry at the cursor
 //! once more, and if that is another one than was stored, or nothing is there at
 //! all, the log is another.
 //! While the gateway is there, a log that stays silent about a bolt that moved is asked for its newest index.
@@ -23,8 +23,10 @@ use crate::protocol::log::{LogEntry, LogEntryCount, LogIndex};
 
 /// A log that said nothing about a bolt that moved is read once more this late.
 const SILENT_PAUSE: Duration = Duration::from_secs(1);
-/// Without a link for so long, the gateway was away: more than two visits that are made in any case were missed.
-const ABSENCE: Duration = Duration::from_secs(13 * 60 * 60);
+/// Something was wanted of the lock for so long and it could not be reached: long enough to clear its log and fill it again.
+const UNREACHED: Duration = Duration::from_secs(60);
+/// A lock says that it is there every few seconds. Who did not hear it for so long was away.
+const UNHEARD: Duration = Duration::from_secs(10 * 60);
 /// A cursor this near to the end of the numbers may be followed by 1 without the log having been cleared.
 const NEAR_THE_END: LogIndex = LogIndex::MAX - 1_000_000;
 /// Behind a cursor below this, a number near the end is one of the numbering before.
@@ -45,9 +47,18 @@ pub(super) enum Wrap {
 }
 
 impl Session {
+    /// The lock is heard: is it after an absence?
+    pub(super) fn note_heard(&mut self, now: Duration) {
+        if let Some(last) = self.last_heard.replace(now)
+            && now.saturating_sub(last) >= UNHEARD
+        {
+            self.unreached_since.get_or_insert(last);
+        }
+    }
+
     /// A link is up: is it after an absence, and is it time to ask how long the lists are?
     pub(super) fn come_back(&mut self, now: Duration) {
-        self.doubts_log |= self.last_link.is_some_and(|last| now.saturating_sub(last) >= ABSENCE);
+        self.doubts_log |= self.unreached_since.is_some_and(|since| now.saturating_sub(since) >= UNREACHED);
         self.count_lists(now);
     }
 
@@ -170,6 +181,7 @@ impl Session {
         }
         // Whatever was read since has shown the anchor, or that it is gone.
         self.doubts_log = false;
+        self.unreached_since = None;
         self.outputs.push_back(Output::Log { entries, end });
     }
 

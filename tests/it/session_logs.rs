@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::log::LogIndex;
+use keyturner::session;
 use keyturner::simlock::{Device, Fault, Input, Person, SimLockConfig, Turn};
 
 use crate::support::pair::{Cut, NUKI_ID, Pair};
@@ -73,17 +74,39 @@ fn the_same_log_is_never_taken_for_another() {
 
 #[test]
 fn a_clear_is_noticed_without_a_restart_after_an_absence() {
-    let mut pair = with(1_000, 1);
-    turns(&mut pair, 4);
-    pair.rest();
-    pair.forget();
-    pair.set_in_range(false);
-    pair.pass(s(14 * 3600));
-    pair.feed_lock(Input::ClearLog);
-    turns(&mut pair, 9);
-    pair.set_in_range(true);
-    pair.pass(s(300));
-    assert_eq!((resets(&pair), indexes(&pair)), (1, (1..=9).collect()));
+    for hours in [1, 14] {
+        let mut pair = with(1_000, 1);
+        turns(&mut pair, 4);
+        pair.rest();
+        pair.forget();
+        pair.set_in_range(false);
+        pair.pass(s(hours * 3_600));
+        pair.feed_lock(Input::ClearLog);
+        turns(&mut pair, 9);
+        pair.set_in_range(true);
+        pair.pass(s(300));
+        assert_eq!((resets(&pair), indexes(&pair)), (1, (1..=9).collect()), "{hours} hours");
+    }
+}
+
+/// The lock is heard, and phones have all its links for an hour.
+#[test]
+fn a_clear_is_noticed_behind_an_hour_of_links_that_fail() {
+    for (before, after) in [(1, 1), (4, 9), (30, 31)] {
+        let mut pair = with(1_000, 1);
+        turns(&mut pair, before);
+        pair.rest();
+        pair.forget();
+        pair.set_in_range(false);
+        pair.input(session::Input::ReadState);
+        pair.pass(s(3_600));
+        pair.feed_lock(Input::ClearLog);
+        turns(&mut pair, after);
+        pair.set_in_range(true);
+        pair.pass(s(300));
+        let all: Vec<LogIndex> = (1..=u32::try_from(after).unwrap()).collect();
+        assert_eq!((resets(&pair), indexes(&pair)), (1, all), "{before} entries, then {after} others");
+    }
 }
 
 /// Found by `whole_house`, seeds 25 and 62: until it had grown past the cursor, nothing of it was read.
