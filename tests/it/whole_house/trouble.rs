@@ -32,7 +32,7 @@ enum Trouble {
     /// Another program holds the database.
     Locked,
     /// Phones hold every link that a lock has.
-    Occupied(Vec<Link>),
+    Occupied(usize, Vec<Link>),
     /// The bit of a lock's beacon stays set.
     Stuck(usize),
     /// The gateway is not running.
@@ -72,6 +72,15 @@ impl Troubles {
     /// Whether nothing is wrong but a receiver.
     pub(crate) const fn is_calm(&self) -> bool {
         self.now.is_empty() && !self.is_passing
+    }
+
+    /// A door that the gateway cannot reach, if there is one: this one, unless another is further away.
+    fn unreachable(&self, door: usize) -> Option<usize> {
+        self.now.iter().find_map(|(_, trouble)| match trouble {
+            Trouble::Away(door) | Trouble::Occupied(door, _) => Some(*door),
+            Trouble::NoRadio | Trouble::Stopped => Some(door),
+            _ => None,
+        })
     }
 
     /// Everything gets well.
@@ -142,7 +151,6 @@ impl Troubles {
                 life.doors[door].door.input(Input::Owner(Owner::Pin(pin)));
                 Trouble::WrongPin(door, pin)
             }
-            // Where nobody looks before it has grown as long again, nothing shows it.
             52..54 if self.now.is_empty() => {
                 life.say(|| format!("the log of door {door} is cleared"));
                 let database = life.database.clone();
@@ -153,7 +161,15 @@ impl Troubles {
                 self.is_passing = true;
                 return;
             }
-            52..54 => return,
+            // Nobody sees it, and it may be longer than it was before somebody looks.
+            52..54 => {
+                if let Some(door) = self.unreachable(door) {
+                    life.say(|| format!("the log of door {door} is cleared behind the gateway's back"));
+                    let database = life.database.clone();
+                    life.doors[door].clear(&database);
+                }
+                return;
+            }
             54..57 => {
                 life.say(|| format!("the log of door {door} is switched off"));
                 life.doors[door].look(&life.database);
@@ -195,7 +211,7 @@ impl Troubles {
             }
             75..78 => {
                 life.say(|| format!("phones hold every link of door {door}"));
-                Trouble::Occupied(occupy(life, door).await)
+                Trouble::Occupied(door, occupy(life, door).await)
             }
             78..87 => {
                 self.is_passing = true;
@@ -240,7 +256,7 @@ async fn heal(life: &mut Life, trouble: Trouble) {
         Trouble::FullDisk => no_writes(life, false),
         Trouble::Locked => life.release_database(),
         Trouble::SlowDisk => life.set_slow(Duration::ZERO),
-        Trouble::Occupied(links) => {
+        Trouble::Occupied(_, links) => {
             for link in links {
                 link.writer.disconnect().await.ok();
             }
