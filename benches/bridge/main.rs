@@ -31,18 +31,21 @@ use town::Town;
 /// Connections that ask at once.
 const CONNECTIONS: usize = 8;
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let seconds: u64 = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(5);
     let within = Duration::from_secs(seconds);
     if figure::wanted() {
-        beside::measure(within).await;
+        beside::measure(within);
         return;
     }
+    tokio::runtime::Runtime::new().unwrap().block_on(measure(seconds, within));
+}
+
+async fn measure(seconds: u64, within: Duration) {
     let town = Town::start(BridgeSettings::default()).await;
     let target = format!("/list?token={}", host::TOKEN);
     let body = client::body(town.address, &target).await;
-    let bare = beside::bare(&body).await;
+    let bare = beside::bare(body.clone()).await;
     println!("/list of {} bytes over {CONNECTIONS} connections, {seconds} s each", body.len());
     // Each once for nothing, so that nobody pays for the first page fault.
     load(town.address, &target, CONNECTIONS, Duration::from_millis(500)).await;
