@@ -63,9 +63,9 @@ def of_costs(costs):
     ours, theirs = ([cost for cost in costs if cost["central"] == name] for name in (OURS, THEIRS))
     rows = []
     for key, what in (("linked", "link up"), ("cold", "cold")):
-        shares = [share for cost in ours for share in cost[key]]
+        shares, others = ([share for cost in side for share in cost[key]] for side in (ours, theirs))
         rows.append(at_most(f"own share of an action, {what}", percentile(shares, 99) * 1000, f"{spread(shares)} ({len(shares)} actions)",
-                            5, "ms p99"))
+                            5, "ms p99", beside=f"pyNukiBT {spread(others)}"))
     mean = {key: [statistics.mean(cost[key] for cost in side) * 1000 for side in (ours, theirs)]
             for key in ("cpu_per_action", "cpu_per_event", "idle")}
     mine, other = mean["cpu_per_action"]

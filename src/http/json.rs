@@ -19,52 +19,52 @@ impl Object {
         Self(text)
     }
 
-    pub(super) fn int(mut self, key: &str, value: impl Into<i64>) -> Self {
+    pub(super) fn int(mut self, key: &'static str, value: impl Into<i64>) -> Self {
         self.key(key);
         // Writing to a String cannot fail.
         let _ = write!(self.0, "{}", value.into());
         self
     }
 
-    pub(super) fn bool(mut self, key: &str, value: bool) -> Self {
+    pub(super) fn bool(mut self, key: &'static str, value: bool) -> Self {
         self.key(key);
         self.0.push_str(if value { "true" } else { "false" });
         self
     }
 
-    pub(super) fn text(mut self, key: &str, value: &str) -> Self {
+    pub(super) fn text(mut self, key: &'static str, value: &str) -> Self {
         self.key(key);
         push_text(&mut self.0, value);
         self
     }
 
-    pub(super) fn object(mut self, key: &str, value: Self) -> Self {
+    pub(super) fn object(mut self, key: &'static str, value: Self) -> Self {
         self.key(key);
         self.0.push_str(&value.finish());
         self
     }
 
-    pub(super) fn array(mut self, key: &str, items: impl IntoIterator<Item = Self>) -> Self {
+    pub(super) fn array(mut self, key: &'static str, items: impl IntoIterator<Item = Self>) -> Self {
         self.key(key);
         self.0.push_str(&array(items));
         self
     }
 
-    pub(super) fn int_if(self, key: &str, value: Option<impl Into<i64>>) -> Self {
+    pub(super) fn int_if(self, key: &'static str, value: Option<impl Into<i64>>) -> Self {
         match value {
             Some(value) => self.int(key, value),
             None => self,
         }
     }
 
-    pub(super) fn bool_if(self, key: &str, value: Option<bool>) -> Self {
+    pub(super) fn bool_if(self, key: &'static str, value: Option<bool>) -> Self {
         match value {
             Some(value) => self.bool(key, value),
             None => self,
         }
     }
 
-    pub(super) fn text_if(self, key: &str, value: Option<&str>) -> Self {
+    pub(super) fn text_if(self, key: &'static str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.text(key, value),
             None => self,
@@ -76,26 +76,37 @@ impl Object {
         self.0
     }
 
-    fn key(&mut self, key: &str) {
+    fn key(&mut self, key: &'static str) {
         if self.0.len() > 1 {
             self.0.push_str(", ");
         }
-        push_text(&mut self.0, key);
-        self.0.push_str(": ");
+        // Ours, and plain text.
+        self.0.push('"');
+        self.0.push_str(key);
+        self.0.push_str("\": ");
     }
 }
 
 /// An array of objects.
 pub(super) fn array(items: impl IntoIterator<Item = Object>) -> String {
-    let items: Vec<String> = items.into_iter().map(Object::finish).collect();
-    format!("[{}]", items.join(", "))
+    let mut text = String::with_capacity(ROOM);
+    text.push('[');
+    for item in items {
+        if text.len() > 1 {
+            text.push_str(", ");
+        }
+        text.push_str(&item.finish());
+    }
+    text.push(']');
+    text
 }
 
 fn push_text(out: &mut String, text: &str) {
-    let is_special = |c: char| !matches!(c, ' '..='~') || matches!(c, '"' | '\\');
+    let is_special = |byte: u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
     out.push('"');
     let mut left = text;
-    while let Some(at) = left.find(is_special) {
+    // Every byte of a character that is not ASCII is special, so it is cut in front of the first.
+    while let Some(at) = left.bytes().position(is_special) {
         let (plain, rest) = left.split_at(at);
         out.push_str(plain);
         let mut chars = rest.chars();

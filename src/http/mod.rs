@@ -175,7 +175,7 @@ async fn enter(State(entry): State<Entry>, request: Request, next: Next) -> Resp
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
-    entry.metrics.request(&route, response.status().as_u16());
+    entry.metrics.request(route, response.status().as_u16());
     response
 }
 

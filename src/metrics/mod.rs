@@ -10,6 +10,7 @@ mod told;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
@@ -27,6 +28,13 @@ pub use told::{MeasuredOutbox, MeasuredPost};
 /// Names and values of labels.
 pub(crate) type Labels = Vec<(&'static str, String)>;
 pub(crate) type Counters = Family<Labels, Counter>;
+
+/// The labels of a request, which are made for each.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: String,
+    status: u16,
+}
 
 /// Upper ends, in seconds. A read over the radio takes tenths of a second, a telling ten milliseconds or three seconds, and
 /// beyond a minute nobody waits any more.
@@ -48,7 +56,7 @@ struct Inside {
     events: Counters,
     callbacks: Counters,
     webhooks: Counters,
-    requests: Counters,
+    requests: Family<Answered, Counter>,
     journeys: Mutex<Journeys>,
 }
 
@@ -66,7 +74,7 @@ impl Default for Inside {
             events: Counters::default(),
             callbacks: Counters::default(),
             webhooks: Counters::default(),
-            requests: Counters::default(),
+            requests: Family::default(),
             journeys: Mutex::default(),
         }
     }
@@ -163,8 +171,8 @@ impl Metrics {
     }
 
     /// A request was answered; `route` is one of ours, never what a client wrote.
-    pub(crate) fn request(&self, route: &str, status: u16) {
-        self.0.requests.get_or_create(&vec![word("route", route), ("status", status.to_string())]).inc();
+    pub(crate) fn request(&self, route: String, status: u16) {
+        self.0.requests.get_or_create(&Answered { route, status }).inc();
     }
 
     /// Puts everything under its name.
@@ -190,11 +198,11 @@ impl Metrics {
             ("events", "Events stored since the start", &all.events),
             ("callback_deliveries", "Tries to tell a callback of the Bridge API", &all.callbacks),
             ("webhook_deliveries", "Tries to tell an event webhook", &all.webhooks),
-            ("http_requests", "Requests answered", &all.requests),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
+        registry.register("http_requests", "Requests answered", all.requests.clone());
     }
 
     fn journeys<T>(&self, act: impl FnOnce(&mut Journeys) -> T) -> T {
