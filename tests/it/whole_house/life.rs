@@ -2,6 +2,7 @@
 //! everything is well again for a few hours.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
@@ -105,6 +106,8 @@ pub(crate) struct Life {
     pub(crate) zone: i16,
     /// When nothing was wrong but a receiver.
     pub(crate) calm: Vec<Calm>,
+    /// From when to when each call of the store took seconds.
+    pub(crate) slow: Vec<Range<Duration>>,
     /// Something has just become well again that the gateway could not see past.
     pub(crate) is_behind: bool,
     /// Something goes wrong that may last beyond this scene.
@@ -174,6 +177,7 @@ impl Life {
             files,
             zone: 0,
             calm: Vec::new(),
+            slow: Vec::new(),
             is_behind: false,
             is_disturbed: false,
         };
@@ -266,7 +270,13 @@ impl Life {
         }
     }
 
-    pub(crate) fn set_slow(&self, slow: Duration) {
+    /// From now on each call of the store takes up to so long.
+    pub(crate) fn set_slow(&mut self, slow: Duration) {
+        let now = self.now();
+        match self.slow.last_mut().filter(|_| slow.is_zero()) {
+            Some(before) => before.end = now,
+            None => self.slow.push(now..Duration::MAX),
+        }
         if let Some(boot) = &self.boot {
             boot.machine.set_slow(slow);
         }
