@@ -18,11 +18,16 @@ use crate::protocol::{LockAction, LockState};
 
 mod answer;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use record::{observed, show};
 
 /// Catching up after an absence may take this long before a change is stored without its log entry.
 const CATCH_UP: Duration = Duration::from_secs(30);
+
+/// What was written so long before the lock's clock as it was seen last is nothing that anybody waits to be told.
+const LONG_AGO: i64 = 60;
 
 /// Where the bolt was when everything seen before was explained or given up.
 #[derive(Debug)]
@@ -186,7 +191,7 @@ impl Journal {
         if self.names.shown(states.config_update_count, states.current_time, is_still, clock.goes_on) {
             self.outputs.push_back(Output::ReadDirectory);
             if self.trail.held().any(needs_names) {
-                self.names_until.get_or_insert(now.saturating_add(self.config.patience));
+                self.await_names(now);
             }
         } else if !self.names.are_outdated() {
             self.names_until = None;
@@ -326,10 +331,10 @@ impl Journal {
         let is_outdated = self.names.are_outdated() && self.trail.held().any(needs_names);
         if misses || (is_outdated && self.names_until.is_none()) {
             self.outputs.push_back(Output::ReadDirectory);
-            self.names_until.get_or_insert(now.saturating_add(self.config.patience));
+            self.await_names(now);
         } else if self.names.need_state(self.trail.held()) {
             self.outputs.push_back(Output::ReadState);
-            self.names_until.get_or_insert(now.saturating_add(self.config.patience));
+            self.await_names(now);
         }
         self.ended = end.then_some(now);
         if end {
@@ -346,6 +351,18 @@ impl Journal {
         }
     }
 
+    /// From now on entries wait for names, or to hear that those we have still count. Over a slow link both lists take longer
+    /// than anybody waits to be told of a door that opens; what happened long ago has that time.
+    fn await_names(&mut self, now: Duration) {
+        let shown = self.config.states.and_then(|states| seconds(states.current_time));
+        let is_old = |entry: &LogEntry| {
+            seconds(entry.timestamp).zip(shown).is_some_and(|(written, shown)| written.saturating_add(LONG_AGO) < shown)
+        };
+        let patience = if self.trail.held().all(is_old) { CATCH_UP } else { self.config.patience };
+        let until = now.saturating_add(patience);
+        self.names_until = Some(self.names_until.map_or(until, |before| before.min(until)));
+    }
+
     /// People and codes as the lock knows them now.
     pub fn handle_directory(&mut self, directory: Directory, now: Duration) {
         self.busy_until = Some(now.saturating_add(ON_THE_WAY));
@@ -353,7 +370,7 @@ impl Journal {
         self.names_until = None;
         if self.names.need_state(self.trail.held()) {
             self.outputs.push_back(Output::ReadState);
-            self.names_until = Some(now.saturating_add(self.config.patience));
+            self.await_names(now);
         }
         self.settle(now);
     }
