@@ -23,6 +23,9 @@ const TOLD_WITHIN: Duration = Duration::from_secs(8);
 /// for what may still be logged, twice over.
 const TOLD_BEHIND_OTHERS: Duration = Duration::from_secs(30);
 
+/// So many entries can wait behind a change that nobody can explain in the end.
+const HELD_BACK: usize = 3;
+
 /// While lock 'n' go may still be logged, nobody is named: it waits, locks, and is looked at.
 const TOLD_AFTER_LOCK_N_GO: Duration = Duration::from_secs(60);
 
@@ -438,26 +441,40 @@ fn told(findings: &mut Findings, life: &Life, rows: &[Row]) {
     }
 }
 
+/// Entries that were held back while it was open what had moved the bolt, and could not be told in the end: such as two acts within
+/// one second of the lock's clock.
+fn behind_open_questions(rows: &[Row]) -> BTreeSet<i64> {
+    let mut since = BTreeMap::new();
+    let is_behind = |row: &&Row| {
+        let since = since.entry(row.nuki_id).or_insert(usize::MAX);
+        *since = if row.attribution == "unknown" { 0 } else { since.saturating_add(1) };
+        (1..=HELD_BACK).contains(since)
+    };
+    rows.iter().filter(is_behind).map(|row| row.id).collect()
+}
+
 /// G10: while nothing is wrong but another receiver, what happens is told at once.
 fn delays(findings: &mut Findings, life: &Life, rows: &[Row]) {
     let receivers = life.receivers.lock().unwrap();
     let taken = receivers.taken.get("good").map_or(&[][..], Vec::as_slice);
     let ids: BTreeMap<&[u8], i64> =
         rows.iter().filter(|row| row.log_index.is_some()).map(|row| (row.raw.as_slice(), row.id)).collect();
+    let held_back = behind_open_questions(rows);
     let mut first: BTreeMap<i64, Duration> = BTreeMap::new();
     for taken in taken {
         first.entry(taken.sequence()).or_insert(taken.at);
     }
     for (number, door) in life.doors.iter().enumerate().filter(|(_, door)| door.calls) {
         for entry in &door.entries {
-            let within = |calm: &Calm| match calm.is_behind {
+            let id = ids.get(entry.raw.as_slice());
+            let within = |calm: &Calm| match calm.is_behind || id.is_some_and(|id| held_back.contains(id)) {
                 _ if door.is_near_lock_n_go(entry) => TOLD_AFTER_LOCK_N_GO,
                 true => TOLD_BEHIND_OTHERS,
                 false => TOLD_WITHIN,
             };
             let is_in = |calm: &&Calm| entry.between.0 >= calm.from && entry.between.1 + within(calm) <= calm.until;
             let Some(within) = life.calm.iter().find(is_in).map(within) else { continue };
-            let told = ids.get(entry.raw.as_slice()).and_then(|id| first.get(id));
+            let told = id.and_then(|id| first.get(id));
             let late = told.map(|at| at.saturating_sub(entry.between.1));
             match late {
                 Some(late) if late <= within => {
