@@ -1,6 +1,7 @@
 //! One door as it truly was: what people did there, and every entry that its lock ever wrote.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) between: (Duration, Duration),
     /// Why it need not be in the event log.
     pub(crate) excuse: Option<&'static str>,
+    /// The lock's clock was set before it was read.
+    pub(crate) is_doubtful: bool,
 }
 
 pub(crate) struct Door {
@@ -115,24 +118,46 @@ impl Door {
             self.kept_from = self.entries.len() - still;
         }
         let between = (self.looked, now);
-        self.entries.extend(new.into_iter().map(|entry| Entry { raw: entry.encode(), entry, between, excuse: None }));
+        self.entries.extend(new.into_iter().map(|entry| Entry {
+            raw: entry.encode(),
+            entry,
+            between,
+            excuse: None,
+            is_doubtful: false,
+        }));
         self.looked = now;
     }
 
-    /// Of these, what is not stored by now can never be read.
-    fn excuse(&mut self, range: std::ops::Range<usize>, why: &'static str, database: &Path) {
-        let stored = stored(database, self.door.nuki_id());
+    /// Those that are not stored by now.
+    fn unread(&mut self, range: Range<usize>, database: &Path) -> impl Iterator<Item = &mut Entry> {
         let mut left: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-        for raw in stored {
+        for raw in stored(database, self.door.nuki_id()) {
             *left.entry(raw).or_default() += 1;
         }
-        for entry in &mut self.entries[range] {
-            match left.get_mut(&entry.raw) {
-                Some(count) if *count > 0 => *count -= 1,
-                _ => entry.excuse = Some(why),
+        self.entries[range].iter_mut().filter(move |entry| match left.get_mut(&entry.raw) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                false
             }
+            _ => true,
+        })
+    }
+
+    /// Of these, what is not stored by now can never be read.
+    fn excuse(&mut self, range: Range<usize>, why: &'static str, database: &Path) {
+        for entry in self.unread(range, database) {
+            entry.excuse = Some(why);
         }
         self.is_forgetful = true;
+    }
+
+    /// The lock's clock is set. Whether what was not read before is older than the people who are read then, nothing tells.
+    pub(crate) fn set_clock(&mut self, unix_seconds: i64, database: &Path) {
+        self.look(database);
+        for entry in self.unread(self.kept_from..self.entries.len(), database) {
+            entry.is_doubtful = true;
+        }
+        self.door.input(Input::SetClock(unix_seconds));
     }
 
     /// The lock forgets everything.

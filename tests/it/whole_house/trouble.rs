@@ -311,15 +311,17 @@ fn clocks(life: &mut Life, door: usize) {
             let seconds = i64::try_from(life.dice.between(0, 2 * two_hours)).unwrap() - 7_200;
             life.say(|| format!("the clock of door {door} is wrong by {seconds} s"));
             let at = life.clock.wall().seconds() + seconds;
-            life.doors[door].door.input(Input::SetClock(at));
+            let database = life.database.clone();
+            life.doors[door].set_clock(at, &database);
         }
         _ => {
             life.zone = if life.zone == 60 { 120 } else { 60 };
             let zone = life.zone;
             life.say(|| format!("the zone of all locks is {zone} minutes"));
-            for door in &life.doors {
+            let at = life.clock.wall().seconds() + i64::from(zone) * 60;
+            for door in &mut life.doors {
                 door.door.input(Input::SetZone(zone));
-                door.door.input(Input::SetClock(life.clock.wall().seconds() + i64::from(zone) * 60));
+                door.set_clock(at, &life.database);
             }
         }
     }
