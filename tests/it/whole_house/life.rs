@@ -344,6 +344,8 @@ impl Life {
         if machine.is_dead() {
             return;
         }
+        // A machine that stopped now would never say that the gateway has ended.
+        machine.stop_after(None);
         gateway.stop().await;
         workers.stop().await;
         webhooks.stop().await;
