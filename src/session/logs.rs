@@ -1,10 +1,11 @@
 //! Reading the log: entry by entry behind the cursor, and noticing that it is another one.
 //!
 //! A log that was cleared shows a lower newest index, unless it has grown past
-//! the cursor again before anybody looked. So after a start or an absence, after a minute in which
-//! the lock could not be reached, and at each visit that nothing asked for, the first page begins one entry lower: the lock shows the entry at the cursor
-//! once more, and if that is another one than was stored, or nothing is there at
-//! all, the log is another.
+//! the cursor again before anybody looked. So after a start or an absence, after
+//! a minute in which the lock could not be reached, and at each visit that
+//! nothing asked for, the first page begins one entry lower: the lock shows the
+//! entry at the cursor once more, and if that is another one than was stored, or
+//! nothing is there at all, the log is another.
 //! While the gateway is there, a log that stays silent about a bolt that moved is asked for its newest index.
 //! This costs one entry more in a page that is read anyway. If the entry is not
 //! there any more, the log was overwritten, or cleared and overwritten, which

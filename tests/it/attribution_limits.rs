@@ -7,8 +7,10 @@ use keyturner::attribution::{
 };
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::log::{LogEntry, LogEntryKind, LogIndex, LoggedAction};
-use keyturner::protocol::state::{Battery, KeyturnerStates};
-use keyturner::protocol::{CompletionStatus, IdType, LockAction, LockState, NukiState, Trigger};
+use keyturner::protocol::state::KeyturnerStates;
+use keyturner::protocol::{CompletionStatus, IdType, LockAction, LockState, Trigger};
+
+use crate::support::states::oldest;
 
 const START: i64 = 1_795_442_400;
 const OWN: u32 = 7;
@@ -53,21 +55,8 @@ impl Desk {
     fn shows(&mut self, lock_state: LockState) {
         self.now += 60;
         self.journal.handle_timeout(self.at());
-        let states = KeyturnerStates {
-            nuki_state: NukiState::Door,
-            lock_state,
-            trigger: Trigger::System,
-            current_time: DeviceTime::from_unix_seconds(START + self.now),
-            timezone_offset: 0,
-            battery: Battery(0),
-            config_update_count: 0,
-            lock_n_go_timer: 0,
-            last_action: None,
-            door_sensor: None,
-            night_mode: None,
-            accessory_battery: None,
-            network: None,
-        };
+        let current_time = DeviceTime::from_unix_seconds(START + self.now);
+        let states = KeyturnerStates { current_time, ..oldest(lock_state) };
         self.journal.handle_states(states, self.at());
         self.collect();
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use keyturner::gateway::{LockSnapshot, ScanResult};
 use keyturner::protocol::beacon::Family;
-use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates, LastAction, Network};
-use keyturner::protocol::{CompletionStatus, DoorSensorState, LockAction, LockState, NukiState, Trigger};
+use keyturner::protocol::state::{AccessoryBattery, Battery, LastAction, Network};
+use keyturner::protocol::{CompletionStatus, DoorSensorState, LockAction, LockState, Trigger};
 
 use crate::http_support::{FRONT, NOW, front, states};
+use crate::support::states::oldest;
 
 /// The kinds, by the name of their golden file.
 pub(crate) const KINDS: [&str; 6] =
@@ -61,18 +62,6 @@ pub(crate) fn device(kind: &str) -> LockSnapshot {
             LockSnapshot { auto_unlatch: None, last_ring, ..known(0x377D_EC12, 2, "Street", "1.10.1", states) }
         }
         other => panic!("there is no {other}"),
-    }
-}
-
-/// What the oldest firmware sends: 15 bytes, and of the battery one bit.
-fn oldest(lock_state: LockState) -> KeyturnerStates {
-    KeyturnerStates {
-        nuki_state: NukiState::Door,
-        battery: Battery(0),
-        door_sensor: None,
-        night_mode: None,
-        accessory_battery: None,
-        ..states(lock_state)
     }
 }
 

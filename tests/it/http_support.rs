@@ -25,7 +25,7 @@ use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::datetime::DeviceTime;
 use keyturner::protocol::log::CodeId;
 use keyturner::protocol::state::{AccessoryBattery, Battery, KeyturnerStates};
-use keyturner::protocol::{DoorSensorState, LockAction, LockState, NukiState, Trigger};
+use keyturner::protocol::{DoorSensorState, LockAction, LockState};
 use keyturner::pulse::Pulses;
 use keyturner::secrets::{SecretsError, Token as SecretToken};
 use keyturner::store::{Batch, IdempotencyKey, Store};
@@ -36,6 +36,7 @@ use tokio::sync::OnceCell;
 
 use crate::store::{LOCK, lock_row};
 use crate::support::listener::listen;
+use crate::support::states::oldest;
 
 pub(crate) const FRONT: NukiId = 0x3C88_62ED;
 pub(crate) const TOKEN: &str = "s3cret";
@@ -44,19 +45,11 @@ pub(crate) const NOW: UnixMillis = UnixMillis(1_712_383_381_000);
 
 pub(crate) fn states(lock_state: LockState) -> KeyturnerStates {
     KeyturnerStates {
-        nuki_state: NukiState::Door,
-        lock_state,
-        trigger: Trigger::System,
-        current_time: None,
-        timezone_offset: 0,
         battery: Battery(48 << 2),
-        config_update_count: 0,
-        lock_n_go_timer: 0,
-        last_action: None,
         door_sensor: Some(DoorSensorState::Closed),
         night_mode: Some(false),
         accessory_battery: Some(AccessoryBattery(0)),
-        network: None,
+        ..oldest(lock_state)
     }
 }
 

@@ -10,6 +10,7 @@ use LockState::{Locked, MotorBlocked, Unlocked, UnlockedLockNGo, Unlocking};
 
 const SUCCESS: CompletionStatus = CompletionStatus::Success;
 const BLOCKED: CompletionStatus = CompletionStatus::MotorBlocked;
+
 /// A log in which everybody acts by phone, in the order of their serial numbers from 1.
 fn log(acts: &[(u32, A, i64)]) -> Vec<Step> {
     let step = |(auth_id, action, second): &(u32, A, i64)| {

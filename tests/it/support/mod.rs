@@ -22,6 +22,7 @@ pub(crate) mod pair;
 pub(crate) mod puppet;
 #[cfg(feature = "daemon")]
 pub(crate) mod rows;
+pub(crate) mod states;
 #[cfg(feature = "daemon")]
 pub(crate) mod webhooks;
 pub(crate) mod world;

@@ -8,11 +8,11 @@ use keyturner::protocol::frame::{Message, decode_encrypted, encode_encrypted, en
 use keyturner::protocol::gatt::{Characteristic, Generation};
 use keyturner::protocol::log::{LogEntry, LogEntryCount, LogEntryKind, LogIndex, LoggedAction};
 use keyturner::protocol::reply::ErrorReport;
-use keyturner::protocol::state::{Battery, KeyturnerStates, LastAction};
-use keyturner::protocol::{
-    Command, CompletionStatus, ErrorCode, LockAction, LockState, NukiState, StatusCode, Trigger,
-};
+use keyturner::protocol::state::{KeyturnerStates, LastAction};
+use keyturner::protocol::{Command, CompletionStatus, ErrorCode, LockAction, LockState, StatusCode, Trigger};
 use keyturner::session::{ActionRequest, Input, Outcome, Output, PinTries, Session, SessionConfig};
+
+use super::states::oldest;
 
 pub(crate) const AUTH_ID: u32 = 7;
 
@@ -271,25 +271,9 @@ pub(crate) fn states(lock_state: LockState) -> Message {
 
 /// The state of a lock whose last action, which went well, was this one.
 pub(crate) fn states_after(lock_state: LockState, action: LockAction) -> Message {
-    let states = KeyturnerStates {
-        nuki_state: NukiState::Door,
-        lock_state,
-        trigger: Trigger::System,
-        current_time: None,
-        timezone_offset: 0,
-        battery: Battery(0),
-        config_update_count: 0,
-        lock_n_go_timer: 0,
-        last_action: Some(LastAction {
-            action,
-            trigger: Trigger::System,
-            completion_status: CompletionStatus::Success,
-        }),
-        door_sensor: None,
-        night_mode: None,
-        accessory_battery: None,
-        network: None,
-    };
+    let completion_status = CompletionStatus::Success;
+    let last_action = Some(LastAction { action, trigger: Trigger::System, completion_status });
+    let states = KeyturnerStates { last_action, ..oldest(lock_state) };
     Message::new(Command::KeyturnerStates, states.encode())
 }
 

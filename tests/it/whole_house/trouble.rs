@@ -153,8 +153,7 @@ impl Troubles {
             }
             52..54 if self.now.is_empty() => {
                 life.say(|| format!("the log of door {door} is cleared"));
-                let database = life.database.clone();
-                life.doors[door].clear(&database);
+                life.doors[door].clear(&life.database);
                 life.wake();
                 life.wait(Duration::from_secs(61)).await;
                 life.somebody_passes(door).await;
@@ -165,8 +164,7 @@ impl Troubles {
             52..54 => {
                 if let Some(door) = self.unreachable(door) {
                     life.say(|| format!("the log of door {door} is cleared behind the gateway's back"));
-                    let database = life.database.clone();
-                    life.doors[door].clear(&database);
+                    life.doors[door].clear(&life.database);
                 }
                 return;
             }
@@ -311,8 +309,7 @@ fn clocks(life: &mut Life, door: usize) {
             let seconds = i64::try_from(life.dice.between(0, 2 * two_hours)).unwrap() - 7_200;
             life.say(|| format!("the clock of door {door} is wrong by {seconds} s"));
             let at = life.clock.wall().seconds() + seconds;
-            let database = life.database.clone();
-            life.doors[door].set_clock(at, &database);
+            life.doors[door].set_clock(at, &life.database);
         }
         _ => {
             life.zone = if life.zone == 60 { 120 } else { 60 };
