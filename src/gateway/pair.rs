@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
@@ -11,7 +13,7 @@ use crate::protocol::crypto::Pin;
 use crate::protocol::gatt::Generation;
 use crate::protocol::pairing::Applicant;
 use crate::session::pairing::{Authorization, Output, Pairing, PairingConfig, PairingError};
-use crate::transport::{Address, Link, Purpose, Transport, TransportError};
+use crate::transport::{Address, Link, Purpose, Transport, TransportError, TransportErrorKind};
 
 /// A lock that waits to be paired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +201,11 @@ pub struct PairRequest {
     pub seed: [u8; 32],
 }
 
-/// Pairs with the lock at `address`.
+/// So often is a lock asked whose link breaks before it knows who asks.
+const ATTEMPTS: u32 = 3;
+
+/// Pairs with the lock at `address`. A link that breaks before the lock was told who asks has changed nothing there, so it
+/// is made anew; later than that nothing is repeated, since a lock counts PINs and may have kept what it was sent.
 ///
 /// # Errors
 /// [`PairError`] when the radio or the exchange fails.
@@ -209,16 +215,60 @@ pub async fn pair(
     address: Address,
     request: PairRequest,
 ) -> Result<(Authorization, Generation), PairError> {
-    let mut link = transport.connect(address, Purpose::Pairing).await?;
+    let mut seeds = ChaCha20Rng::from_seed(request.seed);
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        // No two links see the same key.
+        let mut seed = [0; 32];
+        seeds.fill_bytes(&mut seed);
+        match attempt(transport, clock, address, &request, seed).await {
+            Err(Failure { error, has_applied: false }) if left > 0 && may_pass(&error) => {
+                tracing::info!(%address, %error, "pairing once more");
+            }
+            result => return result.map_err(|failure| failure.error),
+        }
+    }
+}
+
+/// Why an attempt failed.
+struct Failure {
+    error: PairError,
+    /// Whether the lock was told who asks.
+    has_applied: bool,
+}
+
+/// Whether another link may fare better.
+const fn may_pass(error: &PairError) -> bool {
+    use TransportErrorKind::{Busy, ConnectFailed, LinkLost, Timeout};
+    match error {
+        PairError::Transport(error) => matches!(error.kind, Busy | ConnectFailed | LinkLost | Timeout),
+        PairError::Pairing(error) => matches!(error, PairingError::LinkLost),
+        _ => false,
+    }
+}
+
+async fn attempt(
+    transport: &dyn Transport,
+    clock: Clock,
+    address: Address,
+    request: &PairRequest,
+    seed: [u8; 32],
+) -> Result<(Authorization, Generation), Failure> {
+    let early = |error: TransportError| Failure { error: error.into(), has_applied: false };
+    let mut link = transport.connect(address, Purpose::Pairing).await.map_err(early)?;
     let generation = link.generation;
-    let applicant = Applicant { id_type: request.id_type, app_id: request.app_id, name: request.name };
-    let config = PairingConfig { generation, applicant, pin: request.pin, seed: request.seed };
+    let applicant = Applicant { id_type: request.id_type, app_id: request.app_id, name: request.name.clone() };
+    let config = PairingConfig { generation, applicant, pin: request.pin, seed };
     let mut pairing = Pairing::new(config, clock.monotonic());
     let result = converse(&mut link, &mut pairing, clock).await;
     let ended = link.writer.disconnect().await;
-    let authorization = result.map_err(|why| match pairing.given() {
-        Some(given) => PairError::Unconfirmed { given: Box::new(given.clone()), generation, why: Box::new(why) },
-        None => why,
+    let authorization = result.map_err(|why| {
+        let error = match pairing.given() {
+            Some(given) => PairError::Unconfirmed { given: Box::new(given.clone()), generation, why: Box::new(why) },
+            None => why,
+        };
+        Failure { error, has_applied: pairing.has_applied() }
     })?;
     if let Err(error) = ended {
         // The authorization counts; the lock drops idle links by itself.

@@ -106,6 +106,7 @@ pub struct Pairing {
     step: Step,
     /// What the lock gave us, before it said that it is complete.
     given: Option<Box<Authorization>>,
+    has_applied: bool,
     finished: bool,
     deadline: Duration,
     outputs: VecDeque<Output>,
@@ -130,6 +131,7 @@ impl Pairing {
             reassembler: Reassembler::new(Framing::Plain),
             step: Step::LockKey,
             given: None,
+            has_applied: false,
             finished: false,
             deadline: now.saturating_add(WITHIN),
             outputs: VecDeque::new(),
@@ -154,6 +156,12 @@ impl Pairing {
     #[must_use]
     pub fn given(&self) -> Option<&Authorization> {
         self.given.as_deref()
+    }
+
+    /// Whether the lock was told who asks. Before that it has nothing that it could keep, throw out or count.
+    #[must_use]
+    pub const fn has_applied(&self) -> bool {
+        self.has_applied
     }
 
     /// The lock indicated these bytes on the pairing characteristic.
@@ -221,6 +229,7 @@ impl Pairing {
                 let challenge = payload.first_chunk().ok_or(short("Challenge", 32))?;
                 let client_nonce = self.random();
                 let data = AuthorizationData { applicant: self.config.applicant.clone(), client_nonce };
+                self.has_applied = true;
                 self.write(&Message::new(Command::AuthorizationData, data.encode(&self.key, challenge)));
                 Step::AuthorizationId { client_nonce }
             }
@@ -255,6 +264,7 @@ impl Pairing {
         let nonce = self.random();
         let message = Message::new(Command::AuthorizationData, data);
         let frame = encode_encrypted(&self.key, &nonce, UNASSIGNED_AUTH_ID, &message);
+        self.has_applied = true;
         self.outputs.push_back(Output::Write(Characteristic::PairingGdio, frame));
         self.reassembler = Reassembler::new(Framing::EncryptedOrError);
         Ok(Step::AuthorizationId5thGen)

@@ -248,6 +248,45 @@ async fn a_pairing_that_breaks_at_any_step_is_told_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_that_breaks_before_the_lock_knows_who_asks_is_made_anew() {
+    for device in Device::ALL {
+        // Who asks is the fourth thing that is written, in answer to the third that is indicated.
+        for drop in drops(3, 2) {
+            let bench = Bench::of(device).await;
+            let wanted = [bench.names(), vec!["Keyturner".to_owned()]].concat();
+            bench.door.drop_at(drop);
+            let lock = bench.paired().await;
+            assert_eq!(bench.owner.is_known(&lock).await, Known::Yes, "{device:?}, {drop:?}");
+            assert_eq!(bench.names(), wanted, "{device:?}, {drop:?}");
+        }
+    }
+    let bench = Bench::of(Device::SmartLock3).await;
+    let candidate = bench.candidate().await;
+    bench.door.set_in_range(false);
+    let door = bench.door.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(s(20)).await;
+        door.set_in_range(true);
+    });
+    let wish = Wish { id_type: IdType::Bridge, app_id: APP_ID, name: "Keyturner".to_owned(), pin: None };
+    assert!(bench.owner.enrol(&candidate, wish).await.is_ok(), "somebody went past with a steel door");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_pin_is_sent_once_wherever_the_link_breaks() {
+    let mut refusals = Vec::new();
+    for drop in drops(5, 8) {
+        let bench = Bench::of(Device::Ultra).await;
+        bench.door.drop_at(drop);
+        let enrolled = bench.enrol(Some(Pin::new(654_321)), APP_ID).await;
+        assert!(enrolled.is_err(), "{drop:?}");
+        assert!(bench.refusals() <= 1, "{drop:?}");
+        refusals.push(bench.refusals());
+    }
+    assert!(refusals.contains(&0) && refusals.contains(&1), "{refusals:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_last_answer_that_is_lost_is_asked_for_with_the_new_key() {
     let bench = Bench::of(Device::SmartLock3).await;
     let before = bench.paired().await;
