@@ -51,7 +51,7 @@ pub struct Sighting {
 }
 
 /// What a link is for; decides which characteristics are subscribed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The pairing characteristic.
     Pairing,

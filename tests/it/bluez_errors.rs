@@ -92,6 +92,35 @@ fn what_bluez_knows_of_a_device_is_kept_until_it_is_wrong_and_then_forgotten_onc
 }
 
 #[test]
+fn the_tree_of_objects_is_read_where_the_table_is_not_where_it_was() {
+    on_fake_bluez("bluez_errors::the_tree_of_objects_is_read_where_the_table_is_not_where_it_was", async |rig| {
+        let radio = radio();
+        works(&radio, &rig, "nothing").await;
+        let read = rig.calls("GetManagedObjects");
+        for _ in 0..3 {
+            works(&radio, &rig, "nothing").await;
+        }
+        assert_eq!(rig.calls("GetManagedObjects"), read, "it holds every device that BlueZ knows");
+        for what in ["other handles", "other handles, in which the old ones are something else"] {
+            rig.bluez(&json!({"do": "renumber"}));
+            let before = rig.calls("GetManagedObjects");
+            works(&radio, &rig, what).await;
+            let after = rig.calls("GetManagedObjects");
+            assert!(after > before, "{what}: each handle has its UUID asked for");
+            works(&radio, &rig, what).await;
+            assert_eq!((rig.calls("GetManagedObjects"), rig.calls("RemoveDevice")), (after, 0), "{what}");
+        }
+        // Services that are asked for before they are resolved.
+        rig.bluez(&json!({"do": "forget_services"}));
+        works(&radio, &rig, "the table was forgotten").await;
+        rig.bluez(&json!({"do": "forget"}));
+        works(&radio, &rig, "the device was forgotten").await;
+        rig.fail("Get UUID", "org.freedesktop.DBus.Error.UnknownObject", "gone", 1);
+        works(&radio, &rig, "an object that is gone").await;
+    });
+}
+
+#[test]
 fn a_write_that_fails_has_a_name_and_leaves_the_next_link_alone() {
     on_fake_bluez("bluez_errors::a_write_that_fails_has_a_name_and_leaves_the_next_link_alone", async |rig| {
         let radio = radio();

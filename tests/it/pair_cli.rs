@@ -204,9 +204,10 @@ fn each_refusal_of_radio_and_lock_says_what_to_do() {
             ("StartDiscovery", IN_PROGRESS, "Operation already in progress", 2, &["another program uses the adapter"]),
             ("StartDiscovery", "org.bluez.Error.NotAuthorized", "", 1, &["no permission", "group bluetooth"]),
             ("StartDiscovery", "org.bluez.Error.NotReady", "Resource Not Ready", 1, &["rfkill list bluetooth"]),
-            ("Connect", FAILED, "le-connection-abort-by-local", 2, &["within reach"]),
+            // Three links, and each is dialled twice.
+            ("Connect", FAILED, "le-connection-abort-by-local", 6, &["within reach"]),
             ("Set Trusted", DENIED, "Rejected", 1, &["no permission", "group bluetooth"]),
-            ("WriteValue", FAILED, "Not connected", 1, &["the connection was lost", "nearer"]),
+            ("WriteValue", FAILED, "Not connected", 3, &["the connection was lost", "nearer"]),
         ];
         for (member, error, text, times, words) in table {
             rig.lock("pairing on");

@@ -2,22 +2,18 @@
 
 use std::sync::Arc;
 
-use bluer::gatt::remote;
-use bluer::{Adapter, AdapterEvent, Device, ErrorKind};
+use bluer::{Adapter, AdapterEvent, Device, DeviceEvent, DeviceProperty, ErrorKind};
 use futures::StreamExt;
-use futures::future::try_join_all;
 use futures::stream::select_all;
 use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::time::timeout;
 
 use super::errors::{self, Stage};
 use super::link::{self, Values};
+use super::table::{Found, Table};
 use super::{Radio, Shared, filter, limited, limits, scan};
-use crate::protocol::gatt::{Characteristic, Generation, Uuid};
+use crate::protocol::gatt::Generation;
 use crate::transport::{Address, Indication, Link, Purpose, TransportError, TransportErrorKind as Kind};
-
-/// A characteristic of ours and its object in BlueZ.
-pub(super) type Found = (Characteristic, remote::Characteristic);
 
 /// Connects in a task of its own, so that a caller who gives up leaves nothing half open.
 pub(super) async fn open(shared: Arc<Shared>, address: Address, purpose: Purpose) -> Result<Link, TransportError> {
@@ -59,20 +55,23 @@ async fn establish(shared: &Arc<Shared>, address: Address, purpose: Purpose) -> 
         // BlueZ keeps the table of services of the last connection, and a
         // firmware update changes it. Only forgetting the device forgets that.
         last_chance = true;
+        shared.tables.forget(address);
         tracing::info!(%address, %error, "forgetting what BlueZ knows of the device, then trying once more");
         let removal = radio.adapter.remove_device(address.into());
         limited(Stage::Connect, "removing the device", limits::CALL, removal).await?;
     }
 }
 
-/// The device's object, which BlueZ has only of devices that it heard or was told to keep.
+/// The device's object, which BlueZ has only of devices that it heard or was told to keep. It is trusted from here on: that of
+/// an untrusted device is removed when an attempt fails, and with it everything that we are subscribed to.
 async fn present(adapter: &Adapter, address: Address) -> Result<Device, TransportError> {
     let what = format!("looking for {address}");
     let device = adapter.device(address.into()).map_err(|error| errors::translate(Stage::Connect, &what, &error))?;
-    match timeout(limits::CALL, device.is_connected()).await {
-        Ok(Ok(_)) => return Ok(device),
+    match timeout(limits::CALL, device.set_trusted(true)).await {
+        Ok(Ok(())) => return Ok(device),
         Ok(Err(error)) if errors::is_missing(&error) => {}
-        Ok(Err(error)) => return Err(errors::translate(Stage::Adapter, &what, &error)),
+        Ok(Err(error)) => return Err(errors::translate(Stage::Connect, "trusting the device", &error)),
+        // Nothing but bluetoothd is involved.
         Err(_) => return Err(errors::elapsed(Stage::Adapter, &what, limits::CALL)),
     }
     // Joins the discovery that runs anyway; if none does, runs one for as long as this takes.
@@ -86,6 +85,7 @@ async fn present(adapter: &Adapter, address: Address) -> Result<Device, Transpor
         false
     };
     if timeout(limits::FIRST_HEARD, appeared).await.unwrap_or(false) {
+        limited(Stage::Connect, "trusting the device", limits::CALL, device.set_trusted(true)).await?;
         return Ok(device);
     }
     let seconds = limits::FIRST_HEARD.as_secs();
@@ -108,10 +108,6 @@ async fn attach(
     hangup: &mut Hangup,
     purpose: Purpose,
 ) -> Result<Attached, TransportError> {
-    // An untrusted device's object is removed when an attempt fails, and with
-    // it everything that we are subscribed to.
-    limited(Stage::Connect, "trusting the device", limits::CALL, device.set_trusted(true)).await?;
-
     let attempt = Arc::clone(&shared.attempt).lock_owned();
     let turn = timeout(limits::OTHER_ATTEMPT, attempt)
         .await
@@ -123,13 +119,14 @@ async fn attach(
     dial(device).await?;
     hangup.attempt = None;
 
-    // Events first, then the question, so that no loss falls between them.
-    let events = limited(Stage::Link, "watching the device", limits::CALL, device.events()).await?.boxed();
-    if !limited(Stage::Link, "watching the device", limits::CALL, device.is_connected()).await? {
-        return Err(TransportError::new(Kind::LinkLost, "lost right after connecting"));
-    }
-    let services = limited(Stage::Link, "service discovery", limits::SERVICES, device.services()).await?;
-    let (generation, characteristics) = find(&services, purpose).await?;
+    // Events first, then the questions, so that nothing falls between them.
+    let mut events = limited(Stage::Link, "watching the device", limits::CALL, device.events()).await?.boxed();
+    resolved(device, &mut events).await?;
+    let table = match shared.tables.known(device, purpose).await {
+        Some(table) => table,
+        None => shared.tables.find(device, purpose).await?,
+    };
+    let Table { generation, characteristics, .. } = table;
 
     // Before the first write: bluer listens for values only once StartNotify has answered.
     let mut streams = Vec::new();
@@ -139,6 +136,36 @@ async fn attach(
         streams.push(stream.map(move |value| Indication { characteristic, value }).boxed());
     }
     Ok(Attached { device: device.clone(), generation, characteristics, events, values: select_all(streams) })
+}
+
+/// Waits until BlueZ knows the services of a device that it is connected to: it answers `Connect` before.
+async fn resolved(device: &Device, events: &mut link::Events) -> Result<(), TransportError> {
+    let lost = |when| TransportError::new(Kind::LinkLost, format!("lost {when}"));
+    let (is_connected, is_resolved) = tokio::try_join!(
+        limited(Stage::Link, "watching the device", limits::CALL, device.is_connected()),
+        limited(Stage::Link, "watching the device", limits::CALL, device.is_services_resolved()),
+    )?;
+    if !is_connected {
+        return Err(lost("right after connecting"));
+    }
+    if is_resolved {
+        return Ok(());
+    }
+    let wait = async {
+        loop {
+            match events.next().await {
+                Some(DeviceEvent::PropertyChanged(DeviceProperty::ServicesResolved(true))) => return Ok(()),
+                Some(DeviceEvent::PropertyChanged(DeviceProperty::Connected(false))) | None => {
+                    return Err(lost("during service discovery"));
+                }
+                Some(_) => {}
+            }
+        }
+    };
+    match timeout(limits::SERVICES, wait).await {
+        Ok(result) => result,
+        Err(_) => Err(errors::elapsed(Stage::Link, "service discovery", limits::SERVICES)),
+    }
 }
 
 /// `Device1.Connect`, under our own time limit; the caller's [`Hangup`] cancels what is left of it.
@@ -194,69 +221,6 @@ impl Drop for Silence<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|wanted| *wanted = wanted.saturating_sub(1));
     }
-}
-
-/// The generation, from the pairing service that the table has; and the characteristics that `purpose` needs.
-async fn find(services: &[remote::Service], purpose: Purpose) -> Result<(Generation, Vec<Found>), TransportError> {
-    let uuids = uuids("reading the service table", services.iter().map(remote::Service::uuid)).await?;
-    let table: Vec<_> = uuids.into_iter().zip(services).collect();
-    let generation = generation(table.iter().map(|(uuid, _)| *uuid)).ok_or_else(|| {
-        let count = table.len();
-        TransportError::new(Kind::MissingCharacteristic, format!("none of its {count} services is for pairing"))
-    })?;
-    // The second value: whether we cannot do without. The plain characteristic
-    // of daily operation only brings refusals.
-    let wanted: &[(Characteristic, bool)] = match purpose {
-        Purpose::Pairing => &[(Characteristic::PairingGdio, true)],
-        Purpose::Daily => &[(Characteristic::KeyturnerUsdio, true), (Characteristic::KeyturnerGdio, false)],
-    };
-    let mut found = Vec::new();
-    let mut read: Option<(Uuid, Vec<(Uuid, remote::Characteristic)>)> = None;
-    for (characteristic, needed) in wanted {
-        let service = generation.service(*characteristic);
-        if read.as_ref().is_none_or(|(uuid, _)| *uuid != service) {
-            read = Some((service, characteristics(&table, service).await?));
-        }
-        let uuid = generation.uuid(*characteristic);
-        let remote = read.iter().flat_map(|(_, all)| all).find(|(other, _)| *other == uuid);
-        match remote {
-            Some((_, remote)) => found.push((*characteristic, remote.clone())),
-            None if *needed => {
-                return Err(TransportError::new(Kind::MissingCharacteristic, format!("it has no {uuid}")));
-            }
-            None => {}
-        }
-    }
-    Ok((generation, found))
-}
-
-/// What these are, asked all at once: each way to BlueZ and back costs more than its answer.
-async fn uuids(
-    what: &str,
-    questions: impl Iterator<Item = impl Future<Output = bluer::Result<bluer::Uuid>>>,
-) -> Result<Vec<Uuid>, TransportError> {
-    let answers = try_join_all(questions.map(|question| limited(Stage::Link, what, limits::CALL, question))).await?;
-    Ok(answers.into_iter().map(|uuid| Uuid(uuid.as_u128())).collect())
-}
-
-/// Should a table ever hold several pairing services, the newest generation is meant:
-/// only its devices know of it.
-fn generation(services: impl Iterator<Item = Uuid>) -> Option<Generation> {
-    services.filter_map(Generation::from_pairing_service).max_by_key(|found| *found == Generation::Gen5)
-}
-
-async fn characteristics(
-    table: &[(Uuid, &remote::Service)],
-    wanted: Uuid,
-) -> Result<Vec<(Uuid, remote::Characteristic)>, TransportError> {
-    let what = "reading the characteristics";
-    let mut all = Vec::new();
-    for (_, service) in table.iter().filter(|(uuid, _)| *uuid == wanted) {
-        let found = limited(Stage::Link, what, limits::CALL, service.characteristics()).await?;
-        let uuids = uuids(what, found.iter().map(remote::Characteristic::uuid)).await?;
-        all.extend(uuids.into_iter().zip(found));
-    }
-    Ok(all)
 }
 
 /// The duty to disconnect, and the right to use the device until that is done.
@@ -320,20 +284,4 @@ async fn disconnect(device: &Device) -> Result<(), TransportError> {
         }
     };
     limited(Stage::Link, "disconnecting", limits::DISCONNECT, call).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::gatt::{lock, opener};
-
-    #[test]
-    fn the_generation_comes_from_the_pairing_service() {
-        let of = |services: &[Uuid]| generation(services.iter().copied());
-        assert_eq!(of(&[Uuid(1), lock::KEYTURNER_SERVICE, lock::PAIRING_SERVICE]), Some(Generation::Gen1To4));
-        assert_eq!(of(&[lock::PAIRING_SERVICE_5TH_GEN, lock::KEYTURNER_SERVICE]), Some(Generation::Gen5));
-        assert_eq!(of(&[lock::PAIRING_SERVICE_5TH_GEN, lock::PAIRING_SERVICE]), Some(Generation::Gen5));
-        assert_eq!(of(&[opener::PAIRING_SERVICE]), Some(Generation::Opener));
-        assert_eq!(of(&[lock::KEYTURNER_SERVICE]), None);
-    }
 }

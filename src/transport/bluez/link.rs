@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::connect::{Attached, Found, Hangup};
+use super::connect::{Attached, Hangup};
 use super::errors::{self, Stage};
+use super::table::Found;
 use super::{limited, limits};
 use crate::protocol::gatt::Characteristic;
 use crate::transport::{Indication, Link, LinkWriter, TransportError, TransportErrorKind as Kind};

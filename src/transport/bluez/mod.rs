@@ -12,6 +12,7 @@ pub(crate) mod limits;
 mod link;
 mod probe;
 mod scan;
+mod table;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use scan::fuzzing;
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 use super::{Address, Link, Purpose, Sighting, Transport, TransportError, TransportErrorKind};
 pub(crate) use errors::{Stage, elapsed, explain, is_missing, translate};
 pub use probe::{AdapterFacts, look_at_adapter};
+use table::Tables;
 
 /// How to reach the radio.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +61,7 @@ impl BluezTransport {
                 slots: Mutex::new(HashMap::new()),
                 attempt: Arc::new(tokio::sync::Mutex::new(())),
                 silence: watch::Sender::new(0),
+                tables: Tables::default(),
             }),
         }
     }
@@ -107,6 +110,7 @@ struct Shared {
     attempt: Arc<tokio::sync::Mutex<()>>,
     /// How many connection attempts want discovery to be off.
     silence: watch::Sender<u32>,
+    tables: Tables,
 }
 
 impl Shared {

@@ -9,6 +9,7 @@
     {"do": "bus_stop"} {"do": "bus_start"}                  the bus itself, and bluetoothd with it
     {"do": "forget"}                                        the device's object is removed
     {"do": "forget_services"}                               the table of services that was kept of the last link
+    {"do": "renumber"}                                      the lock's next link has another table: each handle is greater
     {"do": "drop"}                                          the link is lost
     {"do": "stop_discovery"}                                BlueZ stops scanning by itself
     {"do": "calls"}                                         {"calls": {member: count}}
@@ -70,6 +71,9 @@ async def carry_out(daemon, bus, order):
         case {"do": "forget_services"}:
             for device in adapter.devices:
                 device.gatt.is_cached = False
+        case {"do": "renumber"}:
+            for device in adapter.devices:
+                device.gatt.first_handle += 3
         case {"do": "drop"}:
             for device in adapter.devices:
                 device.lost(8)

@@ -16,6 +16,7 @@ class Gatt:
     def __init__(self, table, device, services):
         self.table, self.device, self.services = table, device, services
         self.uuids = [s["uuid"] for s in services]
+        self.first_handle = 0x0010
         self.is_cached = False  # bluetoothd has kept the table of an earlier link
         self.notifiers = {}     # characteristic path -> unique names of the clients that have StartNotify
         table.handlers.setdefault(CHARACTERISTIC1, []).append(self)
@@ -28,7 +29,7 @@ class Gatt:
     # ---- the tree -------------------------------------------------------
     def export(self):
         self.is_cached = True
-        handle = 0x0010
+        handle = self.first_handle
         for service in self.services:
             sp = f"{self.device.path}/service{handle:04x}"
             self.table.add(sp, {SERVICE1: {**variants(UUID=service["uuid"], Primary=True),
