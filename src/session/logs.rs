@@ -2,10 +2,11 @@
 //!
 //! A log that was cleared shows a lower newest index, unless it has grown past
 //! the cursor again before anybody looked. So after a start or an absence, after
-//! a minute in which the lock could not be reached, and at each visit that
-//! nothing asked for, the first page begins one entry lower: the lock shows the
-//! entry at the cursor once more, and if that is another one than was stored, or
-//! nothing is there at all, the log is another.
+//! a minute in which the lock could not be reached, at each visit that nothing
+//! asked for, behind a beacon that told of something where the log had nothing
+//! new, and as long as the cursor is low, the next page begins one entry lower:
+//! the lock shows the entry at the cursor once more, and if that is another one
+//! than was stored, or nothing is there at all, the log is another.
 //! While the gateway is there, a log that stays silent about a bolt that moved is asked for its newest index.
 //! This costs one entry more in a page that is read anyway. If the entry is not
 //! there any more, the log was overwritten, or cleared and overwritten, which
@@ -28,6 +29,9 @@ const SILENT_PAUSE: Duration = Duration::from_secs(1);
 const UNREACHED: Duration = Duration::from_secs(60);
 /// A lock says that it is there every few seconds. Who did not hear it for so long was away.
 const UNHEARD: Duration = Duration::from_secs(10 * 60);
+/// A log that was cleared may have grown past a cursor this low before anybody who is there has looked: a motion makes up to
+/// three entries, and codes are refused one a second.
+const SOON_OVERTAKEN: LogIndex = 3;
 /// A cursor this near to the end of the numbers may be followed by 1 without the log having been cleared.
 const NEAR_THE_END: LogIndex = LogIndex::MAX - 1_000_000;
 /// Behind a cursor below this, a number near the end is one of the numbering before.
@@ -74,7 +78,8 @@ impl Session {
                 announced: None,
             };
         }
-        let anchor = self.anchor.filter(|anchor| self.doubts_log && anchor.index == self.cursor && self.cursor > 0);
+        let doubts = self.doubts_log || self.cursor <= SOON_OVERTAKEN;
+        let anchor = self.anchor.filter(|anchor| doubts && anchor.index == self.cursor && self.cursor > 0);
         Job::Log {
             start: self.cursor,
             entries: Vec::new(),
@@ -229,7 +234,10 @@ impl Session {
             self.want(Read::Log);
         }
         let verdict = if has_more { Verdict::Well } else { self.silence.page_ended(entries.len()) };
+        // A refused code moves no bolt, and yet should stand there.
+        let is_untold = entries.is_empty() && self.beacons.is_unproven();
         self.hand_on(entries, !has_more);
+        self.doubts_log |= is_untold;
         match verdict {
             Verdict::Well => {}
             Verdict::Early => self.timers.set(Timer::LogAgain, now.saturating_add(SILENT_PAUSE)),

@@ -68,6 +68,11 @@ impl BeaconPolicy {
         }
     }
 
+    /// A beacon asked for this connection, and the log has had nothing new on it yet.
+    pub(super) const fn is_unproven(&self) -> bool {
+        self.is_open
+    }
+
     /// The connection is over.
     pub(super) fn link_ended(&mut self) {
         self.is_open = false;

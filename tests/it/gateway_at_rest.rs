@@ -26,7 +26,9 @@ async fn the_user_is_told_within_five_connection_intervals_after_the_motor_stand
         let interval = Duration::from_millis(millis);
         let settings = SimSettings { connection_interval: interval, ..SimSettings::default() };
         let house = House::planned(Plan { settings, ..Plan::default() }).await;
-        for visit in ["first", "second"] {
+        // What the lock's counts mean, the first page with an entry shows; and of a log that is as short as behind the first visit,
+        // the entry at the cursor is asked for once more.
+        for (visit, most) in [("first", 7.5), ("second", 9.5), ("third", 5.5)] {
             house.told().await;
             house.person(Person::keypad(ANNA));
             pass_until(&house, LockState::Unlocked).await;
@@ -37,14 +39,12 @@ async fn the_user_is_told_within_five_connection_intervals_after_the_motor_stand
             }
             let intervals = stood.elapsed().as_secs_f64() / interval.as_secs_f64();
             println!("{visit} visit, {millis} ms: {intervals:.1} CI");
-            // What the lock's counts mean, the first page with an entry shows.
-            let most = if visit == "first" { 7.5 } else { 5.5 };
             assert!(intervals < most, "{visit} visit, {millis} ms: {intervals:.1} CI");
             house.quiet().await;
             house.person(Person::ManualTurn(Turn::Lock));
             pass_until(&house, LockState::Locked).await;
             house.quiet().await;
         }
-        assert_eq!(house.events().await.len(), 4);
+        assert_eq!(house.events().await.len(), 6);
     }
 }

@@ -125,6 +125,33 @@ fn a_clear_under_our_eyes_is_noticed_when_the_bolt_moves() {
     }
 }
 
+/// Found by `whole_house`, seed 6093. No bolt moves where a code is refused, so each time the log has nothing behind the cursor, until it has
+/// reached it again; and of what stood up to there nothing was read.
+#[test]
+fn a_clear_under_our_eyes_is_noticed_by_refused_codes_alone() {
+    for before in [1, 2, 3, 4, 5, 12, 40] {
+        // So many at a time, and then a pause.
+        for (together, pause) in [(1, s(1)), (1, s(60)), (2, s(1)), (3, s(5)), (3, s(60))] {
+            let mut pair = Pair::of(Device::SmartLock3);
+            turns(&mut pair, before);
+            pair.pass(s(3_600));
+            pair.forget();
+            pair.feed_lock(Input::ClearLog);
+            let refused = (before + 10) / together * together;
+            for n in 1..=refused {
+                pair.person(Person::KeypadWrongCode);
+                if n % together == 0 {
+                    pair.pass(pause);
+                }
+            }
+            pair.pass(s(3_600));
+            let all: Vec<LogIndex> = (1..=u32::try_from(refused).unwrap()).collect();
+            let what = format!("{before} entries before, {together} codes each {pause:?}");
+            assert_eq!((resets(&pair), indexes(&pair)), (1, all), "{what}");
+        }
+    }
+}
+
 /// Found by `whole_house`, seed 648: somebody unlocks and the lock locks by itself, and both between two visits, since the
 /// beacons of this generation tell nothing. For a day nothing of the cleared log was read.
 #[test]
