@@ -79,7 +79,9 @@ impl Session {
             };
         }
         let doubts = self.doubts_log || self.cursor <= SOON_OVERTAKEN;
-        let anchor = self.anchor.filter(|anchor| doubts && anchor.index == self.cursor && self.cursor > 0);
+        // While old numbers are looked for behind the cursor, that there are none is no news.
+        let may_ask = doubts && self.wrap == Wrap::No && self.cursor > 0;
+        let anchor = self.anchor.filter(|anchor| may_ask && anchor.index == self.cursor);
         Job::Log {
             start: self.cursor,
             entries: Vec::new(),

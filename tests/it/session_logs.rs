@@ -152,6 +152,28 @@ fn a_clear_under_our_eyes_is_noticed_by_refused_codes_alone() {
     }
 }
 
+/// Found by `whole_house`, seed 7322, when an empty page behind a beacon made the next one begin at the cursor: the question for the
+/// newest number and the search for old ones took turns, and nothing was read.
+#[test]
+fn a_clear_near_the_end_of_the_numbers_is_noticed_under_our_eyes() {
+    for refused in [0, 1, 7] {
+        let mut pair = with(1_000, LogIndex::MAX - 90_000);
+        pair.settle();
+        turns(&mut pair, 30);
+        pair.pass(s(3_600));
+        pair.forget();
+        pair.feed_lock(Input::ClearLog);
+        for _ in 0..refused {
+            pair.person(Person::KeypadWrongCode);
+            pair.pass(s(5));
+        }
+        pair.person(Person::Button);
+        pair.pass(s(60));
+        let all: Vec<LogIndex> = (1..=refused + 1).collect();
+        assert_eq!((resets(&pair), indexes(&pair)), (1, all), "{refused} codes");
+    }
+}
+
 /// Found by `whole_house`, seed 648: somebody unlocks and the lock locks by itself, and both between two visits, since the
 /// beacons of this generation tell nothing. For a day nothing of the cleared log was read.
 #[test]
