@@ -125,8 +125,8 @@ fn a_clear_under_our_eyes_is_noticed_when_the_bolt_moves() {
     }
 }
 
-/// Found by `whole_house`, seed 6093. No bolt moves where a code is refused, so each time the log has nothing behind the cursor, until it has
-/// reached it again; and of what stood up to there nothing was read.
+/// Found by `whole_house`, seed 6093. No bolt moves where a code is refused, so each time the log has nothing behind the
+/// cursor, until it has reached it again; and of what stood up to there nothing was read.
 #[test]
 fn a_clear_under_our_eyes_is_noticed_by_refused_codes_alone() {
     for before in [1, 2, 3, 4, 5, 12, 40] {
@@ -152,8 +152,8 @@ fn a_clear_under_our_eyes_is_noticed_by_refused_codes_alone() {
     }
 }
 
-/// Found by `whole_house`, seed 7322, when an empty page behind a beacon made the next one begin at the cursor: the question for the
-/// newest number and the search for old ones took turns, and nothing was read.
+/// Found by `whole_house`, seed 7322, when an empty page behind a beacon made the next one begin at the cursor: the question
+/// for the newest number and the search for old ones took turns, and nothing was read.
 #[test]
 fn a_clear_near_the_end_of_the_numbers_is_noticed_under_our_eyes() {
     for refused in [0, 1, 7] {

@@ -1,7 +1,7 @@
 //! Which of BlueZ's objects are the characteristics that we use.
 //!
-//! The whole tree of objects is the one place that lists them, and it holds every device that BlueZ knows. So what was found is remembered,
-//! and at the next connection only asked whether it is still that.
+//! The tree of all objects is the one place that lists them, and it holds every device that BlueZ knows. So what was
+//! found is remembered, and at the next connection only asked whether it is still that (`docs/adr/0058`).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -80,11 +80,12 @@ impl Handles {
             let remote = limited(Stage::Link, what, limits::CALL, service.characteristic(*id)).await?;
             characteristics.push((*characteristic, remote));
         }
-        let (generation, places) = tokio::try_join!(
+        let (telling, places) = tokio::try_join!(
             uuids(what, [pairing.uuid()].into_iter()),
             uuids(what, characteristics.iter().map(|(_, remote)| remote.uuid())),
         )?;
-        let is_generation = self::generation(generation.into_iter()) == Some(self.generation);
+        let is_generation =
+            telling.into_iter().all(|uuid| Generation::from_pairing_service(uuid) == Some(self.generation));
         let are_there = characteristics.iter().map(|(what, _)| self.generation.uuid(*what)).eq(places);
         let table = Table { generation: self.generation, characteristics, pairing };
         Ok((is_generation && are_there).then_some(table))
@@ -96,12 +97,7 @@ async fn find(services: &[remote::Service], purpose: Purpose) -> Result<Table, T
     let uuids = uuids("reading the service table", services.iter().map(remote::Service::uuid)).await?;
     let table: Vec<_> = uuids.into_iter().zip(services).collect();
     let missing = |detail| TransportError::new(Kind::MissingCharacteristic, detail);
-    let is_of = |generation| move |uuid: Uuid| Generation::from_pairing_service(uuid) == Some(generation);
-    let (generation, pairing) = generation(table.iter().map(|(uuid, _)| *uuid))
-        .and_then(|generation| {
-            let is_its = is_of(generation);
-            table.iter().find(|(uuid, _)| is_its(*uuid)).map(|(_, service)| (generation, (*service).clone()))
-        })
+    let (generation, pairing) = pairing(table.iter().copied())
         .ok_or_else(|| missing(format!("none of its {} services is for pairing", table.len())))?;
     // The second value: whether we cannot do without. The plain characteristic
     // of daily operation only brings refusals.
@@ -124,7 +120,7 @@ async fn find(services: &[remote::Service], purpose: Purpose) -> Result<Table, T
             None => {}
         }
     }
-    Ok(Table { generation, characteristics: found, pairing })
+    Ok(Table { generation, characteristics: found, pairing: pairing.clone() })
 }
 
 async fn characteristics(
@@ -150,10 +146,12 @@ async fn uuids(
     Ok(answers.into_iter().map(|uuid| Uuid(uuid.as_u128())).collect())
 }
 
-/// Should a table ever hold several pairing services, the newest generation is meant:
-/// only its devices know of it.
-fn generation(services: impl Iterator<Item = Uuid>) -> Option<Generation> {
-    services.filter_map(Generation::from_pairing_service).max_by_key(|found| *found == Generation::Gen5)
+/// The service that tells the generation. Should a table ever hold several, the newest generation is meant: only its devices
+/// know of it.
+fn pairing<T>(table: impl Iterator<Item = (Uuid, T)>) -> Option<(Generation, T)> {
+    table
+        .filter_map(|(uuid, service)| Some((Generation::from_pairing_service(uuid)?, service)))
+        .max_by_key(|(generation, _)| *generation == Generation::Gen5)
 }
 
 #[cfg(test)]
@@ -163,7 +161,8 @@ mod tests {
 
     #[test]
     fn the_generation_comes_from_the_pairing_service() {
-        let of = |services: &[Uuid]| generation(services.iter().copied());
+        let of =
+            |services: &[Uuid]| pairing(services.iter().map(|uuid| (*uuid, ()))).map(|(generation, ())| generation);
         assert_eq!(of(&[Uuid(1), lock::KEYTURNER_SERVICE, lock::PAIRING_SERVICE]), Some(Generation::Gen1To4));
         assert_eq!(of(&[lock::PAIRING_SERVICE_5TH_GEN, lock::KEYTURNER_SERVICE]), Some(Generation::Gen5));
         assert_eq!(of(&[lock::PAIRING_SERVICE_5TH_GEN, lock::PAIRING_SERVICE]), Some(Generation::Gen5));
