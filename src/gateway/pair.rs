@@ -204,8 +204,8 @@ pub struct PairRequest {
 /// So often is a lock asked whose link breaks before it knows who asks.
 const ATTEMPTS: u32 = 3;
 
-/// Pairs with the lock at `address`. A link that breaks before the lock was told who asks has changed nothing there, so it
-/// is made anew; later than that nothing is repeated, since a lock counts PINs and may have kept what it was sent.
+/// Pairs with the lock at `address`. A link that breaks before the lock was told who asks has changed nothing there, so
+/// it is made anew; later than that nothing is repeated, since a lock counts PINs and may have kept what it was sent.
 ///
 /// # Errors
 /// [`PairError`] when the radio or the exchange fails.

@@ -29,8 +29,8 @@ const SILENT_PAUSE: Duration = Duration::from_secs(1);
 const UNREACHED: Duration = Duration::from_secs(60);
 /// A lock says that it is there every few seconds. Who did not hear it for so long was away.
 const UNHEARD: Duration = Duration::from_secs(10 * 60);
-/// A log that was cleared may have grown past a cursor this low before anybody who is there has looked: a motion makes up to
-/// three entries, and codes are refused one a second.
+/// A log that was cleared may have grown past a cursor this low before anybody who is there has looked: a motion makes up
+/// to three entries, and codes are refused one a second.
 const SOON_OVERTAKEN: LogIndex = 3;
 /// A cursor this near to the end of the numbers may be followed by 1 without the log having been cleared.
 const NEAR_THE_END: LogIndex = LogIndex::MAX - 1_000_000;

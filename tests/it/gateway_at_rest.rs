@@ -26,8 +26,8 @@ async fn the_user_is_told_within_five_connection_intervals_after_the_motor_stand
         let interval = Duration::from_millis(millis);
         let settings = SimSettings { connection_interval: interval, ..SimSettings::default() };
         let house = House::planned(Plan { settings, ..Plan::default() }).await;
-        // What the lock's counts mean, the first page with an entry shows; and of a log that is as short as behind the first visit,
-        // the entry at the cursor is asked for once more.
+        // What the lock's counts mean, the first page with an entry shows; and of a log that is as short as behind the
+        // first visit, the entry at the cursor is asked for once more.
         for (visit, most) in [("first", 7.5), ("second", 9.5), ("third", 5.5)] {
             house.told().await;
             house.person(Person::keypad(ANNA));

@@ -62,8 +62,8 @@ async fn establish(shared: &Arc<Shared>, address: Address, purpose: Purpose) -> 
     }
 }
 
-/// The device's object, which BlueZ has only of devices that it heard or was told to keep. It is trusted from here on: that of
-/// an untrusted device is removed when an attempt fails, and with it everything that we are subscribed to.
+/// The device's object, which BlueZ has only of devices that it heard or was told to keep. It is trusted from here on:
+/// that of an untrusted device is removed when an attempt fails, and with it everything that we are subscribed to.
 async fn present(adapter: &Adapter, address: Address) -> Result<Device, TransportError> {
     let what = format!("looking for {address}");
     let device = adapter.device(address.into()).map_err(|error| errors::translate(Stage::Connect, &what, &error))?;

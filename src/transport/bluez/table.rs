@@ -4,7 +4,7 @@
 //! found is remembered, and at the next connection only asked whether it is still that (`docs/adr/0058`).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bluer::Device;
 use bluer::gatt::remote;
@@ -40,11 +40,10 @@ struct Handles {
 pub(super) struct Tables(Mutex<HashMap<(Address, Purpose), Handles>>);
 
 impl Tables {
-    /// The table of a device whose services are resolved as it was, if BlueZ still has each UUID where it was. An error is no: whoever looks
-    /// at the whole tree then finds out.
+    /// The table of a device whose services are resolved as it was, if BlueZ still has each UUID where it was. An error
+    /// is no: whoever looks at the whole tree then finds out.
     pub(super) async fn known(&self, device: &Device, purpose: Purpose) -> Option<Table> {
-        let key = (Address::from(device.address()), purpose);
-        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()?;
+        let handles = self.remembered().get(&(device.address().into(), purpose)).cloned()?;
         handles.still_stand(device).await.unwrap_or(None)
     }
 
@@ -57,14 +56,17 @@ impl Tables {
             pairing: table.pairing.id(),
             characteristics: table.characteristics.iter().map(|(what, at)| (*what, at.service_id(), at.id())).collect(),
         };
-        let key = (Address::from(device.address()), purpose);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, handles);
+        self.remembered().insert((device.address().into(), purpose), handles);
         Ok(table)
     }
 
     /// Makes the next connection look again.
     pub(super) fn forget(&self, address: Address) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _), _| *known != address);
+        self.remembered().retain(|(known, _), _| *known != address);
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashMap<(Address, Purpose), Handles>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,11 +83,10 @@ impl Handles {
             characteristics.push((*characteristic, remote));
         }
         let (telling, places) = tokio::try_join!(
-            uuids(what, [pairing.uuid()].into_iter()),
+            limited(Stage::Link, what, limits::CALL, pairing.uuid()),
             uuids(what, characteristics.iter().map(|(_, remote)| remote.uuid())),
         )?;
-        let is_generation =
-            telling.into_iter().all(|uuid| Generation::from_pairing_service(uuid) == Some(self.generation));
+        let is_generation = Generation::from_pairing_service(Uuid(telling.as_u128())) == Some(self.generation);
         let are_there = characteristics.iter().map(|(what, _)| self.generation.uuid(*what)).eq(places);
         let table = Table { generation: self.generation, characteristics, pairing };
         Ok((is_generation && are_there).then_some(table))
@@ -146,8 +147,8 @@ async fn uuids(
     Ok(answers.into_iter().map(|uuid| Uuid(uuid.as_u128())).collect())
 }
 
-/// The service that tells the generation. Should a table ever hold several, the newest generation is meant: only its devices
-/// know of it.
+/// The service that tells the generation. Should a table ever hold several, the newest generation is meant: only its
+/// devices know of it.
 fn pairing<T>(table: impl Iterator<Item = (Uuid, T)>) -> Option<(Generation, T)> {
     table
         .filter_map(|(uuid, service)| Some((Generation::from_pairing_service(uuid)?, service)))
