@@ -45,6 +45,7 @@ impl Session {
             return;
         }
         self.link = LinkState::Up;
+        self.backoff.connected();
         self.channel.reset();
         self.has_spoken = false;
         self.exchange = None;
@@ -58,9 +59,8 @@ impl Session {
     }
 
     pub(super) fn on_link_down(&mut self, now: Duration) {
-        if self.link == LinkState::Up
-            && let Some(at) = self.states.and_then(|states| self.lock_n_go.seen(states.lock_state, now))
-        {
+        let was_up = self.link == LinkState::Up;
+        if was_up && let Some(at) = self.states.and_then(|states| self.lock_n_go.seen(states.lock_state, now)) {
             self.read_by(at);
         }
         self.link = LinkState::Down;
@@ -87,7 +87,7 @@ impl Session {
             let wait = if self.action.is_some() || self.clock_wish.is_some() || self.code_wish.is_some() {
                 ACTION_RETRY
             } else {
-                self.backoff.next_wait()
+                self.backoff.next_wait(was_up)
             };
             self.timers.set(Timer::Reconnect, now.saturating_add(wait));
         }

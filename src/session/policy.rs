@@ -93,18 +93,30 @@ impl BeaconPolicy {
 /// Growing waits between failed connections.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    failures: u32,
+    /// Connections in a row that were not made. They say something about the way to the lock, which is there again when
+    /// one is made, and cost the lock nothing.
+    unmade: u32,
+    /// Links that were made and did not bring what they were for. They cost the lock's battery.
+    broken: u32,
 }
 
 impl Backoff {
-    pub(super) fn next_wait(&mut self) -> Duration {
-        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(RETRY_MAX);
-        self.failures = self.failures.saturating_add(1);
+    /// A connection was not made, or one that was has ended: how long until the next one.
+    pub(super) fn next_wait(&mut self, was_up: bool) -> Duration {
+        let failures = self.unmade.saturating_add(self.broken);
+        let wait = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(RETRY_MAX);
+        let counter = if was_up { &mut self.broken } else { &mut self.unmade };
+        *counter = counter.saturating_add(1);
         wait
     }
 
+    /// A connection is made.
+    pub(super) fn connected(&mut self) {
+        self.unmade = 0;
+    }
+
     pub(super) fn reset(&mut self) {
-        self.failures = 0;
+        *self = Self::default();
     }
 }
 
@@ -184,8 +196,25 @@ mod tests {
 
     #[test]
     fn retries_grow_to_a_minute() {
+        for was_up in [false, true] {
+            let mut backoff = Backoff::default();
+            let waits: Vec<u64> = (0..8).map(|_| backoff.next_wait(was_up).as_secs()).collect();
+            assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_made_ends_the_waits_of_those_that_were_not_and_no_others() {
         let mut backoff = Backoff::default();
-        let waits: Vec<u64> = (0..8).map(|_| backoff.next_wait().as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        for _ in 0..100 {
+            let _ = backoff.next_wait(false);
+        }
+        let waits: Vec<u64> = (0..8)
+            .map(|_| {
+                backoff.connected();
+                backoff.next_wait(true).as_secs()
+            })
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60], "a lock whose every link breaks is asked less and less often");
     }
 }

@@ -510,3 +510,18 @@ fn links_that_bring_nothing_become_rarer() {
     }
     assert_eq!(waits, [1, 2, 4]);
 }
+
+/// Found by `tests/lives`, seed 8408: the first link after hours without an adapter broke, and was made again a minute later.
+#[test]
+fn the_first_link_after_hours_without_one_that_breaks_is_made_again_soon() {
+    let mut puppet = Puppet::new(Generation::Gen1To4);
+    for _ in 0..60 {
+        puppet.input(Input::ConnectFailed);
+        puppet.pass(s(60));
+    }
+    let before = puppet.connects;
+    puppet.connect();
+    puppet.lose_link();
+    puppet.pass(Duration::from_millis(1_100));
+    assert_eq!(puppet.connects, before + 1, "the way to the lock is there");
+}
