@@ -31,17 +31,24 @@ def spent(house):
 
 
 def own_share(entries, started, ended):
-    """Seconds between request and answer in which the lock was not asked: without Connect up to ServicesResolved, and without
-    the time from each write to its indication. Hops over D-Bus count as the central's."""
-    elsewhere, since = 0.0, None
+    """Seconds between request and answer in which neither lock nor BlueZ was asked: without Connect up to ServicesResolved,
+    without the time from each write to its indication, and without what a call takes in the fake. Hops over D-Bus count as the
+    central's."""
+    elsewhere, since = [], None
     for entry in entries:
-        if entry["at"] > ended:
-            break
         if entry["what"] in ("connect", "write"):
             since = entry["at"]
         elif entry["what"] in ("resolved", "indication") and since is not None:
-            elsewhere, since = elsewhere + entry["at"] - since, None
-    return ended - started - elsewhere
+            elsewhere.append((since, entry["at"]))
+            since = None
+        elif entry["what"] == "call":
+            elsewhere.append((entry["at"] - entry["seconds"], entry["at"]))
+    own, until = 0.0, started
+    for begin, end in sorted(elsewhere):
+        if begin < ended:
+            own += max(begin - until, 0.0)
+            until = max(until, end)
+    return own + max(ended - until, 0.0)
 
 
 def act(house, action):

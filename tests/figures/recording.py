@@ -60,6 +60,7 @@ class Recording:
     def wait_quiet(self, quiet, since, alive, seconds=60):
         """Until nothing has happened for so many seconds; what lies before `since` is no quiet."""
         def is_quiet():
-            last = max([since, *(entry["at"] for entry in self._read()[-1:])])
+            air = (entry["at"] for entry in reversed(self._read()) if entry["what"] != "call")
+            last = max(since, next(air, since))
             return time.monotonic() - last > quiet
         wait_for(f"nothing on the air for {quiet} s", is_quiet, seconds, interval=0.02, alive=alive)

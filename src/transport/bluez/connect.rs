@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bluer::{Adapter, AdapterEvent, Device, DeviceEvent, DeviceProperty, ErrorKind};
 use futures::StreamExt;
+use futures::future::try_join_all;
 use futures::stream::select_all;
 use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::time::timeout;
@@ -99,6 +100,7 @@ pub(super) struct Attached {
     pub(super) characteristics: Vec<Found>,
     pub(super) events: link::Events,
     pub(super) values: Values,
+    pub(super) silence: Silence,
 }
 
 async fn attach(
@@ -113,9 +115,7 @@ async fn attach(
         .await
         .map_err(|_| TransportError::new(Kind::Busy, "another connection attempt does not end"))?;
     hangup.attempt = Some(turn);
-    // Until the subscriptions are in place, which is a second or two; it also
-    // leaves the radio to the link while it has most to say.
-    let _silence = Silence::ask(shared, radio).await;
+    let silence = Silence::ask(shared, radio).await;
     dial(device).await?;
     hangup.attempt = None;
 
@@ -129,13 +129,16 @@ async fn attach(
     let Table { generation, characteristics, .. } = table;
 
     // Before the first write: bluer listens for values only once StartNotify has answered.
-    let mut streams = Vec::new();
-    for (characteristic, remote) in &characteristics {
-        let characteristic = *characteristic;
-        let stream = limited(Stage::Link, "subscribing", limits::SUBSCRIBE, remote.notify()).await?;
-        streams.push(stream.map(move |value| Indication { characteristic, value }).boxed());
-    }
-    Ok(Attached { device: device.clone(), generation, characteristics, events, values: select_all(streams) })
+    // All at once: the second one then waits in bluetoothd for the end of the first, and not for us to hear of it.
+    let subscribed = characteristics
+        .iter()
+        .map(|(_, remote)| limited(Stage::Link, "subscribing", limits::SUBSCRIBE, remote.notify()));
+    let values =
+        select_all(characteristics.iter().zip(try_join_all(subscribed).await?).map(|((characteristic, _), stream)| {
+            let characteristic = *characteristic;
+            stream.map(move |value| Indication { characteristic, value }).boxed()
+        }));
+    Ok(Attached { device: device.clone(), generation, characteristics, events, values, silence })
 }
 
 /// Waits until BlueZ knows the services of a device that it is connected to: it answers `Connect` before.
@@ -197,15 +200,20 @@ async fn dial(device: &Device) -> Result<(), TransportError> {
 /// listen for the one device: it waits until discovery happens to report it,
 /// and the controller reports each packet once per scan of 10.24 s. Measured on
 /// BlueZ 5.82 and Linux 6.12, up to the subscriptions: 4.5 to 9 s during discovery, 0.5 to 0.8 s without.
-struct Silence<'a>(&'a watch::Sender<u32>);
+///
+/// It lasts until the link has said what somebody waits for at the door ([`limits::SILENT_LINK`]): a discovery that begins takes
+/// the radio, and bluer reads all that BlueZ knows.
+pub(super) struct Silence(watch::Sender<u32>);
 
-impl<'a> Silence<'a> {
-    async fn ask(shared: &'a Shared, radio: &Radio) -> Self {
+impl Silence {
+    async fn ask(shared: &Shared, radio: &Radio) -> Self {
         shared.silence.send_modify(|wanted| *wanted += 1);
-        let silence = Self(&shared.silence);
+        let silence = Self(shared.silence.clone());
         // The filter can be set only while no discovery of ours runs, and bluer
         // first waits for the answer to StopDiscovery: so this tells when it is over.
         let stopped = async {
+            // First of all whoever scans has to hear of it; behind that one question is enough.
+            tokio::task::yield_now().await;
             while radio.adapter.set_discovery_filter(filter()).await.is_err() {
                 tokio::time::sleep(limits::SILENCE_CHECK).await;
             }
@@ -217,7 +225,7 @@ impl<'a> Silence<'a> {
     }
 }
 
-impl Drop for Silence<'_> {
+impl Drop for Silence {
     fn drop(&mut self) {
         self.0.send_modify(|wanted| *wanted = wanted.saturating_sub(1));
     }

@@ -8,9 +8,9 @@ use futures::stream::{BoxStream, SelectAll};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use super::connect::{Attached, Hangup};
+use super::connect::{Attached, Hangup, Silence};
 use super::errors::{self, Stage};
 use super::table::Found;
 use super::{limited, limits};
@@ -24,10 +24,10 @@ pub(super) type Values = SelectAll<BoxStream<'static, Indication>>;
 
 /// Turns an open connection into a link, watched by a task of its own.
 pub(super) fn start(attached: Attached, hangup: Hangup) -> Link {
-    let Attached { device, generation, characteristics, events, values } = attached;
+    let Attached { device, generation, characteristics, events, values, silence } = attached;
     let (sender, indications) = mpsc::channel(limits::INDICATION_QUEUE);
     let (stop, stopped) = oneshot::channel();
-    let watch = Watch { device, events, values, sender, stopped };
+    let watch = Watch { device, events, values, sender, stopped, silence: Some(silence) };
     let task = tokio::spawn(watch.run(hangup));
     Link { generation, indications, writer: Box::new(Writer { characteristics, stop: Some(stop), task }) }
 }
@@ -39,6 +39,8 @@ struct Watch {
     sender: mpsc::Sender<Indication>,
     /// Ends, without a value, when the writer is dropped or wants to disconnect.
     stopped: oneshot::Receiver<()>,
+    /// Until what is most urgent has been said.
+    silence: Option<Silence>,
 }
 
 enum End {
@@ -62,7 +64,7 @@ impl Watch {
             }
         }
         // The reader learns of the end before the disconnect, which takes 2 s.
-        drop((self.sender, self.stopped));
+        drop((self.sender, self.stopped, self.silence));
         let result = match end {
             End::Lost => {
                 hangup.done();
@@ -79,6 +81,7 @@ impl Watch {
     async fn forward(&mut self) -> End {
         let mut check = interval_at(Instant::now() + limits::LIVENESS, limits::LIVENESS);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let silent_until = Instant::now() + limits::SILENT_LINK;
         loop {
             tokio::select! {
                 // In order of appearance: values that came before the end are passed on before it.
@@ -103,6 +106,7 @@ impl Watch {
                     Some(_) => {}
                 },
                 () = self.sender.closed() => return End::Wanted,
+                () = sleep_until(silent_until), if self.silence.is_some() => self.silence = None,
                 _ = check.tick() => {
                     let answer = self.device.is_connected();
                     match limited(Stage::Link, "checking the link", limits::CALL, answer).await {

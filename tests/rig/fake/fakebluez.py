@@ -75,12 +75,12 @@ async def serve_lock(table, adapter, radio, record, args, ready):
 
 
 async def run(args):
-    table = ObjectTable()
+    record = Record(args.record)
+    table = ObjectTable(record)
     adapter = Adapter(table)
     bus = Bus(args.bus, args.bus_config)
     daemon = Bluetoothd(args.bus, table, adapter)
     loop = asyncio.get_running_loop()
-    record = Record(args.record)
     greeted = [asyncio.Event() for _ in args.radio]
     serving = {loop.create_task(serve_lock(table, adapter, radio, record, args, ready))
                for radio, ready in zip(args.radio, greeted, strict=True)}

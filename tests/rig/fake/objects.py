@@ -6,9 +6,12 @@ takes (sender, path, *arguments) and returns (signature, body) or None.
 """
 import asyncio
 import sys
+import time
 import traceback
 
 from dbus_fast import Message, MessageType, Variant
+
+from record import Record
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
@@ -49,7 +52,8 @@ class Faults:
 
 
 class ObjectTable:
-    def __init__(self):
+    def __init__(self, record=None):
+        self.record = record or Record()
         self.bus = None         # None while bluetoothd does not run
         self.objects = {}
         self.faults = Faults()
@@ -100,12 +104,12 @@ class ObjectTable:
             return None
         if msg.interface in ("org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Introspectable"):
             return None     # dbus-fast answers these
-        task = asyncio.get_running_loop().create_task(self._answer(msg))
+        task = asyncio.get_running_loop().create_task(self._answer(msg, time.monotonic()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def _answer(self, msg):
+    async def _answer(self, msg, asked):
         bus = self.bus
         try:
             await self.faults.meet(msg)
@@ -118,6 +122,7 @@ class ObjectTable:
             answer = Message.new_error(msg, f"{DBUS}.Error.Failed", f"the fake org.bluez has a fault: {e!r}")
         if bus is self.bus:     # else bluetoothd has gone meanwhile, and its answers with it
             bus.send(answer)
+            self.record.note("call", member=msg.member, seconds=time.monotonic() - asked)
 
     async def _call(self, msg):
         path, interface, member, args = msg.path, msg.interface, msg.member, msg.body

@@ -14,6 +14,7 @@
     written          and has its answer
     indication       a value arrived at the central
     disconnected     the link is down
+    call             a client has its answer; "member", and for how many "seconds" it was in here
 """
 import json
 import time
