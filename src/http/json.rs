@@ -3,18 +3,25 @@
 //! FHEM matches the raw text, so the blanks are part of the contract; hence a
 //! writer of our own. A value that is not known is not written.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Most objects fit, so that they need not grow.
 const ROOM: usize = 512;
 
-/// An object under construction; keys come out in the order they were added.
+/// Characters of a name that clients are shown.
+const NAME_LENGTH: usize = 64;
+
+/// An object under construction, behind whatever stands before it; keys come out in the order they were added.
 #[derive(Debug)]
 pub(super) struct Object(String);
 
 impl Object {
     pub(super) fn new() -> Self {
-        let mut text = String::with_capacity(ROOM);
+        Self::behind(String::with_capacity(ROOM))
+    }
+
+    fn behind(mut text: String) -> Self {
         text.push('{');
         Self(text)
     }
@@ -38,16 +45,19 @@ impl Object {
         self
     }
 
-    pub(super) fn object(mut self, key: &'static str, value: Self) -> Self {
+    pub(super) fn object(mut self, key: &'static str, write: impl FnOnce(Self) -> Self) -> Self {
         self.key(key);
-        self.0.push_str(&value.finish());
-        self
+        Self(write(Self::behind(self.0)).finish())
     }
 
-    pub(super) fn array(mut self, key: &'static str, items: impl IntoIterator<Item = Self>) -> Self {
+    pub(super) fn array<T>(
+        mut self,
+        key: &'static str,
+        items: impl IntoIterator<Item = T>,
+        write: impl FnMut(Self, T) -> Self,
+    ) -> Self {
         self.key(key);
-        self.0.push_str(&array(items));
-        self
+        Self(push_array(self.0, items, write))
     }
 
     pub(super) fn int_if(self, key: &'static str, value: Option<impl Into<i64>>) -> Self {
@@ -77,7 +87,8 @@ impl Object {
     }
 
     fn key(&mut self, key: &'static str) {
-        if self.0.len() > 1 {
+        // No value ends like that.
+        if !self.0.ends_with('{') {
             self.0.push_str(", ");
         }
         // Ours, and plain text.
@@ -87,15 +98,23 @@ impl Object {
     }
 }
 
-/// An array of objects.
-pub(super) fn array(items: impl IntoIterator<Item = Object>) -> String {
-    let mut text = String::with_capacity(ROOM);
+/// An array with an object for each item.
+pub(super) fn array<T>(items: impl IntoIterator<Item = T>, write: impl FnMut(Object, T) -> Object) -> String {
+    let items = items.into_iter();
+    push_array(String::with_capacity(ROOM.saturating_mul(items.size_hint().0.max(1))), items, write)
+}
+
+fn push_array<T>(
+    mut text: String,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(Object, T) -> Object,
+) -> String {
     text.push('[');
-    for item in items {
-        if text.len() > 1 {
+    for (number, item) in items.into_iter().enumerate() {
+        if number > 0 {
             text.push_str(", ");
         }
-        text.push_str(&item.finish());
+        text = write(Object::behind(text), item).finish();
     }
     text.push(']');
     text
@@ -127,8 +146,13 @@ fn push_text(out: &mut String, text: &str) {
 }
 
 /// A name made safe for clients that read raw text or cut at brackets (FHEM): no control characters, no brackets, 64 characters.
-pub(super) fn tame(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '[' | ']' | '{' | '}') { ' ' } else { c }).take(64).collect()
+pub(super) fn tame(text: &str) -> Cow<'_, str> {
+    let is_wild = |c: char| c.is_control() || matches!(c, '[' | ']' | '{' | '}');
+    // Each character has a byte at least.
+    if text.len() <= NAME_LENGTH && !text.contains(is_wild) {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|c| if is_wild(c) { ' ' } else { c }).take(NAME_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -138,10 +162,11 @@ mod tests {
 
     #[test]
     fn blanks_stand_where_the_hardware_puts_them() {
-        let inner = Object::new().int("mode", 2).bool("batteryCritical", false);
-        let line = Object::new().text("name", "Front").object("state", inner).array("list", []).finish();
+        let state = |object: Object| object.int("mode", 2).bool("batteryCritical", false);
+        let id = |object: Object, id| object.int("id", id);
+        let line = Object::new().text("name", "Front").object("state", state).array("list", [0; 0], id).finish();
         assert_eq!(line, r#"{"name": "Front", "state": {"mode": 2, "batteryCritical": false}, "list": []}"#);
-        assert_eq!(array([Object::new().int("id", 0), Object::new().int("id", 1)]), r#"[{"id": 0}, {"id": 1}]"#);
+        assert_eq!(array([0, 1], id), r#"[{"id": 0}, {"id": 1}]"#);
     }
 
     #[test]

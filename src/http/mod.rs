@@ -145,38 +145,42 @@ pub fn router(app: AppState) -> Router {
     Router::new()
         .nest(v1::PREFIX, v1)
         .merge(measured)
+        .layer(from_fn_with_state(entry.clone(), enter_matched))
+        // Behind the layer, because a layer is a few allocations for every request.
         .fallback(move |request: Request| {
-            let app = Arc::clone(&app);
-            // Here no body is ever read: every parameter stands in the URL.
-            let (parts, _) = request.into_parts();
-            async move { answer(&app, &parts).await }
+            let (app, entry) = (Arc::clone(&app), entry.clone());
+            async move {
+                let path = request.uri().path().to_ascii_lowercase();
+                let is_known = bridge::Endpoint::find(&path).is_some() || bridge::OpenEndpoint::find(&path).is_some();
+                let route = if is_known { path.clone() } else { "other".to_owned() };
+                // Here no body is ever read: every parameter stands in the URL.
+                entry.enter(route, request, async |request| answer(&app, &path, &request.into_parts().0).await).await
+            }
         })
-        .layer(from_fn_with_state(entry, enter))
 }
 
-/// What every request passes first. One layer, because each is a few allocations for every request.
+/// What every request passes first.
 #[derive(Clone)]
 struct Entry {
     gate: Arc<Gate>,
     metrics: Metrics,
 }
 
-/// Refuses what no client needs, and counts what was answered, by the route as this program names it.
-async fn enter(State(entry): State<Entry>, request: Request, next: Next) -> Response {
-    let route = match request.extensions().get::<MatchedPath>() {
-        Some(matched) => matched.as_str().to_owned(),
-        None => {
-            let path = request.uri().path().to_ascii_lowercase();
-            let is_known = bridge::Endpoint::find(&path).is_some() || bridge::OpenEndpoint::find(&path).is_some();
-            if is_known { path } else { "other".to_owned() }
-        }
-    };
-    let response = match first_look(&entry.gate, &request) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    };
-    entry.metrics.request(route, response.status().as_u16());
-    response
+impl Entry {
+    /// Refuses what no client needs, and counts what was answered, by the route as this program names it.
+    async fn enter(&self, route: String, request: Request, go_on: impl AsyncFnOnce(Request) -> Response) -> Response {
+        let response = match first_look(&self.gate, &request) {
+            Ok(()) => go_on(request).await,
+            Err(refusal) => refusal.into_response(),
+        };
+        self.metrics.request(route, response.status().as_u16());
+        response
+    }
+}
+
+async fn enter_matched(State(entry): State<Entry>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    entry.enter(route, request, async |request| next.run(request).await).await
 }
 
 /// Before anything else looks at it.
@@ -205,12 +209,12 @@ fn peer(extensions: &Extensions) -> Peer {
 }
 
 /// Answers for the bridge: path, method, credential, parameters, in this order.
-async fn answer(app: &AppState, request: &Parts) -> Response {
+/// `path` is the request's in lower case.
+async fn answer(app: &AppState, path: &str, request: &Parts) -> Response {
     if let Some(file) = page::find(request.uri.path(), &request.headers) {
         return file.answer(&request.method, &request.headers);
     }
-    let path = request.uri.path().to_ascii_lowercase();
-    let (endpoint, open) = (bridge::Endpoint::find(&path), bridge::OpenEndpoint::find(&path));
+    let (endpoint, open) = (bridge::Endpoint::find(path), bridge::OpenEndpoint::find(path));
     if endpoint.is_none() && open.is_none() {
         // A live bridge says 400 to its root.
         return if path == "/" { Refusal::BadRequest } else { Refusal::NotFound }.into_response();

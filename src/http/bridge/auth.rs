@@ -48,12 +48,14 @@ pub(super) fn discover(app: &AppState, host: Option<&str>) -> String {
     let inviting = app.bridge.window.is_inviting();
     let address = reached_at(app.bridge.listen, host).filter(|_| inviting);
     let (ip, port) = address.map_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), |address| (address.ip(), address.port()));
-    let bridge = Object::new()
-        .int("bridgeId", app.identity.server_id())
-        .text("ip", &ip.to_string())
-        .int("port", port)
-        .text("dateUpdated", &timestamp(app.clock.wall()).replace("+00:00", "Z"));
-    Object::new().array("bridges", [bridge]).int("errorCode", 0).finish()
+    let bridge = |object: Object, ()| {
+        object
+            .int("bridgeId", app.identity.server_id())
+            .text("ip", &ip.to_string())
+            .int("port", port)
+            .text("dateUpdated", &timestamp(app.clock.wall()).replace("+00:00", "Z"))
+    };
+    Object::new().array("bridges", [()], bridge).int("errorCode", 0).finish()
 }
 
 /// Where a client reaches us. A gateway that listens everywhere knows no address of its own; the client has used one.

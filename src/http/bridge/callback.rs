@@ -11,7 +11,7 @@ use crate::clock::UnixMillis;
 use crate::delivery::Target;
 use crate::gateway::LockSnapshot;
 use crate::protocol::beacon::NukiId;
-use crate::store::{AddCallback, NewCallback, Store};
+use crate::store::{AddCallback, Callback, NewCallback, Store};
 
 /// Registers a URL; the text is kept byte for byte, because clients search the list for their own.
 pub(super) async fn add(app: &AppState, doors: &dyn Doors, params: &Params) -> Result<String, Refusal> {
@@ -45,8 +45,8 @@ fn states(doors: &dyn Doors, now: UnixMillis) -> Vec<(NukiId, String)> {
 /// In the order the store keeps: that of registration.
 pub(super) async fn list(store: &Store) -> Result<String, Refusal> {
     let callbacks = store.callbacks().await?;
-    let items = callbacks.iter().map(|callback| Object::new().int("id", callback.id).text("url", &callback.url));
-    Ok(Object::new().array("callbacks", items).finish())
+    let item = |object: Object, callback: &Callback| object.int("id", callback.id).text("url", &callback.url);
+    Ok(Object::new().array("callbacks", &callbacks, item).finish())
 }
 
 /// Frees a slot. Something that is no number is a bad request: aionuki sends a printed dictionary.
@@ -67,7 +67,7 @@ pub(super) async fn remove(app: &AppState, params: &Params) -> Result<String, Re
 
 /// What a client sees that may not know of any.
 pub(super) fn none() -> String {
-    Object::new().array("callbacks", []).finish()
+    Object::new().array("callbacks", [(); 0], |object, ()| object).finish()
 }
 
 pub(super) fn failure(message: &str) -> String {

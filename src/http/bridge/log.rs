@@ -23,12 +23,12 @@ pub(super) fn log(app: &AppState, params: &Params, access: &Access) -> Result<St
     };
     let is_seen = |line: &Line| line.nuki_id.is_none_or(|nuki_id| access.reaches(nuki_id));
     let lines = app.diagnostics.newest(is_seen, number("offset", 0)?, number("count", DEFAULT_COUNT)?);
-    Ok(array(lines.iter().map(line)))
+    Ok(array(&lines, push))
 }
 
 /// `nukiId` is text in eight hex digits here, and only here.
-fn line(line: &Line) -> Object {
-    Object::new()
+fn push(object: Object, line: &Line) -> Object {
+    object
         .text("timestamp", &timestamp(line.at))
         .text("type", line.deed.name())
         .text_if("nukiId", line.nuki_id.map(|id| format!("{id:08X}")).as_deref())

@@ -1,5 +1,6 @@
 //! Device states as Bridge clients read them: codes, names, key orders, and the callback's body.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::tz::Offset;
@@ -69,7 +70,7 @@ fn push_cause(object: Object, Cause { event, client }: Cause<'_>) -> Object {
         .text_if("client", spoken(matched.and(client)).as_deref())
 }
 
-fn spoken(name: Option<&str>) -> Option<String> {
+fn spoken(name: Option<&str>) -> Option<Cow<'_, str>> {
     name.map(tame).filter(|name| !name.trim().is_empty())
 }
 
