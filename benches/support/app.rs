@@ -22,14 +22,14 @@ use keyturner::store::Store;
 use crate::host::{NoHost, TOKEN};
 
 /// Locks at which nothing happens, and which can do nothing.
-struct Standing(Vec<LockSnapshot>);
+struct Standing(Vec<Arc<LockSnapshot>>);
 
 impl Doors for Standing {
-    fn locks(&self) -> Vec<LockSnapshot> {
+    fn locks(&self) -> Vec<Arc<LockSnapshot>> {
         self.0.clone()
     }
 
-    fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
+    fn lock(&self, nuki_id: NukiId) -> Option<Arc<LockSnapshot>> {
         self.0.iter().find(|lock| lock.nuki_id == nuki_id).cloned()
     }
 
@@ -82,7 +82,7 @@ pub(crate) fn state(store: Store, locks: Vec<LockSnapshot>) -> AppState {
     let clock = Clock::system();
     let token = Token::new("bench", TOKEN).unwrap();
     AppState {
-        gateway: Arc::new(Standing(locks)),
+        gateway: Arc::new(Standing(locks.into_iter().map(Arc::new).collect())),
         store,
         gate: Arc::new(Gate::new(Authenticator::new(vec![token], DEFAULT_WINDOW, clock.wall()), PlainTokens::Always)),
         clock,

@@ -92,7 +92,7 @@ async fn known(store: &Store) -> anyhow::Result<Vec<Value>> {
     let mut locks = Vec::new();
     for row in store.locks().await? {
         let state = store.last_observation(row.nuki_id).await?;
-        locks.push(lock_json(snapshot(row, state))?);
+        locks.push(lock_json(&snapshot(row, state))?);
     }
     Ok(locks)
 }

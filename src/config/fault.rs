@@ -35,7 +35,9 @@ impl Spot {
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
-        let shown = text.get(start..span.end.clamp(start, line_start + line.len()).max(start)).unwrap_or_default();
+        // What is wrong may begin with the line's end itself, `\r` included.
+        let line_end = (line_start + line.len()).max(start);
+        let shown = text.get(start..span.end.clamp(start, line_end)).unwrap_or_default();
         Self {
             path: path.to_owned(),
             line: before.matches('\n').count() + 1,

@@ -389,9 +389,9 @@ impl<'a> Actor<'a> {
         self.tools.diagnostics.note(Line { at, deed, nuki_id: Some(self.lock.nuki_id), action: None });
     }
 
-    pub(super) fn snapshot(&self) -> LockSnapshot {
+    pub(super) fn snapshot(&self) -> Arc<LockSnapshot> {
         let shared = self.wiring.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.locks.get(&self.lock.nuki_id).cloned().unwrap_or_else(|| self.lock.snapshot())
+        shared.locks.get(&self.lock.nuki_id).cloned().unwrap_or_else(|| Arc::new(self.lock.snapshot()))
     }
 
     pub(super) fn now(&self) -> Duration {

@@ -239,6 +239,7 @@ fn remember(sighting: &Sighting, shared: &Mutex<Shared>, clock: Clock) {
     let result = ScanResult { nuki_id: nuki_id(sighting), family, rssi: sighting.rssi, last_seen: now };
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(lock) = shared.locks.get_mut(&result.nuki_id) {
+        let lock = Arc::make_mut(lock);
         lock.rssi = result.rssi;
         lock.last_seen = Some(now);
     }

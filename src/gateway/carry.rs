@@ -1,6 +1,6 @@
 //! What an actor does for its session and its journal: the radio, the event log, what is known of the lock.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{error, warn};
@@ -90,7 +90,9 @@ impl Actor<'_> {
         let (mut snapshot, now) = (self.snapshot(), self.tools.clock.wall());
         let ring = draft.events.iter().position(|event| event.kind == EventKind::Ring && !event.backfilled);
         let rang_at = ring.and_then(|at| draft.events.get(at)).map(|event| rang_at(event, &snapshot).min(now));
-        snapshot.last_ring = rang_at.or(snapshot.last_ring);
+        if rang_at.is_some() {
+            Arc::make_mut(&mut snapshot).last_ring = rang_at;
+        }
         let mut tellings: Vec<_> = draft.tellings.iter().map(|telling| (telling.states, telling.event)).collect();
         // A ring that opens nothing changes no state, and whoever listens wants to hear it all the same.
         let is_untold = ring.is_some() && tellings.iter().all(|(_, event)| *event != ring);
@@ -244,7 +246,7 @@ fn count<T>(entries: &[T]) -> u32 {
 
 pub(super) fn update(shared: &Mutex<Shared>, lock: &PairedLock, change: impl FnOnce(&mut LockSnapshot)) {
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    change(shared.locks.entry(lock.nuki_id).or_insert_with(|| lock.snapshot()));
+    change(Arc::make_mut(shared.locks.entry(lock.nuki_id).or_insert_with(|| Arc::new(lock.snapshot()))));
 }
 
 /// The Bridge API's number for a device, continued by 5 for the 5th generation.

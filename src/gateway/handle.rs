@@ -176,7 +176,7 @@ pub(super) enum Request {
 /// State shared between actors and handles; every lock on it is held for a copy only.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    pub(super) locks: BTreeMap<NukiId, LockSnapshot>,
+    pub(super) locks: BTreeMap<NukiId, Arc<LockSnapshot>>,
     pub(super) health: BTreeMap<NukiId, LockHealth>,
     pub(super) heard: BTreeMap<NukiId, ScanResult>,
     /// `None` until it has begun.
@@ -193,13 +193,13 @@ pub struct GatewayHandle {
 impl GatewayHandle {
     /// Every paired lock, by number.
     #[must_use]
-    pub fn locks(&self) -> Vec<LockSnapshot> {
+    pub fn locks(&self) -> Vec<Arc<LockSnapshot>> {
         self.lock_shared().locks.values().cloned().collect()
     }
 
     /// One paired lock.
     #[must_use]
-    pub fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
+    pub fn lock(&self, nuki_id: NukiId) -> Option<Arc<LockSnapshot>> {
         self.lock_shared().locks.get(&nuki_id).cloned()
     }
 

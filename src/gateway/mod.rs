@@ -198,7 +198,7 @@ impl Gateway {
             GatewayHandle { shared: shared.clone(), actors: Arc::default() }
                 .lock_shared()
                 .locks
-                .insert(lock.nuki_id, snapshot);
+                .insert(lock.nuki_id, Arc::new(snapshot));
             health::note(&shared, &lock, |_| {});
             let (request_sender, request_receiver) = mpsc::channel(REQUEST_QUEUE);
             let (sighting_sender, sighting_receiver) = mpsc::channel(SIGHTING_QUEUE);

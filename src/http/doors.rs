@@ -1,5 +1,7 @@
 //! What HTTP needs of the gateway, as a trait, so that the wire form can be tested against scripted locks.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 use crate::gateway::{
@@ -14,9 +16,9 @@ use crate::protocol::state::KeyturnerStates;
 /// The locks: from memory, or live. See [`GatewayHandle`] for each method.
 pub trait Doors: Send + Sync + 'static {
     /// Every paired lock, by number.
-    fn locks(&self) -> Vec<LockSnapshot>;
+    fn locks(&self) -> Vec<Arc<LockSnapshot>>;
     /// One paired lock.
-    fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot>;
+    fn lock(&self, nuki_id: NukiId) -> Option<Arc<LockSnapshot>>;
     /// How well a paired lock is known.
     fn health(&self, nuki_id: NukiId) -> Option<LockHealth>;
     /// Every Nuki device heard on the air.
@@ -47,11 +49,11 @@ pub trait Doors: Send + Sync + 'static {
 }
 
 impl Doors for GatewayHandle {
-    fn locks(&self) -> Vec<LockSnapshot> {
+    fn locks(&self) -> Vec<Arc<LockSnapshot>> {
         Self::locks(self)
     }
 
-    fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
+    fn lock(&self, nuki_id: NukiId) -> Option<Arc<LockSnapshot>> {
         Self::lock(self, nuki_id)
     }
 

@@ -60,11 +60,11 @@ impl ScopedDoors {
 }
 
 impl Doors for ScopedDoors {
-    fn locks(&self) -> Vec<LockSnapshot> {
+    fn locks(&self) -> Vec<Arc<LockSnapshot>> {
         self.all.locks().into_iter().filter(|lock| self.reaches(lock.nuki_id)).collect()
     }
 
-    fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
+    fn lock(&self, nuki_id: NukiId) -> Option<Arc<LockSnapshot>> {
         self.all.lock(nuki_id).filter(|_| self.reaches(nuki_id))
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::format::{self, Content};
-use super::{WebhookUrl, is_client_name};
+use super::{BadWebhookUrl, WebhookUrl, is_client_name};
 
 /// The fields whose values must be in no error.
 const SECRET: [&str; 6] = ["token", "shared_key", "uuid", "pin", "url", "secret"];
@@ -72,8 +72,12 @@ pub fn webhook(data: &[u8]) {
             assert_eq!(format!("{url:?}"), "WebhookUrl(..)", "printing it prints nothing of it");
         }
         Err(error) => {
+            // The words that it is said in are no secret, and a fuzzer finds them.
             let said = error.to_string();
-            assert!(text.len() < 20 || !said.contains(text), "an error repeats nothing of it");
+            let ours =
+                [BadWebhookUrl::TooLong, BadWebhookUrl::Spaces, BadWebhookUrl::Scheme].map(|own| own.to_string());
+            let is_ours = ours.iter().any(|words| words.contains(text));
+            assert!(text.len() < 20 || is_ours || !said.contains(text), "an error repeats nothing of it");
         }
     }
 }

@@ -144,12 +144,12 @@ impl FakeDoors {
 }
 
 impl Doors for FakeDoors {
-    fn locks(&self) -> Vec<LockSnapshot> {
-        self.script().locks.values().cloned().collect()
+    fn locks(&self) -> Vec<Arc<LockSnapshot>> {
+        self.script().locks.values().cloned().map(Arc::new).collect()
     }
 
-    fn lock(&self, nuki_id: NukiId) -> Option<LockSnapshot> {
-        self.script().locks.get(&nuki_id).cloned()
+    fn lock(&self, nuki_id: NukiId) -> Option<Arc<LockSnapshot>> {
+        self.script().locks.get(&nuki_id).cloned().map(Arc::new)
     }
 
     fn health(&self, nuki_id: NukiId) -> Option<LockHealth> {

@@ -1,5 +1,7 @@
 //! `/callback/add`, `/callback/list`, `/callback/remove`.
 
+use std::sync::Arc;
+
 use super::super::AppState;
 use super::super::doors::Doors;
 use super::super::error::Refusal;
@@ -35,7 +37,7 @@ pub(super) async fn add(app: &AppState, doors: &dyn Doors, params: &Params) -> R
 
 /// How each lock stands, as a callback says it.
 fn states(doors: &dyn Doors, now: UnixMillis) -> Vec<(NukiId, String)> {
-    let told = |lock: LockSnapshot| {
+    let told = |lock: Arc<LockSnapshot>| {
         let (states, _) = lock.state?;
         Some((lock.nuki_id, callback_body(&lock, &states, None, now)))
     };

@@ -8,7 +8,7 @@ use crate::gateway::LockSnapshot;
 
 /// From memory; no radio is used.
 pub(super) fn list(gateway: &dyn Doors, now: UnixMillis) -> String {
-    array(&gateway.locks(), |object, lock| push(object, lock, now))
+    array(gateway.locks(), |object, lock| push(object, &lock, now))
 }
 
 fn push(object: Object, lock: &LockSnapshot, now: UnixMillis) -> Object {

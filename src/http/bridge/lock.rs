@@ -113,7 +113,7 @@ async fn act(
         ActionOutcome::Unknown => return Err(Refusal::Gone),
     };
     let now = doors.lock(lock.nuki_id);
-    let battery = now.as_ref().unwrap_or(lock).state.as_ref().map(|(states, _)| states.battery);
+    let battery = now.as_deref().unwrap_or(lock).state.as_ref().map(|(states, _)| states.battery);
     let critical = battery.is_some_and(|battery| battery.is_critical());
     Ok(Object::new().bool("success", success).bool("batteryCritical", critical).finish())
 }

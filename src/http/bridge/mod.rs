@@ -12,6 +12,8 @@ mod settings;
 mod window;
 pub mod wire;
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -222,7 +224,7 @@ async fn body(
 }
 
 /// By `nukiId` alone: `deviceType` is missing or wrong in too many clients.
-fn find(gateway: &dyn Doors, params: &Params) -> Result<LockSnapshot, Refusal> {
+fn find(gateway: &dyn Doors, params: &Params) -> Result<Arc<LockSnapshot>, Refusal> {
     let readings = nuki_id_readings(params.get("nukiid").ok_or(Refusal::BadRequest)?);
     if readings == [None, None] {
         return Err(Refusal::BadRequest);

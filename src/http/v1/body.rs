@@ -1,12 +1,16 @@
 //! The body of a request, where one is taken at all: small, soon, JSON, and never shown (`docs/adr/0032`).
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use futures::StreamExt;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -48,9 +52,32 @@ impl Secret {
     /// It is something else. The error says where, and repeats nothing of it.
     pub(super) fn json<'a, T: Deserialize<'a>>(&'a self, expected: &'static str) -> Result<T, Problem> {
         // The parser's own words may repeat values, so only the place is taken from it.
-        serde_json::from_slice(&self.0).map_err(|error| {
+        serde_json::from_slice(&self.0).map(|Object(whole)| whole).map_err(|error| {
             Problem::body(format!("the body does not fit at column {}", column(&self.0, &error)), expected)
         })
+    }
+}
+
+/// What stands between braces, with names. serde's structs take an array of their values in order as well.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Braces(PhantomData))
+    }
+}
+
+struct Braces<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Braces<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }
 
@@ -108,5 +135,14 @@ mod tests {
         assert_eq!(at("{\"n\": x}"), Some("the body does not fit at column 7".to_owned()));
         assert_eq!(at("{\n\"n\": x}"), Some("the body does not fit at column 8".to_owned()));
         assert_eq!(at(""), Some("the body does not fit at column 0".to_owned()));
+    }
+
+    /// Found by the fuzzer: `["unlock"]` opened as `{"action": "unlock"}` does.
+    #[test]
+    fn values_without_names_are_no_body() {
+        for text in ["[1]", "[]", "[[1]]", "1", "null", "[{\"n\": 1}]"] {
+            assert!(Secret::of(text.as_bytes()).json::<Known>("n").is_err(), "{text}");
+        }
+        assert!(Secret::of(b" {\"n\": 1} ").json::<Known>("n").is_ok());
     }
 }

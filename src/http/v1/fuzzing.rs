@@ -1,5 +1,7 @@
 //! What has to be true of `/v1`'s queries, headers and bodies; called by [`http::fuzzing`](crate::http::fuzzing).
 
+use std::sync::Arc;
+
 use axum::http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue};
 use futures::future::BoxFuture;
@@ -182,11 +184,11 @@ pub(super) fn repeats_nothing(body: &[u8], problem: &Problem) {
 struct NoDoors;
 
 impl Doors for NoDoors {
-    fn locks(&self) -> Vec<LockSnapshot> {
+    fn locks(&self) -> Vec<Arc<LockSnapshot>> {
         Vec::new()
     }
 
-    fn lock(&self, _: NukiId) -> Option<LockSnapshot> {
+    fn lock(&self, _: NukiId) -> Option<Arc<LockSnapshot>> {
         None
     }
 

@@ -147,7 +147,7 @@ pub(super) async fn health(State(app): State<Arc<AppState>>, ask: Ask) -> Result
     let now = app.clock.wall();
     let doors = ask.doors(&app);
     let locks = doors.locks().into_iter();
-    let locks: Vec<_> = locks.map(|lock| LockState::new(doors.health(lock.nuki_id), lock, now)).collect();
+    let locks: Vec<_> = locks.map(|lock| LockState::new(doors.health(lock.nuki_id), &lock, now)).collect();
     let webhooks: Vec<_> = app.store.webhook_status().await?.into_iter().map(Webhook::from).collect();
     let waiting = app.store.waiting().await?;
     let radio = Radio::from(doors.radio());

@@ -90,10 +90,10 @@ pub(super) struct StateNow {
     doorsensor_state_name: Option<&'static str>,
 }
 
-impl From<LockSnapshot> for LockNow {
-    fn from(lock: LockSnapshot) -> Self {
+impl From<&LockSnapshot> for LockNow {
+    fn from(lock: &LockSnapshot) -> Self {
         let last_known_state = lock.state.as_ref().map(|(states, read_at)| {
-            let reading = Reading::of(&lock, states);
+            let reading = Reading::of(lock, states);
             StateNow {
                 date: read_at.rfc3339(),
                 mode: reading.mode,
@@ -109,9 +109,9 @@ impl From<LockSnapshot> for LockNow {
         });
         Self {
             nuki_id: lock.nuki_id,
-            name: lock.name,
+            name: lock.name.clone(),
             device_type: lock.device_type,
-            firmware_version: lock.firmware_version,
+            firmware_version: lock.firmware_version.clone(),
             last_known_state,
             ring_date: lock.last_ring.map(UnixMillis::rfc3339),
             actions: None,
@@ -123,7 +123,7 @@ impl From<LockSnapshot> for LockNow {
 ///
 /// # Errors
 /// JSON's; none is known.
-pub fn lock_json(lock: LockSnapshot) -> Result<serde_json::Value, serde_json::Error> {
+pub fn lock_json(lock: &LockSnapshot) -> Result<serde_json::Value, serde_json::Error> {
     serde_json::to_value(LockNow::from(lock))
 }
 
@@ -146,7 +146,7 @@ pub(super) async fn locks(State(app): State<Arc<AppState>>, ask: Ask) -> Result<
     let access = ask.who().access();
     let locks = ask.doors(&app).locks().into_iter().map(|lock| {
         let actions = actions::offered(&lock, access);
-        LockNow { actions: Some(actions), ..LockNow::from(lock) }
+        LockNow { actions: Some(actions), ..LockNow::from(&*lock) }
     });
     let locks = locks.collect();
     Ok(private(object(&LockList { locks })?))

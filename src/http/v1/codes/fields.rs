@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::super::body::Object;
 use super::super::problem::Problem;
 use super::super::schema;
 use crate::protocol::codes::SealedDigits;
@@ -25,6 +26,7 @@ pub(super) struct NewCode<'a> {
     #[schema(schema_with = schema::digits)]
     pub(super) digits: &'a str,
     /// When it is valid; without it, or null: always.
+    #[serde(default, deserialize_with = "object")]
     #[schema(value_type = Option<Limit>)]
     pub(super) time_limit: Option<Limit>,
 }
@@ -46,7 +48,7 @@ pub(super) struct CodeUpdate<'a> {
     #[schema(nullable = false)]
     pub(super) enabled: Option<bool>,
     /// When it is valid, as a whole; null: always.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_object")]
     #[schema(value_type = Option<Limit>)]
     pub(super) time_limit: Option<Option<Limit>>,
 }
@@ -60,6 +62,17 @@ impl CodeUpdate<'_> {
 /// A value that stands there, null included, so that null is not taken for left out.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// A value with names, or null.
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
+}
+
+fn given_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    object(deserializer).map(Some)
 }
 
 /// When a code is valid, under the Web API's names. Everything by the lock's own clock.

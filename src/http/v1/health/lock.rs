@@ -138,13 +138,13 @@ struct Directory {
 }
 
 impl LockState {
-    pub(super) fn new(health: Option<LockHealth>, lock: LockSnapshot, now: UnixMillis) -> Self {
+    pub(super) fn new(health: Option<LockHealth>, lock: &LockSnapshot, now: UnixMillis) -> Self {
         let read_at = lock.state.map(|(_, at)| at);
         let contact = lock.last_seen.max(read_at).max(health.as_ref().and_then(|health| health.last_contact));
         Self {
             nuki_id: lock.nuki_id,
             attention: attention(health.as_ref(), contact),
-            name: lock.name,
+            name: lock.name.clone(),
             state_age_seconds: read_at.map(|at| now.since(at).as_secs()),
             last_contact: contact.map(UnixMillis::rfc3339),
             rssi: lock.rssi,
