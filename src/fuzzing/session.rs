@@ -382,8 +382,8 @@ impl House {
                 }
                 Output::Disconnect if self.is_linked => {
                     self.unlink();
+                    // The session knows, and hears no more of a link that it has left.
                     self.lock.handle(simlock::Input::Disconnected { link: LINK }, self.moment());
-                    self.session.handle(Input::Disconnected, self.now);
                 }
                 Output::Write(characteristic, value) => {
                     assert!(self.is_linked, "nothing is written without a link");

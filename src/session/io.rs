@@ -56,7 +56,7 @@ pub enum Input {
     Received(Characteristic, Vec<u8>),
     /// A write was not acknowledged; the link is of no more use.
     WriteFailed,
-    /// The link is gone, by whoever's wish.
+    /// The link is gone, and not by [`Output::Disconnect`]: of that the session hears no more.
     Disconnected,
     /// Act, once at most.
     Act(ActionRequest),
