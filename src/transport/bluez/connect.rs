@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bluer::{Adapter, AdapterEvent, Device, DeviceEvent, DeviceProperty, ErrorKind};
 use futures::StreamExt;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use futures::stream::select_all;
 use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::time::timeout;
@@ -129,15 +129,16 @@ async fn attach(
     let Table { generation, characteristics, .. } = table;
 
     // Before the first write: bluer listens for values only once StartNotify has answered.
-    // All at once: the second one then waits in bluetoothd for the end of the first, and not for us to hear of it.
+    // All at once: the second one then waits in bluetoothd for the end of the first, and not for us to hear of it. Each is
+    // waited for, because one that is begun and forgotten could not be ended.
     let subscribed = characteristics
         .iter()
         .map(|(_, remote)| limited(Stage::Link, "subscribing", limits::SUBSCRIBE, remote.notify()));
-    let values =
-        select_all(characteristics.iter().zip(try_join_all(subscribed).await?).map(|((characteristic, _), stream)| {
-            let characteristic = *characteristic;
-            stream.map(move |value| Indication { characteristic, value }).boxed()
-        }));
+    let streams: Vec<_> = join_all(subscribed).await.into_iter().collect::<Result<_, _>>()?;
+    let values = select_all(characteristics.iter().zip(streams).map(|((characteristic, _), stream)| {
+        let characteristic = *characteristic;
+        stream.map(move |value| Indication { characteristic, value }).boxed()
+    }));
     Ok(Attached { device: device.clone(), generation, characteristics, events, values, silence })
 }
 
