@@ -139,48 +139,44 @@ const fn fold(id: u32) -> u32 {
 
 /// Every endpoint.
 pub fn router(app: AppState) -> Router {
-    let entry = Entry { gate: Arc::clone(&app.gate), metrics: app.metrics.clone() };
     let app = Arc::new(app);
     let (v1, measured) = (v1::router(&app), v1::metrics_router(&app));
     Router::new()
         .nest(v1::PREFIX, v1)
         .merge(measured)
-        .layer(from_fn_with_state(entry.clone(), enter_matched))
+        .layer(from_fn_with_state(Arc::clone(&app), enter_matched))
         // Behind the layer, because a layer is a few allocations for every request.
         .fallback(move |request: Request| {
-            let (app, entry) = (Arc::clone(&app), entry.clone());
+            let app = Arc::clone(&app);
             async move {
                 let path = request.uri().path().to_ascii_lowercase();
                 let is_known = bridge::Endpoint::find(&path).is_some() || bridge::OpenEndpoint::find(&path).is_some();
                 let route = if is_known { path.clone() } else { "other".to_owned() };
                 // Here no body is ever read: every parameter stands in the URL.
-                entry.enter(route, request, async |request| answer(&app, &path, &request.into_parts().0).await).await
+                enter(&app, route, request, async |request| answer(&app, &path, &request.into_parts().0).await).await
             }
         })
 }
 
-/// What every request passes first.
-#[derive(Clone)]
-struct Entry {
-    gate: Arc<Gate>,
-    metrics: Metrics,
-}
-
-impl Entry {
-    /// Refuses what no client needs, and counts what was answered, by the route as this program names it.
-    async fn enter(&self, route: String, request: Request, go_on: impl AsyncFnOnce(Request) -> Response) -> Response {
-        let response = match first_look(&self.gate, &request) {
-            Ok(()) => go_on(request).await,
-            Err(refusal) => refusal.into_response(),
-        };
-        self.metrics.request(route, response.status().as_u16());
-        response
-    }
-}
-
-async fn enter_matched(State(entry): State<Entry>, request: Request, next: Next) -> Response {
+async fn enter_matched(State(app): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    entry.enter(route, request, async |request| next.run(request).await).await
+    enter(&app, route, request, async |request| next.run(request).await).await
+}
+
+/// What every request passes first: refuses what no client needs, and counts what was answered, by the route as this program
+/// names it.
+async fn enter(
+    app: &AppState,
+    route: String,
+    request: Request,
+    go_on: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let response = match first_look(&app.gate, &request) {
+        Ok(()) => go_on(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    app.metrics.request(route, response.status().as_u16());
+    response
 }
 
 /// Before anything else looks at it.

@@ -93,8 +93,8 @@ impl BeaconPolicy {
 /// Growing waits between failed connections.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    /// Connections in a row that were not made. They say something about the way to the lock, which is there again when
-    /// one is made, and cost the lock nothing.
+    /// Connections that were not made since the last one that was. They say something about the way to the lock, and
+    /// cost it nothing.
     unmade: u32,
     /// Links that were made and did not bring what they were for. They cost the lock's battery.
     broken: u32,

@@ -8,7 +8,7 @@ use keyturner::transport::bluez::{BluezOptions, BluezTransport};
 use keyturner::transport::{Purpose, Transport, TransportErrorKind as Kind};
 use serde_json::json;
 
-use crate::support::fake_bluez::{Rig, on_fake_bluez};
+use crate::support::fake_bluez::{Rig, on_fake_bluez, until};
 
 const FAILED: &str = "org.bluez.Error.Failed";
 const IN_PROGRESS: &str = "org.bluez.Error.InProgress";
@@ -68,12 +68,10 @@ fn a_connection_that_fails_has_a_name_and_the_next_one_works() {
             works(&radio, &rig, &what).await;
         }
         // The lock hears of the end by another way than we do, and a moment later.
-        let is_free = async {
-            while rig.lock("state")["links"].as_u64() != Some(0) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), is_free).await.expect("none is left half open");
+        until("none is left half open", Duration::from_secs(5), async || {
+            rig.lock("state")["links"].as_u64() == Some(0)
+        })
+        .await;
     });
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tracing::level_filters::LevelFilter;
 
-use crate::support::fake_bluez::{NUKI_ID, PIN, Rig, on_fake_bluez};
+use crate::support::fake_bluez::{NUKI_ID, PIN, Rig, on_fake_bluez, until};
 use crate::support::house::paired_over;
 use crate::support::journal::Journal;
 
@@ -73,11 +73,7 @@ impl Service {
     }
 
     async fn until(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
-        let began = Instant::now();
-        while !is_so(self).await {
-            assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(what, PATIENCE, async || is_so(self).await).await;
     }
 
     fn adapter(&self) -> String {

@@ -217,13 +217,18 @@ fn the_queue_of_actions_has_an_end() {
     assert_eq!(refused, 38 - 16);
 }
 
-#[test]
-fn an_action_does_not_wait_for_the_back_off() {
-    let mut puppet = Puppet::new(Generation::Gen1To4);
-    for _ in 0..8 {
+/// No connection is made for so many minutes.
+fn out_of_reach(puppet: &mut Puppet, minutes: u32) {
+    for _ in 0..minutes {
         puppet.input(Input::ConnectFailed);
         puppet.pass(s(60));
     }
+}
+
+#[test]
+fn an_action_does_not_wait_for_the_back_off() {
+    let mut puppet = Puppet::new(Generation::Gen1To4);
+    out_of_reach(&mut puppet, 8);
     puppet.input(Input::ConnectFailed);
     let before = puppet.connects;
     puppet.act(1, LockAction::Unlock);
@@ -515,10 +520,7 @@ fn links_that_bring_nothing_become_rarer() {
 #[test]
 fn the_first_link_after_hours_without_one_that_breaks_is_made_again_soon() {
     let mut puppet = Puppet::new(Generation::Gen1To4);
-    for _ in 0..60 {
-        puppet.input(Input::ConnectFailed);
-        puppet.pass(s(60));
-    }
+    out_of_reach(&mut puppet, 60);
     let before = puppet.connects;
     puppet.connect();
     puppet.lose_link();

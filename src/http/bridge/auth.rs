@@ -1,6 +1,6 @@
 //! `/auth`, `/configAuth`, and what the discovery service would say of this bridge.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::super::AppState;
 use super::super::error::Refusal;
@@ -47,15 +47,15 @@ pub(super) async fn config(app: &AppState, params: &Params) -> Result<String, Re
 pub(super) fn discover(app: &AppState, host: Option<&str>) -> String {
     let inviting = app.bridge.window.is_inviting();
     let address = reached_at(app.bridge.listen, host).filter(|_| inviting);
-    let (ip, port) = address.map_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), |address| (address.ip(), address.port()));
-    let bridge = |object: Object, ()| {
+    let address = address.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    let bridge = |object: Object, address: SocketAddr| {
         object
             .int("bridgeId", app.identity.server_id())
-            .text("ip", &ip.to_string())
-            .int("port", port)
+            .text("ip", &address.ip().to_string())
+            .int("port", address.port())
             .text("dateUpdated", &timestamp(app.clock.wall()).replace("+00:00", "Z"))
     };
-    Object::new().array("bridges", [()], bridge).int("errorCode", 0).finish()
+    Object::new().array("bridges", [address], bridge).int("errorCode", 0).finish()
 }
 
 /// Where a client reaches us. A gateway that listens everywhere knows no address of its own; the client has used one.

@@ -46,9 +46,7 @@ fn states(doors: &dyn Doors, now: UnixMillis) -> Vec<(NukiId, String)> {
 
 /// In the order the store keeps: that of registration.
 pub(super) async fn list(store: &Store) -> Result<String, Refusal> {
-    let callbacks = store.callbacks().await?;
-    let item = |object: Object, callback: &Callback| object.int("id", callback.id).text("url", &callback.url);
-    Ok(Object::new().array("callbacks", &callbacks, item).finish())
+    Ok(listed(&store.callbacks().await?))
 }
 
 /// Frees a slot. Something that is no number is a bad request: aionuki sends a printed dictionary.
@@ -69,7 +67,12 @@ pub(super) async fn remove(app: &AppState, params: &Params) -> Result<String, Re
 
 /// What a client sees that may not know of any.
 pub(super) fn none() -> String {
-    Object::new().array("callbacks", [(); 0], |object, ()| object).finish()
+    listed(&[])
+}
+
+fn listed(callbacks: &[Callback]) -> String {
+    let item = |object: Object, callback: &Callback| object.int("id", callback.id).text("url", &callback.url);
+    Object::new().array("callbacks", callbacks, item).finish()
 }
 
 pub(super) fn failure(message: &str) -> String {

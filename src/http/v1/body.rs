@@ -52,16 +52,16 @@ impl Secret {
     /// It is something else. The error says where, and repeats nothing of it.
     pub(super) fn json<'a, T: Deserialize<'a>>(&'a self, expected: &'static str) -> Result<T, Problem> {
         // The parser's own words may repeat values, so only the place is taken from it.
-        serde_json::from_slice(&self.0).map(|Object(whole)| whole).map_err(|error| {
+        serde_json::from_slice(&self.0).map(|Named(whole)| whole).map_err(|error| {
             Problem::body(format!("the body does not fit at column {}", column(&self.0, &error)), expected)
         })
     }
 }
 
 /// What stands between braces, with names. serde's structs take an array of their values in order as well.
-pub(super) struct Object<T>(pub(super) T);
+pub(super) struct Named<T>(pub(super) T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Braces(PhantomData))
     }
@@ -70,14 +70,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 struct Braces<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Braces<T> {
-    type Value = Object<T>;
+    type Value = Named<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Named<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Named)
     }
 }
 

@@ -129,8 +129,8 @@ async fn attach(
     let Table { generation, characteristics, .. } = table;
 
     // Before the first write: bluer listens for values only once StartNotify has answered.
-    // All at once: the second one then waits in bluetoothd for the end of the first, and not for us to hear of it. Each is
-    // waited for, because one that is begun and forgotten could not be ended.
+    // All at once: the second one then waits in bluetoothd for the end of the first, and not for us to hear of it.
+    // Each is waited for, because one that is begun and forgotten could not be ended.
     let subscribed = characteristics
         .iter()
         .map(|(_, remote)| limited(Stage::Link, "subscribing", limits::SUBSCRIBE, remote.notify()));
@@ -202,8 +202,8 @@ async fn dial(device: &Device) -> Result<(), TransportError> {
 /// and the controller reports each packet once per scan of 10.24 s. Measured on
 /// BlueZ 5.82 and Linux 6.12, up to the subscriptions: 4.5 to 9 s during discovery, 0.5 to 0.8 s without.
 ///
-/// It lasts until the link has said what somebody waits for at the door ([`limits::SILENT_LINK`]): a discovery that begins takes
-/// the radio, and bluer reads all that BlueZ knows.
+/// It lasts until the link has said what somebody waits for at the door
+/// ([`limits::SILENT_LINK`]): a discovery that begins takes the radio, and bluer reads all that BlueZ knows.
 pub(super) struct Silence(watch::Sender<u32>);
 
 impl Silence {

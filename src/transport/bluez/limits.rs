@@ -59,8 +59,8 @@ pub(super) const SILENCE: Duration = Duration::from_secs(3);
 /// memory, BlueZ hears nothing of it, and somebody may be waiting at the door.
 pub(super) const SILENCE_CHECK: Duration = Duration::from_millis(2);
 
-/// How long discovery stays off once a link is made: an action has been accepted by then, or what was asked of the log come,
-/// at the 50 ms between two events that Linux chooses. Meanwhile other locks are not heard.
+/// How long discovery stays off once a link is made: an action has been accepted by then, or what was asked of
+/// the log come, at the 50 ms between two events that Linux chooses. Meanwhile other locks are not heard.
 pub(super) const SILENT_LINK: Duration = Duration::from_millis(300);
 
 /// How often a quiet link or scan is checked. A bluetoothd that was killed

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use keyturner::cli::sim::{self, SimOptions};
 use keyturner::simlock::Device;
@@ -60,6 +61,15 @@ impl Rig {
     #[allow(clippy::unused_self)]
     pub(crate) fn address(&self) -> Address {
         address_of(NUKI_ID)
+    }
+}
+
+/// Waits in the world's time, at most `limit`.
+pub(crate) async fn until(what: &str, limit: Duration, is_so: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

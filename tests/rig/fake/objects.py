@@ -11,8 +11,6 @@ import traceback
 
 from dbus_fast import Message, MessageType, Variant
 
-from record import Record
-
 PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 DBUS = "org.freedesktop.DBus"
@@ -52,8 +50,8 @@ class Faults:
 
 
 class ObjectTable:
-    def __init__(self, record=None):
-        self.record = record or Record()
+    def __init__(self, record):
+        self.record = record
         self.bus = None         # None while bluetoothd does not run
         self.objects = {}
         self.faults = Faults()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::super::body::Object;
+use super::super::body::Named;
 use super::super::problem::Problem;
 use super::super::schema;
 use crate::protocol::codes::SealedDigits;
@@ -26,7 +26,7 @@ pub(super) struct NewCode<'a> {
     #[schema(schema_with = schema::digits)]
     pub(super) digits: &'a str,
     /// When it is valid; without it, or null: always.
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "named")]
     #[schema(value_type = Option<Limit>)]
     pub(super) time_limit: Option<Limit>,
 }
@@ -48,7 +48,7 @@ pub(super) struct CodeUpdate<'a> {
     #[schema(nullable = false)]
     pub(super) enabled: Option<bool>,
     /// When it is valid, as a whole; null: always.
-    #[serde(default, deserialize_with = "given_object")]
+    #[serde(default, deserialize_with = "given_named")]
     #[schema(value_type = Option<Limit>)]
     pub(super) time_limit: Option<Option<Limit>>,
 }
@@ -65,14 +65,12 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 }
 
 /// A value with names, or null.
-fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
+fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Named<T>>::deserialize(deserializer)?.map(|Named(value)| value))
 }
 
-fn given_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    object(deserializer).map(Some)
+fn given_named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    named(deserializer).map(Some)
 }
 
 /// When a code is valid, under the Web API's names. Everything by the lock's own clock.
