@@ -25,26 +25,40 @@ pub(super) fn is_possible() -> bool {
 }
 
 /// Whether they typed this word, without which nothing is done.
-pub(super) fn is_typed(word: &str) -> anyhow::Result<bool> {
+pub(super) async fn is_typed(word: &'static str) -> anyhow::Result<bool> {
     if !is_possible() {
         bail!("nobody can be asked here; give --yes if this is what you want");
     }
-    Ok(line(&format!("Type \"{word}\" to go on: "))? == word)
+    waiting(move || Ok(line(&format!("Type \"{word}\" to go on: "))? == word)).await
 }
 
 /// One of so many, counted from 0.
-pub(super) fn which(count: usize) -> anyhow::Result<usize> {
-    for _ in 0..TRIES {
-        let answer = line(&format!("Which one? 1 to {count}: "))?;
-        if let Some(number) = answer.parse::<usize>().ok().filter(|number| (1..=count).contains(number)) {
-            return Ok(number - 1);
+pub(super) async fn which(count: usize) -> anyhow::Result<usize> {
+    waiting(move || {
+        for _ in 0..TRIES {
+            let answer = line(&format!("Which one? 1 to {count}: "))?;
+            if let Some(number) = answer.parse::<usize>().ok().filter(|number| (1..=count).contains(number)) {
+                return Ok(number - 1);
+            }
         }
-    }
-    bail!("that was none of them")
+        bail!("that was none of them")
+    })
+    .await
 }
 
 /// The digits of a PIN, which the terminal does not show; `None` if nothing was typed.
-pub(super) fn digits(what: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
+pub(super) async fn digits(what: String) -> anyhow::Result<Option<Zeroizing<String>>> {
+    waiting(move || typed_digits(&what)).await
+}
+
+/// Asks on a thread of its own: people are slow, and signals and the radio are heard meanwhile.
+pub(super) async fn waiting<T: Send + 'static>(
+    ask: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(ask).await.context("the question broke off")?
+}
+
+fn typed_digits(what: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
     const WITHOUT: &str = "the PIN cannot be asked for at this terminal; give it with --pin-file";
     let mut terminal = Unseen::open().context(WITHOUT)?;
     for _ in 0..TRIES {

@@ -37,7 +37,7 @@ pub(super) async fn run(args: EraseArgs) -> anyhow::Result<()> {
         bail!("the event log knows nothing of this person; a name must be written exactly as it is shown");
     }
     print!("{}", words(&plan));
-    if !args.yes && !ask::is_typed("erase")? {
+    if !args.yes && !ask::is_typed("erase").await? {
         bail!("nothing was erased");
     }
     let done = store.erase(&path, &args.user, args.lock, Clock::system().wall()).await?;

@@ -55,6 +55,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -260,61 +261,59 @@ pub fn main() -> ExitCode {
     let is_demo = matches!(cli.command, Command::Demo(_));
     // The demo says itself what happens at its door.
     logging::init(if is_demo { "keyturner=warn,keyturner::event=off" } else { "keyturner=info" });
-    let runtime = match cli.command {
-        // What blocks has threads of its own, and each hand-over to a second one costs more than most tasks (docs/adr/0055).
-        Command::Run(_) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-        // Whoever is asked something at a terminal may also be waited for; signals are still heard.
-        _ => tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build(),
-    };
-    let runtime = match runtime {
+    // What blocks has threads of its own, and each hand-over to a second one costs more than most tasks (docs/adr/0055).
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),
     };
-    let result: anyhow::Result<ExitCode> = runtime.block_on(async {
-        match cli.command {
-            Command::Run(args) => run::run(args).await,
-            Command::Pair(args) => return pair::run(args).await,
-            Command::Status(args) => return status::run(args).await,
-            Command::Lock(args) => return act::run(act::Act::Lock, args).await,
-            Command::Unlock(args) => return act::run(act::Act::Unlock, args).await,
-            Command::Unlatch(args) => return act::run(act::Act::Unlatch, args).await,
-            Command::Locks(args) => locks::run(args).await,
-            Command::Unpair(args) => unpair::run(args).await,
-            Command::Rekey(args) => return rekey::run(args).await,
-            Command::Demo(args) => demo::run(args).await,
-            Command::History(args) => return history::run(args).await,
-            Command::Users(args) => return users::run(args).await,
-            Command::Health(args) => return health::run(args).await,
-            Command::Doctor(args) => return doctor::run(args).await,
-            Command::Verify(args) => return verify::run(args).await,
-            Command::Pin(args) => pin::run(args).await,
-            Command::Clock(args) => return clock::run(args).await,
-            Command::Code(command) => return code::run(command).await,
-            Command::Codes(args) => return code::list_codes(&args).await,
-            Command::Config(command) => return config::run(&command),
-            Command::Backup(args) => backup::run(args).await,
-            Command::Export(args) => export::run(args).await,
-            Command::Erase(args) => erase::run(args).await,
-            Command::Token(args) => token::run(args).await,
-            Command::Tokens(args) => token::list(&args).await,
-            Command::Auth(command) => auth::run(command).await,
-            Command::Webhook(command) => webhook::run(command).await,
-            Command::Webhooks(args) => webhook::show::list(args).await,
-            Command::Callback(command) => return callback::run(command).await,
-            Command::Callbacks(args) => return callback::list(args).await,
-            Command::Sim(args) => tokio::select! {
-                result = sim::serve(args.into()) => result,
-                result = stop_signal() => result,
-            },
-        }?;
-        Ok(ExitCode::SUCCESS)
-    });
-    match result {
+    // In a box, because everything in it is compiled once more for each place of the runtime that polls it.
+    let command: Pin<Box<dyn Future<Output = anyhow::Result<ExitCode>>>> = Box::pin(carry_out(cli.command));
+    match runtime.block_on(command) {
         Ok(code) => code,
         // Whoever read has enough, such as `head`.
         Err(error) if error.is::<output::ReaderGone>() => Exit::Done.into(),
         Err(error) => fail(&error),
     }
+}
+
+async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Pair(args) => return pair::run(args).await,
+        Command::Status(args) => return status::run(args).await,
+        Command::Lock(args) => return act::run(act::Act::Lock, args).await,
+        Command::Unlock(args) => return act::run(act::Act::Unlock, args).await,
+        Command::Unlatch(args) => return act::run(act::Act::Unlatch, args).await,
+        Command::Locks(args) => locks::run(args).await,
+        Command::Unpair(args) => unpair::run(args).await,
+        Command::Rekey(args) => return rekey::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::History(args) => return history::run(args).await,
+        Command::Users(args) => return users::run(args).await,
+        Command::Health(args) => return health::run(args).await,
+        Command::Doctor(args) => return doctor::run(args).await,
+        Command::Verify(args) => return verify::run(args).await,
+        Command::Pin(args) => pin::run(args).await,
+        Command::Clock(args) => return clock::run(args).await,
+        Command::Code(command) => return code::run(command).await,
+        Command::Codes(args) => return code::list_codes(&args).await,
+        Command::Config(command) => return config::run(&command),
+        Command::Backup(args) => backup::run(args).await,
+        Command::Export(args) => export::run(args).await,
+        Command::Erase(args) => erase::run(args).await,
+        Command::Token(args) => token::run(args).await,
+        Command::Tokens(args) => token::list(&args).await,
+        Command::Auth(command) => auth::run(command).await,
+        Command::Webhook(command) => webhook::run(command).await,
+        Command::Webhooks(args) => webhook::show::list(args).await,
+        Command::Callback(command) => return callback::run(command).await,
+        Command::Callbacks(args) => return callback::list(args).await,
+        Command::Sim(args) => tokio::select! {
+            result = sim::serve(args.into()) => result,
+            result = stop_signal() => result,
+        },
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {

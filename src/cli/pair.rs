@@ -69,7 +69,7 @@ pub(super) fn parse_nuki_id(text: &str) -> Result<NukiId, String> {
 pub(super) async fn run(args: PairArgs) -> anyhow::Result<ExitCode> {
     let secrets = writable_secrets(&args.data)?;
     let _only_one = Claim::take(&args.data.data, Held::ByCommand)?;
-    let typed = typed_pin(&args)?;
+    let typed = typed_pin(&args).await?;
     let owner = owner(args.search.adapter.clone())?;
 
     println!("Looking for a lock in pairing mode ({}) ...", pairing::BUTTON);
@@ -80,7 +80,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<ExitCode> {
     for candidate in &found {
         println!("Found {}.", describe(candidate));
     }
-    let candidate = choose(&found, ask::is_possible())?;
+    let candidate = choose(&found, ask::is_possible()).await?;
 
     let before = secrets.lock(candidate.nuki_id).cloned();
     let id_type = role(&candidate, args.as_app);
@@ -93,7 +93,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<ExitCode> {
                 "A Nuki Bridge would lose this lock, and what works through it, until it is paired again in the Nuki app. \
                  --as-app leaves it alone."
             );
-            if !ask::is_typed("yes")? {
+            if !ask::is_typed("yes").await? {
                 bail!("nothing was paired");
             }
         }
@@ -117,12 +117,13 @@ pub(super) fn role(candidate: &Candidate, as_app: bool) -> IdType {
 }
 
 /// What was typed, or read from a file; `None` for nothing. Asked first, because a lock leaves pairing mode by itself.
-fn typed_pin(args: &PairArgs) -> anyhow::Result<Option<Zeroizing<String>>> {
+async fn typed_pin(args: &PairArgs) -> anyhow::Result<Option<Zeroizing<String>>> {
     match args.pin_file.as_ref().filter(|path| !is_typed(path)) {
         Some(path) => read_digits(&args.data.file(path.clone())?).map(Some),
         None if ask::is_possible() => {
             println!("The security PIN lets Keyturner read the lock's log; {}.", pairing::PIN_PLACE);
-            ask::digits("Security PIN, which is not shown (empty: without one, and nobody can be named)")
+            let what = "Security PIN, which is not shown (empty: without one, and nobody can be named)";
+            ask::digits(what.to_owned()).await
         }
         None => Ok(None),
     }
@@ -155,7 +156,7 @@ fn pin_for(candidate: &Candidate, typed: Option<&str>, before: Option<&LockSecre
 }
 
 /// The only one, or the one that is chosen.
-fn choose(found: &[Candidate], may_ask: bool) -> anyhow::Result<Candidate> {
+async fn choose(found: &[Candidate], may_ask: bool) -> anyhow::Result<Candidate> {
     if let [candidate] = found {
         return Ok(*candidate);
     }
@@ -167,7 +168,7 @@ fn choose(found: &[Candidate], may_ask: bool) -> anyhow::Result<Candidate> {
     for (number, line) in lines.iter().enumerate() {
         println!("  {}  {line}", number + 1);
     }
-    let chosen = ask::which(found.len())?;
+    let chosen = ask::which(found.len()).await?;
     found.get(chosen).copied().ok_or_else(|| anyhow!("that was none of them"))
 }
 

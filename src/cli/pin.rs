@@ -29,7 +29,7 @@ pub(super) struct PinArgs {
 pub(super) async fn run(args: PinArgs) -> anyhow::Result<()> {
     let digits = match args.pin_file.as_ref().filter(|path| !is_typed(path)) {
         Some(path) => Some(read_digits(&args.data.file(path.clone())?)?),
-        None if ask::is_possible() => ask::digits(&format!("Security PIN of lock {:08X}", args.lock))?,
+        None if ask::is_possible() => ask::digits(format!("Security PIN of lock {:08X}", args.lock)).await?,
         None => bail!("nobody can be asked here; give --pin-file"),
     };
     let digits = digits.context("nothing was typed, so the PIN stays as it is")?;

@@ -34,7 +34,7 @@ pub(super) async fn run(args: UnpairArgs) -> anyhow::Result<()> {
     let secrets = writable_secrets(&args.data)?;
     let _only_one = Claim::take(&args.data.data, Held::ByCommand)?;
     println!("{name} ({:08X}) will no longer be served. What happened there stays in the event log.", lock.nuki_id);
-    if !args.yes && !ask::is_typed("unpair")? {
+    if !args.yes && !ask::is_typed("unpair").await? {
         bail!("nothing was changed");
     }
     if args.local_only {

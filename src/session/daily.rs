@@ -297,7 +297,7 @@ impl Session {
         self.on_code_deadline();
         self.leave_link(now);
         self.due = Due::default();
-        self.timers = TimerTable::default();
+        self.timers.end();
     }
 
     fn on_timer(&mut self, timer: Timer, now: Duration) {

@@ -39,6 +39,7 @@ const COUNT: usize = 13;
 #[derive(Debug, Default)]
 pub(super) struct TimerTable {
     expiries: [Option<Duration>; COUNT],
+    is_over: bool,
 }
 
 impl TimerTable {
@@ -58,8 +59,16 @@ impl TimerTable {
         Timer::CodeDeadline,
     ];
 
+    /// Does nothing once the session has ended.
     pub(super) fn set(&mut self, timer: Timer, at: Duration) {
-        self.put(timer, Some(at));
+        if !self.is_over {
+            self.put(timer, Some(at));
+        }
+    }
+
+    /// No timer fires any more, whatever the session is still told.
+    pub(super) fn end(&mut self) {
+        *self = Self { is_over: true, ..Self::default() };
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {

@@ -439,6 +439,22 @@ fn stopping_answers_every_action_and_begins_nothing() {
 }
 
 #[test]
+fn a_session_that_has_ended_wakes_up_no_more_whatever_it_is_told() {
+    let mut puppet = Puppet::idle();
+    puppet.input(Input::Stop);
+    let before = puppet.connects;
+    // More often than the budget allows, after which it would be put off.
+    for _ in 0..20 {
+        puppet.input(Input::ReadDirectory);
+        puppet.input(Input::ReadLog);
+        puppet.input(Input::Beacon(changed()));
+    }
+    assert_eq!(puppet.session.next_timeout(), None);
+    puppet.pass(s(7 * 3600));
+    assert_eq!(puppet.connects, before);
+}
+
+#[test]
 fn a_log_counts_as_cleared_only_if_the_lock_says_so() {
     // (what the lock says before COMPLETE, whether that is a cleared log)
     let cases: [(&[Message], bool); 5] = [

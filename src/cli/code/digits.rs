@@ -8,16 +8,16 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
-use super::super::ask::{Unseen, secret};
+use super::super::ask::{Unseen, secret, waiting};
 use crate::protocol::users::CodeDigits;
 
-pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
+pub(super) async fn read(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     let text = match file {
         Some(path) => {
             let text = File::open(path).and_then(secret);
             text.with_context(|| format!("cannot read the digits from {}", path.display()))?
         }
-        None if stdin().is_terminal() => ask()?,
+        None if stdin().is_terminal() => waiting(ask).await?,
         None => secret(stdin()).context("cannot read the digits from standard input")?,
     };
     check(&text)

@@ -131,7 +131,7 @@ pub(super) async fn run(command: CodeCommand) -> anyhow::Result<ExitCode> {
     match command {
         CodeCommand::List(args) => list_codes(&args).await,
         CodeCommand::Add(args) => {
-            let digits = digits::read(args.digits_file.as_deref())?;
+            let digits = digits::read(args.digits_file.as_deref()).await?;
             let limit = args.limit.limit();
             let body =
                 Body { name: Some(&args.name), digits: Some(&digits), time_limit: limit.map(Some), ..Body::default() };
@@ -143,7 +143,7 @@ pub(super) async fn run(command: CodeCommand) -> anyhow::Result<ExitCode> {
             if args.name.is_none() && limit.is_none() && !wants_digits {
                 bail!("say what shall change: --name, --digits, --digits-file, --always, or when it is valid");
             }
-            let digits = wants_digits.then(|| digits::read(args.digits_file.as_deref())).transpose()?;
+            let digits = if wants_digits { Some(digits::read(args.digits_file.as_deref()).await?) } else { None };
             let (name, digits) = (args.name.as_deref(), digits.as_ref().map(|digits| digits.as_str()));
             let body = Body { name, digits, time_limit: limit, ..Body::default() };
             change(&args.at, "PATCH", Some(args.code_id), Some(&body), "changed").await
