@@ -192,14 +192,14 @@ mod tests {
         Candidate { nuki_id, address: "54:D2:72:01:02:03".parse().unwrap(), mode, rssi: Some(-60) }
     }
 
-    #[test]
-    fn where_nobody_can_be_asked_several_locks_are_an_error_that_lists_them() {
+    #[tokio::test]
+    async fn where_nobody_can_be_asked_several_locks_are_an_error_that_lists_them() {
         let two = [candidate(0x0A1B_2C3D, PairingMode::Lock), candidate(0x0000_00FF, PairingMode::Opener)];
-        let error = choose(&two, false).unwrap_err().to_string();
+        let error = choose(&two, false).await.unwrap_err().to_string();
         for words in ["2 locks", "--nuki-id", "0A1B2C3D", "000000FF", "Opener", "-60 dBm", "54:D2:72:01:02:03"] {
             assert!(error.contains(words), "{words}: {error}");
         }
-        assert_eq!(choose(&two[..1], false).unwrap(), two[0]);
+        assert_eq!(choose(&two[..1], false).await.unwrap(), two[0]);
     }
 
     #[test]

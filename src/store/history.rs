@@ -241,12 +241,31 @@ pub(super) fn push_locks(query: &mut impl Statement, locks: &BTreeSet<NukiId>) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     async fn plan(store: &Store, filter: &HistoryFilter) -> Vec<String> {
         let Question { sql, values } = page_query(filter, 21);
         let explain = Question { sql: format!("explain query plan {sql}"), values };
         store.pages.rows(explain, |row| row.get("detail")).await.unwrap()
+    }
+
+    /// SQLite has to be told so: else it plans a page again for each value that is bound.
+    #[tokio::test]
+    async fn a_page_is_planned_once_for_all_its_readers() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("keyturner.db")).await.unwrap();
+        let of = |auth_id| HistoryFilter { auth_id: Some(auth_id), ..HistoryFilter::default() };
+        for auth_id in 1..9 {
+            store.page(&of(auth_id)).await.unwrap();
+        }
+        let Question { sql, .. } = page_query(&of(1), HistoryFilter::default().limit + 1);
+        let planned = store.pages.read(move |connection| {
+            let statement = connection.prepare_cached(&sql)?;
+            Ok((statement.get_status(StatementStatus::Run), statement.get_status(StatementStatus::RePrepare)))
+        });
+        assert_eq!(planned.await.unwrap(), (8, 0), "runs, plans made again");
     }
 
     /// However long the log grows, no page may walk through it or sort it.
