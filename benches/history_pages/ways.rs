@@ -117,7 +117,9 @@ pub(crate) struct Library {
 
 impl Library {
     pub(crate) fn open(path: &Path) -> Self {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        // One thread uses it: without SQLite's own locks, as the store has it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).unwrap();
         // It lives as long as the process, so that the statements can be kept beside it.
         Self { connection: Box::leak(Box::new(connection)), prepared: BTreeMap::new() }
     }
