@@ -174,7 +174,10 @@ impl House {
         for characteristic in [Characteristic::KeyturnerGdio, Characteristic::KeyturnerUsdio] {
             self.feed(simlock::Input::Subscribed { link: LINK, characteristic, indications: true });
         }
-        self.input(Input::Connected);
+        // The lock may have ended it already, of which the session knows.
+        if self.is_linked {
+            self.input(Input::Connected);
+        }
     }
 
     fn lose_link(&mut self) {

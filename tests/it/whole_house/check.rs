@@ -472,10 +472,11 @@ fn delays(findings: &mut Findings, life: &Life, rows: &[Row]) {
                 true => TOLD_BEHIND_OTHERS,
                 false => TOLD_WITHIN,
             };
-            let is_in = |calm: &&Calm| entry.between.0 >= calm.from && entry.between.1 + within(calm) <= calm.until;
+            let since = door.could_be_read(entry);
+            let is_in = |calm: &&Calm| entry.between.0 >= calm.from && since + within(calm) <= calm.until;
             let Some(within) = life.calm.iter().find(is_in).map(within) else { continue };
             let told = id.and_then(|id| first.get(id));
-            let late = told.map(|at| at.saturating_sub(entry.between.1));
+            let late = told.map(|at| at.saturating_sub(since));
             match late {
                 Some(late) if late <= within => {
                     findings.prompt += 1;

@@ -18,6 +18,9 @@ pub(crate) type Whose = (u32, Option<u16>);
 /// An entry may be written so long after the deed: lock 'n' go waits, motors run, latches are held.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 
+/// What we do is written so long after what happened just before it was asked for: eight seconds to be told, and the slowest motor.
+const OURS_WITHIN: Duration = Duration::from_secs(18);
+
 /// Something that somebody did, written down when they did it.
 #[derive(Debug, Clone)]
 pub(crate) struct Deed {
@@ -234,6 +237,16 @@ impl Door {
                     && other.between.0 <= entry.between.1 + WRITTEN_WITHIN
                     && other.between.1 + WRITTEN_WITHIN >= entry.between.0
             })
+    }
+
+    /// Since when this could be told: an action of ours has the link until its motor rests, and is written then.
+    pub(crate) fn could_be_read(&self, entry: &Entry) -> Duration {
+        let is_ours = |other: &&Entry| {
+            other.entry.auth_id == self.own_auth_id && matches!(other.entry.kind, LogEntryKind::LockAction(_))
+        };
+        let ours = self.entries.iter().filter(is_ours).map(|other| other.between.1);
+        let until = entry.between.1;
+        ours.filter(|done| *done > until && *done <= until + OURS_WITHIN).max().unwrap_or(until)
     }
 
     /// What the simulated lock wrote must be what people did.
