@@ -28,8 +28,7 @@ impl Object {
 
     pub(super) fn int(mut self, key: &'static str, value: impl Into<i64>) -> Self {
         self.key(key);
-        // Writing to a String cannot fail.
-        let _ = write!(self.0, "{}", value.into());
+        self.0.push_str(itoa::Buffer::new().format(value.into()));
         self
     }
 
