@@ -151,14 +151,17 @@ impl Session {
         }
     }
 
-    /// Ends them all at once. What has left is unknown, unless the lock has shown it.
-    pub(super) fn finish_all_actions(&mut self, unsent: Outcome) {
-        let sent = if self.shows_success() { Outcome::Done } else { Outcome::Unknown };
-        if let Some(action) = self.action.take() {
-            self.tell_outcome(&action, if action.is_waiting() { unsent } else { sent });
-        }
-        for action in core::mem::take(&mut self.waiting) {
-            self.tell_outcome(&action, unsent);
+    /// Ends them all at once, because the lock refuses all of them with this code, or because the session ends. What has left is
+    /// unknown, unless the lock has shown it.
+    pub(super) fn finish_all_actions(&mut self, refusal: Option<ErrorCode>) {
+        let succeeded = self.shows_success();
+        for action in self.action.take().into_iter().chain(core::mem::take(&mut self.waiting)) {
+            let outcome = match refusal {
+                Some(code) if action.is_waiting() => Outcome::NotDone(NotDone::Refused(code)),
+                _ if succeeded && !action.is_waiting() => Outcome::Done,
+                _ => action.cut_short(),
+            };
+            self.tell_outcome(&action, outcome);
         }
     }
 

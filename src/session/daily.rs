@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::action::{Action, NotDone, Outcome};
+use super::action::Action;
 use super::ahead::Ahead;
 use super::channel::Channel;
 use super::clock::ClockWish;
@@ -292,7 +292,7 @@ impl Session {
 
     fn stop(&mut self, now: Duration) {
         self.stopped = true;
-        self.finish_all_actions(Outcome::NotDone(NotDone::NotSent));
+        self.finish_all_actions(None);
         self.finish_clock(Err(ClockNotSet::Unreachable));
         self.on_code_deadline();
         self.leave_link(now);

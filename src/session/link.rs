@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::action::{Action, NotDone, Outcome};
+use super::action::Action;
 use super::codes::CodeNotChanged;
 use super::daily::{LinkState, Session};
 use super::due::Read;
@@ -177,7 +177,7 @@ impl Session {
             });
             self.exchange = None;
             self.due.forget(|_| true);
-            self.finish_all_actions(Outcome::NotDone(NotDone::Refused(report.code)));
+            self.finish_all_actions(Some(report.code));
             self.finish_clock(Err(ClockNotSet::Refused(report.code)));
             self.finish_code(Err(CodeNotChanged::Refused(report.code)));
             self.leave_link(now);

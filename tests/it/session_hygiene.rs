@@ -439,6 +439,14 @@ fn stopping_answers_every_action_and_begins_nothing() {
 }
 
 #[test]
+fn whoever_stops_behind_a_refusal_does_not_say_that_nothing_was_sent() {
+    let mut puppet = Puppet::with_action_sent(1);
+    puppet.error(ErrorCode::Busy, LOCK_ACTION);
+    puppet.input(Input::Stop);
+    assert_eq!(puppet.outcome(1), Some(Outcome::NotDone(NotDone::Refused(ErrorCode::Busy))));
+}
+
+#[test]
 fn a_session_that_has_ended_wakes_up_no_more_whatever_it_is_told() {
     let mut puppet = Puppet::idle();
     puppet.input(Input::Stop);
