@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,8 +48,11 @@ def say(text):
 
 
 class Run:
-    def __init__(self, directory, programs):
-        self.directory, self.programs = directory, programs
+    def __init__(self, directory):
+        self.directory = directory
+        # Asking for the benches puts a program with their settings in the place of the release.
+        self.keyturner = pathlib.Path(shutil.copy2(KEYTURNER, directory))
+        self.programs = programs()
 
     def bench(self, name, *options):
         """A bench of cargo with --figures: what it has measured, a dictionary for each."""
@@ -58,7 +62,7 @@ class Run:
     def script(self, name, number, *options):
         """A script of this folder: what it has measured."""
         out = self.directory / f"{name}{number}.json"
-        self._run(f"{name}.py {number}", [sys.executable, "-B", HERE / f"{name}.py", "--keyturner", KEYTURNER, "--out", out,
+        self._run(f"{name}.py {number}", [sys.executable, "-B", HERE / f"{name}.py", "--keyturner", self.keyturner, "--out", out,
                                           *map(str, options)])
         return json.loads(out.read_text())
 
@@ -98,7 +102,7 @@ def measure(run, plan):
 
     stage("costs", "processor time, memory and own share, beside pyNukiBT", costs, table.of_costs)
     stage("radio", "actions and keypad at four connection intervals, beside pyNukiBT",
-          lambda: radio.run_all(run.directory, plan.rounds, KEYTURNER, ("--short",)), table.of_radio)
+          lambda: radio.run_all(run.directory, plan.rounds, run.keyturner, ("--short",)), table.of_radio)
     stage("http", "requests beside bare axum", lambda: run.bench("bridge", plan.seconds), table.of_http)
     stage("ingestion", "events stored beside SQLite", lambda: run.bench("ingest", plan.seconds), table.of_ingestion)
     stage("pages", f"pages of logs of up to {plan.pages[-1]:,} events beside SQLite",
@@ -110,7 +114,7 @@ def measure(run, plan):
         aged, verified = run.aged(plan.aged)
         start = run.script("start", "", "--aged", aged, "--starts", plan.starts)
         towns = [run.script("town", locks, "--locks", locks, "--events", plan.turns) for locks in plan.locks]
-        return {"start": start, "towns": towns, "binary": KEYTURNER.stat().st_size}
+        return {"start": start, "towns": towns, "binary": run.keyturner.stat().st_size}
 
     stage("process", "start, memory and size of the daemon", process,
           lambda figure: table.of_process(figure["start"], figure["towns"], figure["binary"]))
@@ -120,10 +124,10 @@ def measure(run, plan):
 
 
 def build():
-    """The release, and the benches: path by name."""
+    """The benches, and after them the release, in whose place they have put a program of their own."""
     say("building the release and the benches")
     cargo = os.environ.get("CARGO", "cargo")
-    for command in ([cargo, "build", "--release", "--locked"], bench_command(cargo)):
+    for command in (bench_command(cargo), [cargo, "build", "--release", "--locked"]):
         if subprocess.run(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, check=False).returncode:
             sys.exit(f"bench/run: `{' '.join(command)}` failed, see above")
 
@@ -186,7 +190,7 @@ def main():
         say(f"the load is {load_before:.1f}: something else runs, and figures are worse for it")
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="keyturner-bench-"))
-        rows, figures = measure(Run(pathlib.Path(directory), programs()), Plan(args.quick, args.large))
+        rows, figures = measure(Run(pathlib.Path(directory)), Plan(args.quick, args.large))
     text = text_of(rows, started, load_before, args.quick)
     print(text)
     if args.json:
