@@ -142,6 +142,7 @@ impl House {
             0x5B => self.raw(Characteristic::KeyturnerUsdio, bytes),
             0x5C => self.raw(Characteristic::KeyturnerGdio, bytes),
             0x5D => self.raw(Characteristic::PairingGdio, bytes),
+            0x5E => self.input(Input::ExpectAction),
             0x60..=0x6F => self.ask(command, bytes),
             0x70..=0x7F => self.at_the_door(command, bytes),
             0x80..=0xBF => self.forge(command, bytes),
@@ -263,6 +264,8 @@ impl House {
         };
         let asked = Asked { at: self.now, left: 0, is_freed: false, is_accepted: false, outcome: None };
         self.asked.insert(intent_id, asked);
+        // As the gateway does it; with time in between, or in vain, by a command of its own.
+        self.input(Input::ExpectAction);
         self.input(Input::Act(ActionRequest { intent_id, action, asked_at: self.now }));
     }
 

@@ -9,7 +9,7 @@ use super::asked::Ending;
 use super::handle::{ActionOutcome, GatewayError, WaitFor};
 use crate::protocol::LockAction;
 use crate::session::{ActionRequest, Input, NotDone, Outcome};
-use crate::store::{Begun, IdempotencyKey, IntentState, KeyedIntent, NewIntent};
+use crate::store::{Begun, IdempotencyKey, IntentState, KeyedIntent, NewIntent, StoreError};
 
 /// So many actions may be open at one lock; more would only wait for their deadline.
 const MAX_ACTIONS: usize = 8;
@@ -67,53 +67,79 @@ impl ActionWaiter {
 }
 
 impl Actor<'_> {
-    pub(super) async fn on_act(&mut self, asked: Asked) {
+    /// The radio gets ready, by its own tasks, while the intent goes to the disk (`docs/adr/0060`).
+    pub(super) async fn on_act(&mut self, asked: Asked) -> Result<(), StoreError> {
+        let Some(asked) = self.sift(asked).await else { return Ok(()) };
+        self.session.handle(Input::ExpectAction, self.now());
+        if let Err(error) = self.settle().await {
+            refuse(asked, GatewayError::Storage(error.to_string()));
+            return Err(error);
+        }
+        self.radio.make_connecting_urgent();
+        self.begin(asked).await;
+        Ok(())
+    }
+
+    /// What has to be begun; everything else is answered, or joins what is under way.
+    async fn sift(&mut self, asked: Asked) -> Option<Asked> {
         let Asked { action, ref requester, .. } = asked;
         if asked.reply.is_closed() {
             debug!(lock = %self.lock.label(), %action, requester, "whoever asked has gone, so nothing is done");
-            return;
+            return None;
         }
         match asked.key {
             Some(key) => match self.tools.store.keyed_intent(requester, &key, self.tools.clock.wall()).await {
-                Ok(Some(known)) => return self.answer_known(&known, asked),
+                Ok(Some(known)) => {
+                    self.answer_known(&known, asked);
+                    return None;
+                }
                 Ok(None) => {}
-                Err(error) => return refuse(asked, GatewayError::Storage(error.to_string())),
+                Err(error) => {
+                    refuse(asked, GatewayError::Storage(error.to_string()));
+                    return None;
+                }
             },
             None => {
                 let is_same = |open: &&mut ActionWaiter| open.action == action && open.requester == *requester;
                 if let Some(open) = self.actions.values_mut().rev().find(is_same) {
                     info!(lock = %self.lock.label(), %action, requester, "asked for again while it is under way: joined");
-                    return open.join(asked.wait, asked.reply);
+                    open.join(asked.wait, asked.reply);
+                    return None;
                 }
                 let now = self.now();
                 if let Some(outcome) = self.wiring.memory.lately.find(requester, action, now) {
                     info!(lock = %self.lock.label(), %action, requester, "asked for again at once: answered as before");
                     asked.reply.send(Ok(answer(outcome))).ok();
-                    return;
+                    return None;
                 }
             }
         }
         if self.actions.len() >= MAX_ACTIONS {
-            return refuse(asked, GatewayError::QueueFull);
+            refuse(asked, GatewayError::QueueFull);
+            return None;
         }
-        self.begin(asked).await;
+        Some(asked)
     }
 
-    /// The intent is on disk before anything is sent.
+    /// The intent is on disk before the command leaves.
     async fn begin(&mut self, asked: Asked) {
         let (lock, at) = (self.lock.nuki_id, self.tools.clock.wall());
         let intent = NewIntent { nuki_id: lock, action: asked.action, requester: asked.requester.clone(), at };
-        let begun = match &asked.key {
-            Some(key) => self.tools.store.begin_keyed_intent(&intent, key).await,
-            None => self.tools.store.begin_intent(&intent).await.map(Begun::New),
+        let store = &self.tools.store;
+        let writing = async {
+            match &asked.key {
+                Some(key) => store.begin_keyed_intent(&intent, key).await,
+                None => store.begin_intent(&intent).await.map(Begun::New),
+            }
         };
+        let begun = self.radio.beside(writing).await;
         let intent_id = match begun {
             Ok(Begun::New(intent_id)) => intent_id,
             // Another lock's actor was faster.
             Ok(Begun::Before(known)) => return self.answer_known(&known, asked),
             Ok(Begun::TooMany(wait)) => return refuse(asked, GatewayError::TooManyKeys(wait)),
             Err(error) => {
-                error!(lock = %self.lock.label(), %error, "an intent could not be stored, so nothing was sent");
+                error!(lock = %self.lock.label(), %error, "an intent could not be stored, so the action was not sent");
                 return refuse(asked, GatewayError::Storage(error.to_string()));
             }
         };
@@ -125,7 +151,6 @@ impl Actor<'_> {
         // Time in the queue and time on the disk count: nobody expects the door to open later.
         let asked_at = now.saturating_sub(asked_at.elapsed());
         self.session.handle(Input::Act(ActionRequest { intent_id, action, asked_at }), now);
-        self.make_connecting_urgent();
     }
 
     /// The client has used its key before: it is told what became of that.

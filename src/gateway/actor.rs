@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use super::acting::ActionWaiter;
-use super::arbiter::{Adapter, Attempt};
+use super::arbiter::Adapter;
 use super::asked::{Memory, ReadWaiter};
 use super::budget::Slot;
 use super::carry::update;
@@ -17,7 +16,7 @@ use super::clock::ClockWaiter;
 use super::codes::CodeChanger;
 use super::handle::{GatewayError, LockSnapshot, Request, Shared};
 use super::health::note;
-use super::port::{Event, Port};
+use super::radio::{Radio, RadioNews};
 use super::{PairedLock, Tools};
 use crate::attribution::{Directory, Journal, JournalConfig, Pending};
 use crate::diagnostics::{Deed, Line};
@@ -27,15 +26,13 @@ use crate::protocol::state::KeyturnerStates;
 use crate::pulse::Pulse;
 use crate::session::{Input, Output, Session, SessionConfig};
 use crate::store::{LockClock, StoreError, StoredClock};
-use crate::transport::{Link, Sighting, TransportError};
+use crate::transport::Sighting;
 
 /// A telling waits so long for its log entry (`docs/design.md`, "Telling"). Over a slow link, or beside another lock's,
 /// an entry comes more than a second after the state; whoever disarms an alarm would rather wait than not be told who it was.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What is under way when the gateway stops has so long to be stored.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
-/// Then the link has so long to end. BlueZ may take longer; it was asked, and goes on without us.
-const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
 
 /// What an actor is connected to; it outlives an actor that starts again.
 pub(super) struct Wiring {
@@ -56,12 +53,10 @@ pub(super) struct Actor<'a> {
     pub(super) journal: Journal,
     pub(super) directory: Directory,
     /// Room for the connection that the beacon at hand may cause.
-    slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
     /// The room that the connection at hand takes; given back if it brings an entry of the log.
     pub(super) caused: Option<Slot>,
-    connecting: Option<Attempt>,
-    disconnecting: Option<JoinHandle<()>>,
-    pub(super) port: Option<Port>,
+    pub(super) radio: Radio,
     pub(super) actions: BTreeMap<i64, ActionWaiter>,
     pub(super) readers: Vec<ReadWaiter>,
     /// Whoever wants the clock set.
@@ -80,8 +75,7 @@ enum Wake {
     Stop,
     Request(Option<Request>),
     Sighting(Option<Sighting>),
-    Connected(Result<Link, TransportError>),
-    Link(Event),
+    Radio(RadioNews),
     Timeout,
 }
 
@@ -145,9 +139,7 @@ impl<'a> Actor<'a> {
             directory,
             slot: None,
             caused: None,
-            connecting: None,
-            disconnecting: None,
-            port: None,
+            radio: Radio::default(),
             actions: BTreeMap::new(),
             readers: Vec::new(),
             clock_setters: Vec::new(),
@@ -182,7 +174,7 @@ impl<'a> Actor<'a> {
             match wake {
                 // The scanner lives as long as the gateway.
                 Wake::Stop | Wake::Request(None) | Wake::Sighting(None) => return Ok(()),
-                Wake::Request(Some(request)) => self.on_request(request).await,
+                Wake::Request(Some(request)) => self.on_request(request).await?,
                 Wake::Sighting(Some(sighting)) => {
                     if let Advertisement::Beacon(beacon) = sighting.advertisement {
                         if beacon.state_changed {
@@ -197,44 +189,7 @@ impl<'a> Actor<'a> {
                         }
                     }
                 }
-                Wake::Connected(Ok(link)) => {
-                    if core::mem::take(&mut self.wiring.memory.is_out_of_reach) {
-                        info!(lock = %self.lock.label(), "connected again");
-                    } else {
-                        debug!(lock = %self.lock.label(), "connected");
-                    }
-                    self.note_contact();
-                    self.note(Deed::Connected);
-                    self.port = Some(Port::new(link));
-                    self.session.handle(Input::Connected, now);
-                }
-                Wake::Connected(Err(error)) => {
-                    // Once until it is back: it is tried again for as long as it takes.
-                    if core::mem::replace(&mut self.wiring.memory.is_out_of_reach, true) {
-                        debug!(lock = %self.lock.label(), %error, "still cannot connect");
-                    } else {
-                        info!(lock = %self.lock.label(), %error, "cannot connect; trying again");
-                    }
-                    self.note(Deed::ConnectFailed);
-                    self.spend();
-                    self.session.handle(Input::ConnectFailed, now);
-                }
-                Wake::Link(Event::Received(indication)) => {
-                    self.session.handle(Input::Received(indication.characteristic, indication.value), now);
-                }
-                Wake::Link(Event::WriteFailed(error)) => {
-                    info!(lock = %self.lock.label(), %error, "cannot write");
-                    self.tools.metrics.write_failed(self.lock.nuki_id);
-                    self.end_link();
-                    self.session.handle(Input::WriteFailed, now);
-                }
-                Wake::Link(Event::Lost) => {
-                    debug!(lock = %self.lock.label(), "link lost");
-                    self.note(Deed::Disconnected);
-                    self.note_contact();
-                    self.end_link();
-                    self.session.handle(Input::Disconnected, now);
-                }
+                Wake::Radio(news) => self.on_radio(news, now),
                 Wake::Timeout => {
                     self.session.handle_timeout(now);
                     self.journal.handle_timeout(now);
@@ -246,6 +201,9 @@ impl<'a> Actor<'a> {
     }
 
     async fn next_wake(&mut self) -> Wake {
+        if let Some(news) = self.radio.early() {
+            return Wake::Radio(news);
+        }
         let clock = self.tools.clock;
         let reader = self.readers.iter().map(|reader| reader.until).min();
         let timeout = [self.session.next_timeout(), self.journal.next_timeout(), reader].into_iter().flatten().min();
@@ -255,36 +213,19 @@ impl<'a> Actor<'a> {
                 None => std::future::pending().await,
             }
         };
-        let connecting = async {
-            match &mut self.connecting {
-                Some(attempt) => attempt.result().await,
-                None => std::future::pending().await,
-            }
-        };
-        let link = async {
-            match &mut self.port {
-                Some(port) => port.next().await,
-                None => std::future::pending().await,
-            }
-        };
         // Deadlines first, for no flood may make an answer late; beacons last, for they repeat themselves.
-        let wake = tokio::select! {
+        tokio::select! {
             biased;
             _ = self.wiring.stop.wait_for(|stop| *stop) => Wake::Stop,
             () = sleep => Wake::Timeout,
-            event = link => Wake::Link(event),
-            result = connecting => Wake::Connected(result),
+            news = self.radio.news() => Wake::Radio(news),
             request = self.wiring.requests.recv() => Wake::Request(request),
             sighting = self.wiring.sightings.recv() => Wake::Sighting(sighting),
-        };
-        if matches!(wake, Wake::Connected(_)) {
-            self.connecting = None;
         }
-        wake
     }
 
     /// Carries out what session and journal want until both are silent.
-    async fn settle(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
         loop {
             if let Some(output) = self.session.poll() {
                 self.on_session(output).await?;
@@ -296,47 +237,11 @@ impl<'a> Actor<'a> {
         }
     }
 
-    pub(super) fn connect(&mut self) {
-        self.note_connection();
-        self.note(Deed::Connect);
-        self.spend();
-        self.caused = self.slot.take();
-        let (adapter, address) = (self.wiring.adapter.clone(), self.lock.address);
-        let is_urgent = !self.actions.is_empty();
-        self.connecting = Some(adapter.connect(address, is_urgent, self.disconnecting.take()));
-    }
-
-    /// Somebody stands at the door: an attempt that only waits for its turn need not wait behind the others.
-    pub(super) fn make_connecting_urgent(&mut self) {
-        if let Some(attempt) = &self.connecting {
-            attempt.make_urgent();
-        }
-    }
-
-    /// The connection that a beacon caused brought nothing new.
-    fn spend(&mut self) {
-        if let Some(slot) = self.caused.take() {
-            slot.spend();
-        }
-    }
-
-    pub(super) fn end_link(&mut self) {
-        self.spend();
-        if let Some(port) = self.port.take() {
-            let label = self.lock.label();
-            self.disconnecting = Some(tokio::spawn(async move {
-                if let Err(error) = port.close().await {
-                    debug!(lock = %label, %error, "disconnecting failed; the lock drops idle links by itself");
-                }
-            }));
-        }
-    }
-
     /// The gateway stops: open actions are answered, what was read is stored, the link is ended.
     async fn leave(mut self) -> Result<(), StoreError> {
         let label = self.lock.label();
         let all = async {
-            self.connecting = None;
+            self.radio.give_up_connecting();
             self.session.handle(Input::Stop, self.now());
             let settled = self.settle().await;
             self.refuse_readers(&GatewayError::Stopping);
@@ -355,19 +260,9 @@ impl<'a> Actor<'a> {
         Ok(())
     }
 
-    /// Ends the link, or leaves that to its own task.
-    async fn hang_up(&mut self) {
-        self.end_link();
-        if let Some(task) = self.disconnecting.take()
-            && tokio::time::timeout(HANG_UP_WITHIN, task).await.is_err()
-        {
-            debug!(lock = %self.lock.label(), "the link is still being ended");
-        }
-    }
-
     /// The store failed: everybody is told what is known, and the next actor begins from what is stored.
     async fn break_off(&mut self, error: &StoreError) {
-        self.connecting = None;
+        self.radio.give_up_connecting();
         self.session.handle(Input::Stop, self.now());
         let mut finished = Vec::new();
         while let Some(output) = self.session.poll() {

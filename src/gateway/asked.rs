@@ -72,13 +72,13 @@ impl Memory {
 }
 
 impl Actor<'_> {
-    pub(super) async fn on_request(&mut self, request: Request) {
+    pub(super) async fn on_request(&mut self, request: Request) -> Result<(), StoreError> {
         let now = self.now();
         match request {
             Request::ReadState { reply } => {
                 if self.readers.len() >= MAX_READERS {
                     reply.send(Err(GatewayError::QueueFull)).ok();
-                    return;
+                    return Ok(());
                 }
                 self.readers.push(ReadWaiter { until: now + READ_WITHIN, reply });
                 self.session.handle(Input::ReadState, now);
@@ -90,8 +90,9 @@ impl Actor<'_> {
                 let result = self.on_set_pin(pin).await;
                 reply.send(result).ok();
             }
-            Request::Act(asked) => self.on_act(asked).await,
+            Request::Act(asked) => self.on_act(asked).await?,
         }
+        Ok(())
     }
 
     pub(super) fn keep_ending(&mut self, ending: Ending) {

@@ -30,11 +30,7 @@ impl Actor<'_> {
                 self.note(Deed::Disconnect);
                 self.end_link();
             }
-            Output::Write(characteristic, value) => {
-                if let Some(port) = &mut self.port {
-                    port.write(characteristic, value);
-                }
-            }
+            Output::Write(characteristic, value) => self.radio.write(characteristic, value),
             Output::Observed(states) => self.on_observed(states, now).await?,
             Output::Log { entries, end } => {
                 self.note_log(entries.len(), end);

@@ -67,7 +67,7 @@ impl Actor<'_> {
             Ok(BegunCodeChange::New(id)) => {
                 self.code_changer = Some(CodeChanger { id, requester, key, replies: vec![reply] });
                 self.session.handle(Input::ChangeCode(change), self.now());
-                return self.make_connecting_urgent();
+                return self.radio.make_connecting_urgent();
             }
             Ok(BegunCodeChange::Before(end)) => answer(end),
             Ok(BegunCodeChange::KeyUsed) => Err(GatewayError::KeyUsed),

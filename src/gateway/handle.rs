@@ -223,7 +223,7 @@ impl GatewayHandle {
         self.ask(nuki_id, |reply| Request::ReadState { reply }).await?.unwrap_or(Err(GatewayError::Stopping))
     }
 
-    /// Has the lock do something, once at most. The intent is on disk before the first byte leaves. The same asked for
+    /// Has the lock do something, once at most. The intent is on disk before the command leaves. The same asked for
     /// again at once by the same client is no other intent (`docs/adr/0025`).
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod handle;
 mod health;
 pub mod pair;
 mod port;
+mod radio;
 mod repeat;
 pub mod visit;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::action::{Action, ActionRequest, BUSY_PAUSE, NotDone, Outcome, SEARCH_PAUSE, Verdict};
-use super::daily::Session;
+use super::daily::{LinkState, Session};
 use super::due::Read;
 use super::exchange::Job;
 use super::io::{LogAccess, Output};
@@ -19,10 +19,26 @@ const MAX_WAITING: usize = 16;
 impl Session {
     pub(super) fn on_act(&mut self, request: ActionRequest) {
         let action = Action::new(request, self.generation == Generation::Opener);
-        if self.stopped || self.waiting.len() >= MAX_WAITING {
+        if self.has_stopped() || self.waiting.len() >= MAX_WAITING {
             self.tell_outcome(&action, Outcome::NotDone(NotDone::NotSent));
         } else {
             self.waiting.push_back(action);
+        }
+    }
+
+    /// A link and a challenge move nothing, so they need not wait until the intent is on disk. What is expected and does not
+    /// come leaves a link without work, which ends by itself.
+    pub(super) fn expect_action(&mut self, now: Duration) {
+        if self.has_stopped() || self.action.is_some() {
+            return;
+        }
+        match self.link {
+            LinkState::Down => {
+                self.timers.stop(Timer::Reconnect);
+                self.begin_link();
+            }
+            LinkState::Up if self.exchange.is_none() && self.states.is_some() => self.begin(Job::Challenge, now),
+            LinkState::Up | LinkState::Connecting => {}
         }
     }
 
@@ -42,6 +58,7 @@ impl Session {
             // Somebody stands at the door: do not sit out a back-off.
             self.timers.stop(Timer::Reconnect);
             self.action = Some(action);
+            self.take_over_challenge(now);
         }
         let unsent = self.action.iter().filter(|action| action.is_waiting()).chain(&self.waiting);
         match unsent.map(Action::send_before).min() {

@@ -1,4 +1,4 @@
-//! Getting the log ready while the motor runs.
+//! Challenges that are asked for before it is certain what they are for.
 //!
 //! The log cannot be asked for before the lock has handed out a challenge, and
 //! that takes as long as the question itself. A lock remembers its last
@@ -6,9 +6,15 @@
 //! nothing else to do on the link. So the challenge is fetched then, and the
 //! question leaves as soon as the lock says that the bolt rests.
 //!
-//! Only for the log: a command that does something gets a challenge of its own
-//! moment. A lock that hands out none while its motor runs, or does not keep
-//! it so long, is left alone with this from then on, and is asked as ever.
+//! What was handed out and waits is for the log alone: a command that does
+//! something gets a challenge of its own moment. A lock that hands out none
+//! while its motor runs, or does not keep it so long, is left alone with this
+//! from then on, and is asked as ever.
+//!
+//! An action's challenge is asked for while its intent is on the way to the
+//! disk (`docs/adr/0060`); whichever comes later lets the command leave.
+
+use std::time::Duration;
 
 use super::action::Action;
 use super::daily::Session;
@@ -51,7 +57,7 @@ impl Session {
         self.log_follows
             && has_no_work
             && self.pin.is_open()
-            && !self.stopped
+            && !self.has_stopped()
             && !self.ahead.is_refused
             && self.ahead.held.is_none()
     }
@@ -71,6 +77,14 @@ impl Session {
         let held = if matches!(job, Job::Log { .. }) { self.ahead.held } else { None };
         self.ahead = Ahead { held: None, in_use: held.is_some(), ..self.ahead };
         held
+    }
+
+    /// A challenge that is being fetched ahead becomes that of the action that has come.
+    pub(super) fn take_over_challenge(&mut self, now: Duration) {
+        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.job == Job::Challenge) {
+            exchange.job = Job::Action;
+            self.expect_reply(now);
+        }
     }
 
     /// Whether the log goes before the state: the lock has just said by itself that the bolt rests, and somebody waits to

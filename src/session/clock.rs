@@ -63,7 +63,7 @@ impl ClockWish {
 
 impl Session {
     pub(super) fn on_set_clock(&mut self, at_zero: i64, now: Duration) {
-        if self.stopped {
+        if self.has_stopped() {
             return self.outputs.push_back(Output::ClockSet(Err(ClockNotSet::Unreachable)));
         }
         if !self.pin.is_open() {

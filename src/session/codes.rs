@@ -119,7 +119,7 @@ impl CodeWish {
 
 impl Session {
     pub(super) fn on_change_code(&mut self, change: CodeChange, now: Duration) {
-        let refusal = if self.stopped {
+        let refusal = if self.has_stopped() {
             Some(CodeNotChanged::Unreachable)
         } else if self.code_wish.is_some() {
             Some(CodeNotChanged::Busy)

@@ -109,8 +109,6 @@ pub struct Session {
     pub(super) log_first: bool,
     /// When the battery report was read last.
     pub(super) battery_read: Option<Duration>,
-    /// Nothing begins any more.
-    pub(super) stopped: bool,
 }
 
 impl Session {
@@ -160,7 +158,6 @@ impl Session {
             ahead: Ahead::default(),
             log_first: false,
             battery_read: None,
-            stopped: false,
         };
         session.want_everything(now);
         session.await_pin(now);
@@ -194,6 +191,7 @@ impl Session {
             Input::ConnectFailed | Input::Disconnected => self.on_link_down(now),
             Input::Received(characteristic, bytes) => self.on_received(characteristic, &bytes, now),
             Input::WriteFailed => self.leave_link(now),
+            Input::ExpectAction => self.expect_action(now),
             Input::Act(request) => self.on_act(request),
             Input::ReadState => self.want(Read::States),
             Input::ReadLog => self.timers.set(Timer::LogAgain, now.saturating_add(LOG_PAUSE)),
@@ -223,7 +221,7 @@ impl Session {
             Read::AdvancedConfig => self.generation != Generation::Opener,
             _ => self.pin.is_open() || !read.needs_pin(),
         };
-        if is_possible && !self.stopped {
+        if is_possible && !self.has_stopped() {
             self.due.want(read);
         }
     }
@@ -291,13 +289,12 @@ impl Session {
     }
 
     fn stop(&mut self, now: Duration) {
-        self.stopped = true;
+        self.timers.end();
         self.finish_all_actions(None);
         self.finish_clock(Err(ClockNotSet::Unreachable));
         self.on_code_deadline();
         self.leave_link(now);
         self.due = Due::default();
-        self.timers.end();
     }
 
     fn on_timer(&mut self, timer: Timer, now: Duration) {
@@ -359,8 +356,7 @@ impl Session {
             LinkState::Connecting => {}
             LinkState::Down => {
                 if self.wants_link() && !self.timers.is_set(Timer::Reconnect) {
-                    self.link = LinkState::Connecting;
-                    self.outputs.push_back(Output::Connect);
+                    self.begin_link();
                 }
             }
             LinkState::Up => {
@@ -374,8 +370,13 @@ impl Session {
         }
     }
 
+    /// Nothing begins any more.
+    pub(super) const fn has_stopped(&self) -> bool {
+        self.timers.is_over()
+    }
+
     pub(super) fn wants_link(&self) -> bool {
-        !self.stopped
+        !self.has_stopped()
             && (self.due.any() || self.action.is_some() || self.clock_wish.is_some() || self.code_wish.is_some())
     }
 

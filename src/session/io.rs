@@ -58,6 +58,8 @@ pub enum Input {
     WriteFailed,
     /// The link is gone, and not by [`Output::Disconnect`]: of that the session hears no more.
     Disconnected,
+    /// Somebody asks for an action, and the intent is on its way to the disk: get ready with what moves nothing.
+    ExpectAction,
     /// Act, once at most.
     Act(ActionRequest),
     /// Read the state; the answer is an [`Output::Observed`].

@@ -29,7 +29,7 @@ const GIVEN_UP_PAUSE: Duration = Duration::from_secs(15 * 60);
 impl Session {
     pub(super) fn on_beacon(&mut self, beacon: Beacon, now: Duration) {
         self.note_heard(now);
-        if self.link != LinkState::Down || self.refusals > 0 || self.stopped {
+        if self.link != LinkState::Down || self.refusals > 0 || self.has_stopped() {
             return;
         }
         if self.beacons.should_connect(beacon.state_changed, now) {
@@ -39,8 +39,13 @@ impl Session {
         }
     }
 
+    pub(super) fn begin_link(&mut self) {
+        self.link = LinkState::Connecting;
+        self.outputs.push_back(Output::Connect);
+    }
+
     pub(super) fn on_connected(&mut self, now: Duration) {
-        if self.stopped {
+        if self.has_stopped() {
             self.outputs.push_back(Output::Disconnect);
             return;
         }

@@ -71,6 +71,10 @@ impl TimerTable {
         *self = Self { is_over: true, ..Self::default() };
     }
 
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     pub(super) fn stop(&mut self, timer: Timer) {
         self.put(timer, None);
     }

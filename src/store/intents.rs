@@ -1,4 +1,4 @@
-//! What clients asked for: on disk before the first byte leaves, so that nothing is done twice or forgotten.
+//! What clients asked for: on disk before the command leaves, so that nothing is done twice or forgotten.
 
 use rusqlite::Transaction;
 

@@ -117,6 +117,8 @@ mod gateway_pin;
 #[cfg(feature = "daemon")]
 mod gateway_radio;
 #[cfg(feature = "daemon")]
+mod gateway_ready;
+#[cfg(feature = "daemon")]
 mod gateway_sources;
 #[cfg(feature = "daemon")]
 mod gateway_who;
@@ -171,6 +173,7 @@ mod session_logs;
 mod session_pages;
 mod session_pair;
 mod session_pin;
+mod session_ready;
 mod session_visit;
 #[cfg(feature = "daemon")]
 mod sim_air;

@@ -129,7 +129,7 @@ async fn attach(
     let Table { generation, characteristics, .. } = table;
 
     // Before the first write: bluer listens for values only once StartNotify has answered.
-    // All at once: the second one then waits in bluetoothd for the end of the first, and not for us to hear of it.
+    // All at once: bluer still sends the second when the first is answered, but does not wait for us in between.
     // Each is waited for, because one that is begun and forgotten could not be ended.
     let subscribed = characteristics
         .iter()

@@ -14,7 +14,7 @@ use keyturner::protocol::beacon::NukiId;
 use keyturner::protocol::crypto::Pin;
 use keyturner::protocol::{IdType, LockState};
 use keyturner::simlock::{Person, SimLockConfig};
-use keyturner::store::{DeliveryOutcome, HistoryFilter, HistoryRow, Store};
+use keyturner::store::{DeliveryOutcome, HistoryFilter, HistoryRow, SimDisk, Store};
 use keyturner::transport::sim::{SimDoor, SimRadio, SimSettings};
 use keyturner::transport::{Address, Link, Purpose, Sighting, Transport, TransportError};
 use tempfile::TempDir;
@@ -75,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) has_back_door: bool,
     /// The host's clock at the start.
     pub(crate) start: UnixMillis,
+    /// The host's disk, if it is not one that takes no time.
+    pub(crate) disk: Option<Arc<dyn SimDisk>>,
 }
 
 impl Default for Plan {
@@ -86,6 +88,7 @@ impl Default for Plan {
             id_type: IdType::Bridge,
             has_back_door: false,
             start: START,
+            disk: None,
         }
     }
 }
@@ -109,7 +112,11 @@ impl House {
             None
         };
         let files = TempDir::new().unwrap();
-        let store = Store::open(&files.path().join("keyturner.db")).await.unwrap().with_virtual_time();
+        let store = Store::open(&files.path().join("keyturner.db")).await.unwrap();
+        let store = match plan.disk {
+            Some(disk) => store.with_simulated_disk(disk),
+            None => store.with_virtual_time(),
+        };
         store.add_callback("http://127.0.0.1:9/", START).await.unwrap();
         let (connects, repeat_window) = (Arc::default(), Duration::from_secs(2));
         let mut house = Self { radio, door, store, clock, lock, back, gateway: None, repeat_window, connects, files };

@@ -265,7 +265,9 @@ impl Pair {
         self.carry_out();
     }
 
+    /// As the gateway asks for it.
     pub(crate) fn act(&mut self, intent_id: i64, action: LockAction) {
+        self.input(Input::ExpectAction);
         self.input(Input::Act(ActionRequest { intent_id, action, asked_at: self.now }));
     }
 

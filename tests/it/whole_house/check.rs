@@ -17,7 +17,7 @@ use super::life::{Calm, Life};
 use super::receivers::{Receivers, Taken};
 
 /// Beacon, link, log, commit and POST, with as much again to spare.
-const TOLD_WITHIN: Duration = Duration::from_secs(8);
+pub(crate) const TOLD_WITHIN: Duration = Duration::from_secs(8);
 
 /// Behind what could not be read at once, entries can be missing or their times contradict each other; then the gateway waits
 /// for what may still be logged, twice over.

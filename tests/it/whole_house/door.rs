@@ -12,14 +12,17 @@ use keyturner::transport::sim::SimDoor;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, Params};
 
+use super::check::TOLD_WITHIN;
+
 /// Numbers of whoever did something: an authorization, 0 for nobody's, and a keypad code.
 pub(crate) type Whose = (u32, Option<u16>);
 
 /// An entry may be written so long after the deed: lock 'n' go waits, motors run, latches are held.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 
-/// What we do is written so long after what happened just before it was asked for: eight seconds to be told, and the slowest motor.
-const OURS_WITHIN: Duration = Duration::from_secs(18);
+/// What we do is written so long after what happened just before it was asked for: as long as that takes to be told, and the
+/// slowest motor.
+const OURS_WITHIN: Duration = TOLD_WITHIN.saturating_add(Duration::from_secs(10));
 
 /// Something that somebody did, written down when they did it.
 #[derive(Debug, Clone)]
