@@ -54,7 +54,7 @@ impl<'a> Sight<'a> {
     }
 
     /// Whether the step was written when the motor that led here had ended.
-    fn is_ended_by(&self, step: &Step) -> bool {
+    pub(super) fn is_ended_by(&self, step: &Step) -> bool {
         let Some(run) = self.ran else { return true };
         step.serial > run.behind && !step.time.zip(run.clock).is_some_and(|(logged, (_, until))| until.is_after(logged))
     }

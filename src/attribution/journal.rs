@@ -107,6 +107,7 @@ impl Journal {
         let last = config.states.map(|states| states.lock_state);
         let oldest = config.pending.first().map(|pending| pending.change.before);
         let newest = config.pending.last().map(|pending| pending.change.after);
+        let moving = config.states.as_ref().and_then(Run::stored);
         let mut trail = Trail::new(config.cursor, config.is_opener);
         if config.has_begun_anew {
             trail.hole();
@@ -131,7 +132,7 @@ impl Journal {
             config,
             names,
             pace: None,
-            moving: None,
+            moving,
             ended: None,
             busy_until: None,
             names_until: None,
@@ -277,7 +278,7 @@ impl Journal {
             self.drop_oldest();
         }
         let unstored = Unstored { deadline, live, observation, then: Vec::new() };
-        let ran = self.moving.take().map(|run| run.end(self.pace));
+        let ran = self.moving.take().map(|run| run.end(self.seen()));
         self.questions.push(Question::new(change, now, self.seen(), ran, unstored));
         if is_doubtful {
             self.questions.doubt();

@@ -26,28 +26,35 @@ const MAX_OPEN: usize = 64;
 pub(super) struct Run {
     /// What was certainly written before it was last seen running.
     pub(super) behind: u64,
-    /// When it was last seen.
-    at: Duration,
+    /// When it was last seen; `None` if that was before a restart.
+    at: Option<Duration>,
     /// When it was seen first and last, by the lock's clock.
     pub(super) clock: Option<(Span, Span)>,
 }
 
 impl Run {
     pub(super) fn begin(behind: u64, pace: Option<Pace>, now: Duration) -> Self {
-        Self { behind, at: now, clock: pace.map(|pace| (pace.span(), pace.span())) }
+        Self { behind, at: Some(now), clock: pace.map(|pace| (pace.span(), pace.span())) }
+    }
+
+    /// One that was seen before a restart, in these states: what was read until then is not here any more, and tells itself
+    /// from its own entry by its time alone. `None` if the motor did not run.
+    pub(super) fn stored(states: &KeyturnerStates) -> Option<Self> {
+        let seen = seconds(states.current_time).map(Span::at);
+        states.lock_state.is_transitional().then(|| Self { behind: 0, at: None, clock: seen.zip(seen) })
     }
 
     /// A motor that looks the same is seen again; after a while it can be another one.
     pub(super) fn go_on(self, behind: u64, pace: Option<Pace>, now: Duration) -> Self {
         let again = Self::begin(self.behind.max(behind), pace, now);
-        let is_same = now.saturating_sub(self.at) <= ON_THE_WAY;
+        let is_same = self.at.is_some_and(|at| now.saturating_sub(at) <= ON_THE_WAY);
         let clock = self.clock.zip(again.clock).map(|((since, _), (_, until))| (since, until));
         Self { clock: if is_same { clock } else { again.clock }, ..again }
     }
 
-    /// It has ended.
-    pub(super) fn end(self, pace: Option<Pace>) -> Self {
-        let clock = self.clock.zip(pace).map(|((since, until), pace)| (since, until.or_earlier(pace.span())));
+    /// It has ended by the time that the bolt is seen at rest.
+    pub(super) fn end(self, rest: Option<Span>) -> Self {
+        let clock = self.clock.zip(rest).map(|((since, until), rest)| (since, until.or_earlier(rest)));
         Self { clock, ..self }
     }
 }
@@ -117,7 +124,7 @@ impl Question {
             asked: None,
             seen,
             still: None,
-            ran: None,
+            ran: pending.ran.as_ref().and_then(Run::stored).map(|run| run.end(seen)),
             // Nobody looked whether it did.
             goes_on: true,
             unlatches: true,

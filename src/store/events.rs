@@ -73,6 +73,8 @@ pub struct PendingEvent {
     pub change: Option<StateChange>,
     /// The payload it was decoded from.
     pub raw: Vec<u8>,
+    /// The payload of the state that was stored before that one, if any was.
+    pub raw_before: Option<Vec<u8>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -86,6 +88,7 @@ struct RawPending {
     state_before_code: Option<u8>,
     state_after_code: Option<u8>,
     raw: Vec<u8>,
+    raw_before: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -119,7 +122,12 @@ impl Store {
         let _held = self.hold_time().await;
         let rows: Vec<RawPending> = sqlx::query_as(
             "select e.id, e.observed_at, e.device_time, e.action_code, e.trigger_code, e.completion_code,
-                    e.state_before_code, e.state_after_code, e.raw
+                    e.state_before_code, e.state_after_code, e.raw,
+                    (select before.payload from observations before
+                     where before.nuki_id = e.nuki_id and before.id < (
+                         select max(id) from observations
+                         where nuki_id = e.nuki_id and observed_at = e.observed_at and payload = e.raw)
+                     order by before.id desc limit 1) raw_before
              from unanswered u join events e on e.id = u.event_id
              where u.nuki_id = ? order by u.event_id",
         )
@@ -139,6 +147,7 @@ impl Store {
                     after: LockState::from_code(after),
                 }),
                 raw: row.raw,
+                raw_before: row.raw_before,
             })
         };
         rows.into_iter().map(event).collect()

@@ -331,3 +331,57 @@ fn an_entry_behind_a_clock_that_was_set_back_waits_for_the_state_that_it_led_to(
     let firmware = Firmware { entry_first: true, lag: 150, page: 5, ..SMART_LOCK };
     names_nobody_else(988_296, firmware, &ops);
 }
+
+/// What the entry of the motor run that was seen would have said is gone, and what was read before it ended is not to be
+/// told from it after a restart but by its time.
+#[test]
+fn whoever_acted_before_a_motor_run_that_was_seen_is_not_named_for_it_after_a_restart() {
+    let ops = [
+        Op::Act(Who::AutoLock, LockAction::Lock),
+        Op::Lost(Who::Hand, LockAction::Unlock),
+        Op::Link(true),
+        Op::Link(false),
+        Op::Act(Who::Phone, LockAction::Unlatch),
+        Op::Wait(3_648),
+        Op::Wait(2_381),
+        Op::Link(true),
+        Op::KillAfter(1),
+        Op::Act(Who::OtherPhone, LockAction::Unlatch),
+        Op::Wait(639),
+        Op::KillAfter(3),
+        Op::Wait(2_426),
+        Op::Gone(Who::Hand, LockAction::Lock),
+        Op::Wait(1_653),
+        Op::Link(true),
+    ];
+    let firmware = Firmware {
+        lock_n_go: LockNGoLog::AtEnd,
+        unlatches_over_unlocked: true,
+        lag: 700,
+        motor: 300,
+        hand_is_action: true,
+        page: 3,
+        ..SMART_LOCK
+    };
+    names_nobody_else(476_004, firmware, &ops);
+}
+
+#[test]
+fn whoever_acted_before_a_motor_run_is_not_named_for_it_by_a_process_that_saw_only_its_end() {
+    let ops = [
+        Op::Act(Who::AutoLock, LockAction::Lock),
+        Op::Wait(20_000),
+        Op::Act(Who::Button, LockAction::Unlock),
+        Op::Wait(20_000),
+        Op::Link(false),
+        Op::Act(Who::Phone, LockAction::Unlatch),
+        Op::Wait(20_000),
+        Op::Link(true),
+        Op::KillAfter(1),
+        Op::Gone(Who::OtherPhone, LockAction::Unlatch),
+        Op::Wait(20_000),
+    ];
+    for seed in 0..200 {
+        names_nobody_else(seed, Firmware { motor: 2_999, ..SMART_LOCK }, &ops);
+    }
+}

@@ -6,7 +6,9 @@ use keyturner::protocol::{LockState, Trigger};
 use keyturner::store::{Batch, HistoryFilter, Observation, PendingEvent, Store, StoreError};
 use proptest::prelude::*;
 
-use crate::store::{Fixture, LOCK, NOW, batch, by_app, by_code, device_time, events, pending, states, without_entry};
+use crate::store::{
+    Fixture, LOCK, NOW, batch, by_app, by_code, device_time, events, lock_row, pending, states, without_entry,
+};
 
 fn full_batch() -> Batch {
     Batch {
@@ -249,12 +251,45 @@ async fn a_pending_event_is_given_back_with_what_was_seen() {
             completion_status: None,
             change: pending().change,
             raw: pending().raw,
+            raw_before: None,
         }]
     );
     let unknown =
         Event { attribution: Attribution::Unknown(UnknownReason::EntryMissing), answers_pending: true, ..pending() };
     f.store.commit(&events(2, vec![unknown])).await.unwrap();
     assert!(f.open_questions().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_pending_event_is_given_back_with_the_state_that_was_stored_before_its_own() {
+    const OTHER: u32 = LOCK + 1;
+    let f = Fixture::new().await;
+    f.store.register_lock(&lock_row(OTHER, "Back door")).await.unwrap();
+    let seen = |lock_state| Observation { states: states(lock_state), before: None };
+    let at_rest = |lock_state| Event { raw: states(lock_state).encode(), ..pending() };
+    let batches = [
+        (2, vec![LockState::Unlatching], vec![]),
+        // What waits for its entry is stored with what was seen since.
+        (
+            3,
+            vec![LockState::Unlocked, LockState::Locking, LockState::Locked],
+            vec![LockState::Unlocked, LockState::Locked],
+        ),
+        (4, vec![LockState::Unlocking], vec![]),
+    ];
+    for (seconds, observed, asked) in batches {
+        let observations = observed.into_iter().map(seen).collect();
+        let events = asked.into_iter().map(at_rest).collect();
+        f.store.commit(&Batch { observations, events, ..batch(seconds) }).await.unwrap();
+        // Another lock's states come in between.
+        f.store
+            .commit(&Batch { nuki_id: OTHER, observations: vec![seen(LockState::Locked)], ..batch(seconds) })
+            .await
+            .unwrap();
+    }
+    let pending = f.store.pending_events(LOCK).await.unwrap();
+    let before: Vec<_> = pending.into_iter().map(|pending| pending.raw_before).collect();
+    assert_eq!(before, [LockState::Unlatching, LockState::Locking].map(|state| Some(states(state).encode())));
 }
 
 #[tokio::test]

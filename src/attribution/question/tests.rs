@@ -32,7 +32,7 @@ fn question(after: LockState, ran: Option<Run>) -> Question {
 
 /// A stored one, of the 50th second.
 fn stored(after: LockState) -> Pending {
-    Pending { change: StateChange { before: Some(Locked), after }, states: Some(states(after)) }
+    Pending { change: StateChange { before: Some(Locked), after }, states: Some(states(after)), ran: None }
 }
 
 fn step(action: LockAction, completion_status: CompletionStatus, second: i64) -> Step {
@@ -60,7 +60,37 @@ fn asked(questions: impl IntoIterator<Item = Question>) -> Questions {
 /// A motor seen running from one second to another.
 fn ran(since: i64, until: i64) -> Run {
     let pace = |second: i64| Some(Pace::seen(None, MIDNIGHT + second, Duration::from_secs(second.unsigned_abs())));
-    Run::begin(0, pace(since), Duration::from_secs(since.unsigned_abs())).end(pace(until))
+    Run::begin(0, pace(since), Duration::from_secs(since.unsigned_abs())).end(Some(span(until)))
+}
+
+#[test]
+fn a_motor_that_was_seen_before_a_restart_tells_its_entry_from_an_older_one() {
+    let running = |state, second| KeyturnerStates {
+        current_time: DeviceTime::from_unix_seconds(MIDNIGHT + second),
+        ..samples::states(state)
+    };
+    let ended_by = |ran: Option<KeyturnerStates>, second| {
+        let questions = Questions::new(&[Pending { ran, ..stored(Unlocked) }], None);
+        let sight = questions.sights().next().unwrap();
+        sight.is_ended_by(&unlatch(second))
+    };
+    let ran = Some(running(Unlatching, 49));
+    assert!(ended_by(ran, 50) && ended_by(ran, 48), "a clock shows whole seconds");
+    assert!(!ended_by(ran, 47), "the motor ran two seconds later");
+    assert!(ended_by(None, 40), "when it ran is not known");
+    assert!(ended_by(Some(running(Locked, 49)), 40), "the bolt rested");
+    let set_back = Some(running(Unlatching, 3_600));
+    assert!(ended_by(set_back, 49) && !ended_by(set_back, 48), "a clock that was set back hides no entry of the rest");
+    let clockless = Some(samples::states(Unlatching));
+    assert!(ended_by(clockless, 40));
+}
+
+#[test]
+fn a_motor_seen_before_a_restart_is_not_the_one_that_runs_after_it() {
+    let before = Run::stored(&states(Unlocking)).unwrap();
+    let again = before.go_on(0, Some(Pace::seen(None, MIDNIGHT + 51, at(1_000))), at(1_000));
+    assert_eq!(again.clock, Some((span(51), span(51))));
+    assert!(Run::stored(&states(Unlocked)).is_none());
 }
 
 #[test]

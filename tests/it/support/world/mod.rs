@@ -70,6 +70,8 @@ struct Seen {
 struct Unanswered {
     change: StateChange,
     raw: Vec<u8>,
+    /// The state that was stored before it.
+    before: Option<KeyturnerStates>,
     owner: Option<By>,
 }
 

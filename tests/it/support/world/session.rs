@@ -10,10 +10,11 @@ use super::{Check, Due, PATIENCE, START, Seen, World};
 
 impl World {
     pub(super) fn start(&mut self) {
-        let pending = self
-            .unanswered
-            .iter()
-            .map(|question| Pending { change: question.change, states: KeyturnerStates::decode(&question.raw).ok() });
+        let pending = self.unanswered.iter().map(|question| Pending {
+            change: question.change,
+            states: KeyturnerStates::decode(&question.raw).ok(),
+            ran: question.before.filter(|states| states.lock_state.is_transitional()),
+        });
         self.journal = Some(Journal::new(JournalConfig {
             is_opener: false,
             own_auth_id: GATEWAY,

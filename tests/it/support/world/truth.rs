@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use keyturner::attribution::{Attribution, Draft, Event, EventKind};
+use keyturner::protocol::state::KeyturnerStates;
 
 use super::keys::By;
 use super::people::identity_of;
@@ -37,12 +38,12 @@ impl World {
                 return Err(format!("stored a state that was not seen: {observation:?}"));
             };
             ensure!(seen.states == observation.states, "states out of order: {seen:?} and {observation:?}");
-            self.states = Some(seen.states);
+            let before = self.states.replace(seen.states);
             if seen.live {
                 live.push_back(seen.clone());
             }
             if seen.is_question {
-                questions.push_back(seen);
+                questions.push_back((seen, before));
             }
         }
         for event in &draft.events {
@@ -94,27 +95,27 @@ impl World {
         Ok(())
     }
 
-    fn check_change(&mut self, event: &Event, questions: &mut VecDeque<Seen>) -> Check {
+    fn check_change(&mut self, event: &Event, questions: &mut VecDeque<(Seen, Option<KeyturnerStates>)>) -> Check {
         let Some(change) = event.change else {
             ensure!(!event.answers_pending, "answers nothing: {event:?}");
             return Ok(());
         };
         ensure!(!event.is_refused(), "a refused attempt moved the bolt: {event:?}");
-        let owner = if event.answers_pending {
+        let (owner, before) = if event.answers_pending {
             let question = self.unanswered.pop_front().ok_or("an answer without a question")?;
             // The store looks for the oldest with these states.
             ensure!(question.change == change, "answered {change:?} instead of {:?}", question.change);
             self.tally.late += 1;
-            question.owner
+            (question.owner, question.before)
         } else {
-            let seen = questions.pop_front().ok_or("a change that was not seen")?;
+            let (seen, before) = questions.pop_front().ok_or("a change that was not seen")?;
             ensure!(seen.states.lock_state == change.after, "{change:?} for {seen:?}");
             self.tally.changes += 1;
-            seen.owner
+            (seen.owner, before)
         };
         match event.attribution {
             Attribution::Pending => {
-                self.unanswered.push_back(Unanswered { change, raw: event.raw.clone(), owner });
+                self.unanswered.push_back(Unanswered { change, raw: event.raw.clone(), before, owner });
                 Ok(())
             }
             Attribution::Unknown(_) => {
