@@ -45,6 +45,12 @@ macro_rules! open_enum {
                     Self::Unknown(_) => None,
                 }
             }
+
+            /// The name as it is written, of an unknown code too.
+            #[must_use]
+            pub fn name(self) -> std::borrow::Cow<'static, str> {
+                self.known_name().map_or_else(|| self.to_string().into(), Into::into)
+            }
         }
 
         impl core::fmt::Display for $name {

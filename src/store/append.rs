@@ -1,5 +1,7 @@
 //! The only way into `events`: a row, its link of the chain and what webhooks must be told of it, in one transaction.
 
+use std::borrow::Cow;
+
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, params_from_iter};
 use sqlx::SqliteConnection;
@@ -10,14 +12,14 @@ use super::{Store, StoreError, webhook_queue};
 
 /// A value to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum Field<'a> {
     Null,
     Integer(i64),
-    Text(String),
-    Blob(Vec<u8>),
+    Text(Cow<'a, str>),
+    Blob(&'a [u8]),
 }
 
-impl Field {
+impl Field<'_> {
     fn value(&self) -> Value<'_> {
         match self {
             Self::Null => Value::Null,
@@ -28,7 +30,7 @@ impl Field {
     }
 }
 
-impl ToSql for Field {
+impl ToSql for Field<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Null => ValueRef::Null,
@@ -41,7 +43,7 @@ impl ToSql for Field {
 
 macro_rules! integer_fields {
     ($($integer:ty),*) => {
-        $(impl From<$integer> for Field {
+        $(impl From<$integer> for Field<'_> {
             fn from(number: $integer) -> Self {
                 Self::Integer(i64::from(number))
             }
@@ -51,36 +53,42 @@ macro_rules! integer_fields {
 
 integer_fields!(bool, u8, u16, u32, i16, i64);
 
-impl From<&str> for Field {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+impl<'a> From<&'a str> for Field<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
     }
 }
 
-impl From<String> for Field {
+impl From<String> for Field<'_> {
     fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Field<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<Vec<u8>> for Field {
-    fn from(bytes: Vec<u8>) -> Self {
+impl<'a> From<&'a [u8]> for Field<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
         Self::Blob(bytes)
     }
 }
 
-impl<T: Into<Self>> From<Option<T>> for Field {
+impl<T: Into<Self>> From<Option<T>> for Field<'_> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
 }
 
 /// A row of `events` without its number; columns in the order of the table, because they are hashed in it.
-pub(super) struct NewEvent {
+pub(super) struct NewEvent<'a> {
     /// All but those about a person.
-    pub(super) content: Vec<(&'static str, Field)>,
+    pub(super) content: Vec<(&'static str, Field<'a>)>,
     /// Those about a person.
-    pub(super) person: Vec<(&'static str, Field)>,
+    pub(super) person: Vec<(&'static str, Field<'a>)>,
 }
 
 /// The end of the chain within one transaction that holds the write lock.
@@ -97,7 +105,7 @@ pub(super) struct Chain {
 
 impl Chain {
     /// Inserts an event with its link and gives its number.
-    pub(super) fn append(&mut self, tx: &Transaction<'_>, row: &NewEvent) -> Result<i64, StoreError> {
+    pub(super) fn append(&mut self, tx: &Transaction<'_>, row: &NewEvent<'_>) -> Result<i64, StoreError> {
         let columns = || row.content.iter().chain(&row.person);
         let sql = self.insert.get_or_insert_with(|| insert(columns().map(|(name, _)| *name)));
         tx.run(sql, params_from_iter(columns().map(|(_, field)| field)))?;

@@ -199,6 +199,8 @@ struct Entry<'a> {
     batch: &'a Batch,
     /// Epoch of the next event.
     epoch: i64,
+    /// The highest number of that epoch's log that is stored, once it was asked for.
+    newest: Option<i64>,
     /// Rows up to these stood before the batch: only they make a row of it a repetition.
     stood: Stood,
     chain: Chain,
@@ -217,7 +219,7 @@ impl<'a> Entry<'a> {
             (),
             |row| Ok(Stood { events: row.get(0)?, observations: row.get(1)? }),
         )?;
-        let mut entry = Self { tx, batch, epoch: current, stood, chain: Chain::default() };
+        let mut entry = Self { tx, batch, epoch: current, newest: None, stood, chain: Chain::default() };
         // In a repeated batch, what stands before the reset belongs to the epoch before.
         if let Some(reset) = batch.events.iter().find(|event| event.kind == EventKind::Reset)
             && let Some((_, epoch)) = entry.find_unnumbered(reset)?
@@ -251,12 +253,12 @@ impl<'a> Entry<'a> {
             self.find_unnumbered(event)?
         };
         if let Some((id, epoch)) = known {
-            self.epoch = epoch;
+            self.enter(epoch);
             return Ok((id, false));
         }
         if event.kind == EventKind::Reset {
             let next = "update locks set log_epoch = log_epoch + 1 where nuki_id = ? returning log_epoch";
-            self.epoch = self.tx.one(next, [self.batch.nuki_id], |row| row.get(0))?;
+            self.enter(self.tx.one(next, [self.batch.nuki_id], |row| row.get(0))?);
         }
         let answered = if event.answers_pending { self.answered(event)? } else { None };
         let place = Place { batch: self.batch, epoch: self.epoch, answered };
@@ -265,13 +267,41 @@ impl<'a> Entry<'a> {
         Ok((id, true))
     }
 
-    fn find_numbered(&self, event: &Event) -> rusqlite::Result<Option<i64>> {
+    fn enter(&mut self, epoch: i64) {
+        if epoch != self.epoch {
+            self.newest = None;
+        }
+        self.epoch = epoch;
+    }
+
+    fn find_numbered(&mut self, event: &Event) -> rusqlite::Result<Option<i64>> {
+        // What is above everything that is stored is new; in a page of the log that is every entry but the first few.
+        let newest = match self.newest {
+            Some(newest) => newest,
+            None => self.newest()?,
+        };
+        let index = event.log_index.map_or(0, i64::from);
+        self.newest = Some(newest.max(index));
+        if index > newest {
+            return Ok(None);
+        }
         self.tx.first(
             "select id from events where nuki_id = ? and log_epoch = ? and log_index = ?
              and kind not in ('state_change', 'intent_failed', 'gap', 'reset')",
             (self.batch.nuki_id, self.epoch, event.log_index),
             |row| row.get(0),
         )
+    }
+
+    fn newest(&self) -> rusqlite::Result<i64> {
+        let newest = self.tx.first(
+            "select log_index from events where nuki_id = ? and log_epoch = ? and log_index is not null
+             and kind not in ('state_change', 'intent_failed', 'gap', 'reset')
+             order by log_index desc limit 1",
+            (self.batch.nuki_id, self.epoch),
+            |row| row.get(0),
+        );
+        Ok(newest?.unwrap_or(0))
     }
 
     /// Number and epoch of a row that a batch of the same moment left with the same content.

@@ -37,7 +37,7 @@ fn event_time(device_time: Option<DeviceTime>, observed_at: UnixMillis, backfill
 }
 
 /// What the columns of an event are.
-pub(super) fn event_row(place: &Place<'_>, event: &Event) -> NewEvent {
+pub(super) fn event_row<'a>(place: &Place<'_>, event: &'a Event) -> NewEvent<'a> {
     let Place { batch, epoch, answered } = place;
     let own_time = event_time(event.device_time, batch.observed_at, event.backfilled);
     let completion = event.completion_status.map(CompletionStatus::code);
@@ -59,17 +59,17 @@ pub(super) fn event_row(place: &Place<'_>, event: &Event) -> NewEvent {
             ("at", answered.map_or(own_time, |a| a.at).into()),
             ("observed_at", batch.observed_at.0.into()),
             ("device_time", event.device_time.map(|t| t.to_string()).into()),
-            ("action", event.action.map(|a| a.to_string()).into()),
+            ("action", event.action.map(LockAction::name).into()),
             ("action_code", event.action.map(LockAction::code).into()),
-            ("trigger", event.trigger.map(|t| t.to_string()).into()),
+            ("trigger", event.trigger.map(Trigger::name).into()),
             ("trigger_code", event.trigger.map(Trigger::code).into()),
-            ("completion", event.completion_status.map(|s| s.to_string()).into()),
+            ("completion", event.completion_status.map(CompletionStatus::name).into()),
             ("completion_code", completion.into()),
-            ("state_before", before.map(|s| s.to_string()).into()),
+            ("state_before", before.map(LockState::name).into()),
             ("state_before_code", before.map(LockState::code).into()),
-            ("state_after", after.map(|s| s.to_string()).into()),
+            ("state_after", after.map(LockState::name).into()),
             ("state_after_code", after.map(LockState::code).into()),
-            ("auth_type", event.who.auth_type.map(|t| t.to_string()).into()),
+            ("auth_type", event.who.auth_type.map(IdType::name).into()),
             ("auth_type_code", event.who.auth_type.map(IdType::code).into()),
             ("method", event.method.name().into()),
             ("attribution", event.attribution.name().into()),
@@ -78,18 +78,18 @@ pub(super) fn event_row(place: &Place<'_>, event: &Event) -> NewEvent {
             ("presses", event.presses.into()),
             ("backfilled", event.backfilled.into()),
             ("intent_id", event.intent_id.into()),
-            ("detail", event.detail.clone().into()),
+            ("detail", event.detail.as_deref().into()),
             ("refused", (result != 0 || event.kind == EventKind::IntentFailed).into()),
             ("zone_offset", batch.clock.map(|clock| clock.zone_offset).into()),
             ("clock_skew", batch.clock.map(|clock| clock.skew).into()),
         ],
         person: vec![
             ("auth_id", event.who.auth_id.into()),
-            ("auth_name", event.who.auth_name.clone().into()),
+            ("auth_name", event.who.auth_name.as_deref().into()),
             ("code_id", event.who.code_id.into()),
-            ("code_name", event.who.code_name.clone().into()),
+            ("code_name", event.who.code_name.as_deref().into()),
             ("user_name", event.who.user_name().into()),
-            ("raw", event.raw.clone().into()),
+            ("raw", event.raw.as_slice().into()),
         ],
     }
 }

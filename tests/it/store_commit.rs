@@ -224,6 +224,15 @@ async fn a_late_answer_refers_to_the_oldest_change_that_it_explains() {
 }
 
 #[tokio::test]
+async fn a_number_below_the_highest_is_looked_up_before_it_counts_as_new() {
+    let f = Fixture::new().await;
+    f.store.commit(&events(1, vec![by_app(5), by_app(8)])).await.unwrap();
+    let ids = f.store.commit(&events(2, [9, 5, 6, 8, 9, 6, 10].map(by_app).into())).await.unwrap();
+    assert_eq!(ids, [3, 1, 4, 2, 3, 4, 5]);
+    assert_eq!(f.count("select count(*) from events").await, 5);
+}
+
+#[tokio::test]
 async fn an_answer_with_another_state_before_is_no_answer() {
     let f = Fixture::new().await;
     f.store.commit(&events(1, vec![pending()])).await.unwrap();
