@@ -25,21 +25,27 @@ const FIRST_LOCK: i64 = 1_388_534_400_000;
 /// The time to show: the lock's if it can be right, else the host's.
 ///
 /// A lock without time zone or with a drifted clock is within a day. What was
-/// missed while the gateway was away may be older, but not from the future.
-fn event_time(device_time: Option<DeviceTime>, observed_at: UnixMillis, backfilled: bool) -> i64 {
+/// missed may be older, but not from the future.
+fn event_time(device_time: Option<DeviceTime>, observed_at: UnixMillis, may_be_missed: bool) -> i64 {
     let observed_at = observed_at.0;
     let Some(device) = device_time.and_then(DeviceTime::unix_seconds).map(|seconds| seconds * 1000) else {
         return observed_at;
     };
     let ahead = device - observed_at;
-    let fits = ahead.abs() <= DAY_MILLIS || (backfilled && ahead < 0 && device >= FIRST_LOCK);
+    let fits = ahead.abs() <= DAY_MILLIS || (may_be_missed && ahead < 0 && device >= FIRST_LOCK);
     if fits { device } else { observed_at }
+}
+
+/// Whether an event can be one that was missed: while the gateway was away, or while it could not reach the lock, whose clock
+/// is right now.
+fn may_be_missed(batch: &Batch, event: &Event) -> bool {
+    event.backfilled || batch.clock.is_some_and(|clock| clock.skew.unsigned_abs() <= DAY_MILLIS.unsigned_abs())
 }
 
 /// What the columns of an event are.
 pub(super) fn event_row<'a>(place: &Place<'_>, event: &'a Event) -> NewEvent<'a> {
     let Place { batch, epoch, answered } = place;
-    let own_time = event_time(event.device_time, batch.observed_at, event.backfilled);
+    let own_time = event_time(event.device_time, batch.observed_at, may_be_missed(batch, event));
     let completion = event.completion_status.map(CompletionStatus::code);
     let result = completion.or_else(|| answered.and_then(|a| a.completion_code)).unwrap_or(0);
     let before = event.change.and_then(|c| c.before);

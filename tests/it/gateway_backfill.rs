@@ -6,7 +6,7 @@ use keyturner::protocol::LockState;
 use keyturner::simlock::{Input, Owner, Person, SimLockConfig, Turn};
 use keyturner::transport::sim::DropAt;
 
-use crate::support::house::{House, NUKI_ID, Plan};
+use crate::support::house::{ANNA, House, NUKI_ID, Plan};
 use crate::support::rows::{EventRow, event_rows};
 
 fn s(seconds: u64) -> Duration {
@@ -56,6 +56,23 @@ async fn the_log_that_is_there_is_read_whole_at_the_first_pairing() {
     assert!(house.told().await.len() <= 1, "nobody is told what happened long ago");
     let known = house.handle().health(NUKI_ID).unwrap();
     assert_eq!((known.cursor, known.newest_index, known.backfill), (1_000, Some(1_000), None));
+}
+
+/// The process was there all the time, so nothing is marked as missed.
+#[tokio::test(start_paused = true)]
+async fn what_happened_at_a_lock_that_was_out_of_reach_for_days_keeps_its_time() {
+    let house = House::new().await;
+    house.door.set_in_range(false);
+    tokio::time::sleep(s(3_600)).await;
+    let happened = house.clock.wall();
+    house.person(Person::keypad(ANNA));
+    tokio::time::sleep(s(3 * 86_400)).await;
+    house.door.set_in_range(true);
+    read_all(&house, 1).await;
+    let events = house.events().await;
+    let entry = events.iter().find(|event| event.log_index == Some(1)).unwrap();
+    assert_eq!(entry.user_name.as_deref(), Some("Anna"));
+    assert!((entry.at.0 - happened.0).abs() < 10_000, "{:?} instead of {happened:?}", entry.at);
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,6 +70,7 @@ struct Seen {
 struct Unanswered {
     change: StateChange,
     raw: Vec<u8>,
+    at: i64,
     /// The state that was stored before it.
     before: Option<KeyturnerStates>,
     owner: Option<By>,

@@ -88,11 +88,18 @@ impl World {
         self.tally.code_named += u64::from(event.who.code_name.is_some());
         self.committed.push(place);
         self.tally.entries += 1;
-        let host = START + (self.now / 1000) as i64;
-        let logged = written.entry.timestamp.and_then(|time| time.unix_seconds());
-        let fits = |logged: &i64| (logged - host).abs() <= A_DAY || (event.backfilled && *logged < host);
-        self.read_up_to_time = Some(logged.filter(fits).unwrap_or(host));
+        let question = self.unanswered.front().filter(|_| event.answers_pending);
+        self.read_up_to_time = Some(question.map_or_else(|| self.stored_at(event), |question| question.at));
         Ok(())
+    }
+
+    /// When it happened, as the store has it.
+    fn stored_at(&self, event: &Event) -> i64 {
+        let host = START + (self.now / 1000) as i64;
+        let clock_is_right = self.clock.is_some_and(|clock| (clock - START).abs() <= A_DAY);
+        let may_be_older = event.backfilled || clock_is_right;
+        let fits = |shown: &i64| (shown - host).abs() <= A_DAY || (may_be_older && *shown < host);
+        event.device_time.and_then(|time| time.unix_seconds()).filter(fits).unwrap_or(host)
     }
 
     fn check_change(&mut self, event: &Event, questions: &mut VecDeque<(Seen, Option<KeyturnerStates>)>) -> Check {
@@ -115,7 +122,13 @@ impl World {
         };
         match event.attribution {
             Attribution::Pending => {
-                self.unanswered.push_back(Unanswered { change, raw: event.raw.clone(), before, owner });
+                self.unanswered.push_back(Unanswered {
+                    change,
+                    raw: event.raw.clone(),
+                    at: self.stored_at(event),
+                    before,
+                    owner,
+                });
                 Ok(())
             }
             Attribution::Unknown(_) => {
