@@ -67,7 +67,7 @@ impl ActionWaiter {
 }
 
 impl Actor<'_> {
-    /// The radio gets ready, by its own tasks, while the intent goes to the disk (`docs/adr/0060`).
+    /// The radio gets ready while the intent goes to the disk (`docs/adr/0060`).
     pub(super) async fn on_act(&mut self, asked: Asked) -> Result<(), StoreError> {
         let Some(asked) = self.sift(asked).await else { return Ok(()) };
         self.session.handle(Input::ExpectAction, self.now());
