@@ -91,6 +91,6 @@ pub struct Pending {
     pub change: StateChange,
     /// What the lock said then; without it only "cannot be known" is an answer.
     pub states: Option<KeyturnerStates>,
-    /// What it had said before that, if its motor ran then.
-    pub ran: Option<KeyturnerStates>,
+    /// What it had said before that, as far as it is stored.
+    pub before: Option<KeyturnerStates>,
 }

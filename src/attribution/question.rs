@@ -124,7 +124,7 @@ impl Question {
             asked: None,
             seen,
             still: None,
-            ran: pending.ran.as_ref().and_then(Run::stored).map(|run| run.end(seen)),
+            ran: pending.before.as_ref().and_then(Run::stored).map(|run| run.end(seen)),
             // Nobody looked whether it did.
             goes_on: true,
             unlatches: true,

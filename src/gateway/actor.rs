@@ -99,11 +99,7 @@ impl<'a> Actor<'a> {
         let pending = store.pending_events(lock.nuki_id).await?.into_iter().filter_map(|pending| {
             let decoded = |raw: &[u8]| KeyturnerStates::decode(raw).ok();
             let before = pending.raw_before.as_deref().and_then(decoded);
-            Some(Pending {
-                change: pending.change?,
-                states: decoded(&pending.raw),
-                ran: before.filter(|states| states.lock_state.is_transitional()),
-            })
+            Some(Pending { change: pending.change?, states: decoded(&pending.raw), before })
         });
         let seen_at = states.as_ref().map(|stored| stored.observed_at);
         note(&wiring.shared, lock, |known| known.recall(cursor, &health, seen_at));

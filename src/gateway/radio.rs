@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
+use super::PairedLock;
 use super::actor::Actor;
 use super::arbiter::Attempt;
 use super::port::{Event, Port};
@@ -101,12 +102,13 @@ impl Radio {
         }
     }
 
-    fn end_link(&mut self, label: String) {
+    fn end_link(&mut self, lock: &PairedLock) {
         // What it said last is void.
         if matches!(self.early, Some(RadioNews::Link(_))) {
             self.early = None;
         }
         if let Some(port) = self.port.take() {
+            let label = lock.label();
             self.disconnecting = Some(tokio::spawn(async move {
                 if let Err(error) = port.close().await {
                     debug!(lock = %label, %error, "disconnecting failed; the lock drops idle links by itself");
@@ -179,7 +181,7 @@ impl Actor<'_> {
 
     pub(super) fn end_link(&mut self) {
         self.spend();
-        self.radio.end_link(self.lock.label());
+        self.radio.end_link(self.lock);
     }
 
     /// Ends the link, or leaves that to its own task.

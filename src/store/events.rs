@@ -199,7 +199,7 @@ struct Entry<'a> {
     batch: &'a Batch,
     /// Epoch of the next event.
     epoch: i64,
-    /// The highest number of that epoch's log that is stored, once it was asked for.
+    /// Nothing above this number is stored of that epoch's log, once that is known.
     newest: Option<i64>,
     /// Rows up to these stood before the batch: only they make a row of it a repetition.
     stood: Stood,
@@ -275,33 +275,23 @@ impl<'a> Entry<'a> {
     }
 
     fn find_numbered(&mut self, event: &Event) -> rusqlite::Result<Option<i64>> {
-        // What is above everything that is stored is new; in a page of the log that is every entry but the first few.
-        let newest = match self.newest {
-            Some(newest) => newest,
-            None => self.newest()?,
-        };
         let index = event.log_index.map_or(0, i64::from);
-        self.newest = Some(newest.max(index));
-        if index > newest {
+        // In a page of the log that is every entry but the first few.
+        if self.newest.is_some_and(|newest| index > newest) {
+            self.newest = Some(index);
             return Ok(None);
         }
-        self.tx.first(
-            "select id from events where nuki_id = ? and log_epoch = ? and log_index = ?
-             and kind not in ('state_change', 'intent_failed', 'gap', 'reset')",
-            (self.batch.nuki_id, self.epoch, event.log_index),
-            |row| row.get(0),
-        )
-    }
-
-    fn newest(&self) -> rusqlite::Result<i64> {
-        let newest = self.tx.first(
-            "select log_index from events where nuki_id = ? and log_epoch = ? and log_index is not null
+        let next: Option<(i64, i64)> = self.tx.first(
+            "select log_index, id from events where nuki_id = ? and log_epoch = ? and log_index >= ?
              and kind not in ('state_change', 'intent_failed', 'gap', 'reset')
-             order by log_index desc limit 1",
-            (self.batch.nuki_id, self.epoch),
-            |row| row.get(0),
-        );
-        Ok(newest?.unwrap_or(0))
+             order by log_index limit 1",
+            (self.batch.nuki_id, self.epoch, index),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        if next.is_none() {
+            self.newest = Some(index);
+        }
+        Ok(next.filter(|(found, _)| *found == index).map(|(_, id)| id))
     }
 
     /// Number and epoch of a row that a batch of the same moment left with the same content.

@@ -32,7 +32,7 @@ fn question(after: LockState, ran: Option<Run>) -> Question {
 
 /// A stored one, of the 50th second.
 fn stored(after: LockState) -> Pending {
-    Pending { change: StateChange { before: Some(Locked), after }, states: Some(states(after)), ran: None }
+    Pending { change: StateChange { before: Some(Locked), after }, states: Some(states(after)), before: None }
 }
 
 fn step(action: LockAction, completion_status: CompletionStatus, second: i64) -> Step {
@@ -69,8 +69,8 @@ fn a_motor_that_was_seen_before_a_restart_tells_its_entry_from_an_older_one() {
         current_time: DeviceTime::from_unix_seconds(MIDNIGHT + second),
         ..samples::states(state)
     };
-    let ended_by = |ran: Option<KeyturnerStates>, second| {
-        let questions = Questions::new(&[Pending { ran, ..stored(Unlocked) }], None);
+    let ended_by = |before: Option<KeyturnerStates>, second| {
+        let questions = Questions::new(&[Pending { before, ..stored(Unlocked) }], None);
         let sight = questions.sights().next().unwrap();
         sight.is_ended_by(&unlatch(second))
     };

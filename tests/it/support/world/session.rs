@@ -13,7 +13,7 @@ impl World {
         let pending = self.unanswered.iter().map(|question| Pending {
             change: question.change,
             states: KeyturnerStates::decode(&question.raw).ok(),
-            ran: question.before.filter(|states| states.lock_state.is_transitional()),
+            before: question.before,
         });
         self.journal = Some(Journal::new(JournalConfig {
             is_opener: false,
